@@ -1,0 +1,349 @@
+"""Checkpoints: everything that a run needs to go on, written whole or not at all.
+
+The only room that knows Orbax. Orbax gives numbered steps, a write that becomes visible in one
+rename, and the clearing away of old steps. Within a step all arrays travel as **one block of
+bytes**, beside a table of their names, types and shapes and a SHA-256 of both. That departs from
+Orbax's one entry per array for three reasons, each measured with orbax-checkpoint 0.12.8: it
+refuses arrays of size zero (an empty replay buffer has some), it reads one flipped bit in a file
+back as another number without a word, and a damaged file makes its threads print tracebacks past
+any `except`.
+
+A checkpoint has two parts:
+
+* `state`: a pytree of arrays whose structure the program knows before it reads (parameters,
+  optimiser states, keys). Restored *into* a target, so that NamedTuples, dataclasses, typed keys
+  and weak types come back as what they were, and anything that does not fit is refused.
+* `arrays`: nested dicts and lists of NumPy arrays whose shapes only the checkpoint knows (the
+  replay buffer, actions of open episodes), with plain Python numbers, strings and None.
+
+Both come back bit for bit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import orbax.checkpoint as ocp
+from orbax.checkpoint.checkpoint_managers import preservation_policy
+
+from agents.errors import UserError, shown
+
+__all__ = ["latest", "restore", "save"]
+
+_FORMAT = 1
+_ASIDE = ".replaced"  # a step that is being written again waits under this name
+_REFERENCE = "$array"  # marks, in the JSON form of `arrays`, where an array goes
+
+
+def save(
+    directory: str | os.PathLike[str],
+    step: int,
+    state: Any,
+    arrays: Mapping[str, Any],
+    *,
+    keep: int,
+) -> None:
+    """Writes checkpoint `step` and returns when it is on disk.
+
+    A process killed at any moment leaves the checkpoint before usable: the new one is written
+    under a temporary name and renamed at the end. What a killed process left is cleared away by
+    the next save. A step that exists already is replaced in the same careful manner.
+
+    Args:
+        directory: folder of checkpoints, made when missing; relative paths are resolved.
+        step: number of the checkpoint, >= 0 and not below the latest.
+        state: pytree of JAX or NumPy arrays, typed keys and Python numbers.
+        arrays: nested dicts and lists of NumPy arrays, Python numbers, strings and None.
+        keep: how many checkpoints to keep, >= 1; the oldest go.
+
+    Raises:
+        TypeError: a leaf is of a kind that could not come back as it is.
+        ValueError: `step` is negative or lies before the latest checkpoint.
+    """
+    if keep < 1:
+        raise ValueError(f"keep must be >= 1, got {keep}")
+    if step < 0:
+        raise ValueError(f"step must be >= 0, got {step}")
+    root = Path(directory).resolve()
+    root.mkdir(parents=True, exist_ok=True)
+    table: list[dict[str, Any]] = []
+    blocks: list[bytes] = []
+
+    for path, leaf in jax.tree_util.tree_leaves_with_path(state):
+        _append(table, blocks, f"state{jax.tree_util.keystr(path)}", leaf)
+    state_leaves = len(table)
+    encoded = _encode(arrays, "arrays", table, blocks)
+
+    block = b"".join(blocks)
+    content = {
+        "format": _FORMAT,
+        "state_leaves": state_leaves,
+        "table": table,
+        "arrays": encoded,
+    }
+    content["sha256"] = _digest(content, block)
+    with _manager(root, keep=keep) as manager:
+        newest = manager.latest_step()
+        if newest is not None and step < newest:
+            raise ValueError(f"step {step} lies before the latest checkpoint, {newest}, in {root}")
+        aside = root / f"{step}{_ASIDE}"
+        if step == newest:
+            os.rename(root / str(step), aside)
+            manager.reload()
+        manager.save(
+            step,
+            args=ocp.args.Composite(
+                # Never empty, since Orbax refuses an array of size zero.
+                block=ocp.args.ArraySave(np.frombuffer(block + b"\0", np.uint8)),
+                content=ocp.args.JsonSave(content),
+            ),
+            force=True,
+        )
+        if aside.exists():
+            shutil.rmtree(aside)
+
+
+def latest(directory: str | os.PathLike[str]) -> int | None:
+    """The newest complete checkpoint in `directory`, None when there is none."""
+    return max(_steps(Path(directory).resolve()), default=None)
+
+
+def restore(
+    directory: str | os.PathLike[str], target: Any, step: int | None = None
+) -> tuple[int, Any, dict[str, Any]]:
+    """Reads a checkpoint back.
+
+    Args:
+        directory: folder of checkpoints; relative paths are resolved.
+        target: pytree like the `state` that was saved; its arrays (or `jax.ShapeDtypeStruct`, as
+            from `jax.eval_shape`) give structure, shapes and types. Its values are not read.
+        step: which checkpoint; the latest when None.
+
+    Returns:
+        `(step, state, arrays)`. NumPy leaves of the target come back as NumPy arrays of their own,
+        all others as JAX arrays on the default device.
+
+    Raises:
+        UserError: no such checkpoint, one that cannot be read, or one that does not fit `target`.
+    """
+    root = Path(directory).resolve()
+    steps = _steps(root)
+    if not steps:
+        raise UserError(f"no checkpoint in {shown(str(root))}")
+    step = steps[-1] if step is None else step
+    path = root / str(step)
+    if step not in steps:
+        known = ", ".join(map(str, steps))
+        raise UserError(f"no checkpoint {step} in {shown(str(root))}: there are {known}")
+    content, block = _read(root, step)
+    if content["format"] != _FORMAT:
+        raise UserError(
+            f"checkpoint {shown(str(path))} has format {shown(content['format'])}, this program "
+            f"reads {_FORMAT}"
+        )
+
+    table = content["table"]
+    ends = np.cumsum([entry["bytes"] for entry in table], dtype=np.int64).tolist()
+    pieces = [
+        _decode_leaf(entry, block[end - entry["bytes"] : end])
+        for entry, end in zip(table, ends, strict=True)
+    ]
+    split = content["state_leaves"]
+    state = _into_target(path, table[:split], pieces[:split], target)
+    return step, state, _decode(content["arrays"], pieces)
+
+
+# --- Orbax ---------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _manager(root: Path, *, keep: int | None = None) -> Iterator[ocp.CheckpointManager]:
+    """Opens the folder; only a manager opened with `keep` changes anything in it."""
+    for aside in root.glob(f"*{_ASIDE}"):
+        # A process was killed while it replaced a step. Before the rename the old one still counts.
+        step = root / aside.name.removesuffix(_ASIDE)
+        if not step.exists():
+            os.rename(aside, step)
+        elif keep is not None:
+            shutil.rmtree(aside)
+    options = ocp.CheckpointManagerOptions(
+        create=False,
+        enable_async_checkpointing=False,
+        cleanup_tmp_directories=keep is not None,
+        preservation_policy=preservation_policy.LatestN(keep),
+    )
+    with _quiet(), ocp.CheckpointManager(root, options=options) as manager:
+        yield manager
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Holds back Orbax's log lines: what is wrong is raised, and said once."""
+    logger = logging.getLogger("absl")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _steps(root: Path) -> list[int]:
+    """The complete checkpoints, oldest first."""
+    if not root.is_dir():
+        return []
+    with _manager(root) as manager:
+        return sorted(manager.all_steps())
+
+
+def _read(root: Path, step: int) -> tuple[dict[str, Any], bytes]:
+    """The table and the bytes of one step, whole and unchanged."""
+    older = [other for other in _steps(root) if other < step]
+    advice = f": delete it to fall back on checkpoint {older[-1]}" if older else ""
+    broken = f"checkpoint {shown(str(root / str(step)))}"
+    try:
+        with _manager(root) as manager:
+            items = manager.restore(
+                step,
+                args=ocp.args.Composite(
+                    block=ocp.args.ArrayRestore(), content=ocp.args.JsonRestore()
+                ),
+            )
+        content = dict(items["content"])
+        block = np.asarray(items["block"]).tobytes()[:-1]
+        intact = content.pop("sha256") == _digest(content, block)
+    # What Orbax and TensorStore raise for files that are missing, cut short or overwritten.
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise UserError(f"{broken} cannot be read ({reason}){advice}") from error
+    if not intact:
+        raise UserError(f"{broken} is damaged (its checksum does not match){advice}")
+    return content, block
+
+
+def _digest(content: Mapping[str, Any], block: bytes) -> str:
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
+    digest.update(block)
+    return digest.hexdigest()
+
+
+# --- arrays to bytes and back --------------------------------------------------------------------
+
+
+def _is_key(leaf: Any) -> bool:
+    return hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def _append(table: list[dict[str, Any]], blocks: list[bytes], name: str, leaf: Any) -> None:
+    """Adds one array to the table and to the bytes."""
+    entry: dict[str, Any] = {"name": name}
+    if _is_key(leaf):
+        entry |= {"key": str(jax.random.key_impl(leaf)), "type": str(leaf.dtype)}
+        leaf = jax.random.key_data(leaf)
+    elif not isinstance(leaf, jax.Array | np.ndarray | np.generic | bool | int | float):
+        raise TypeError(f"{name} is a {type(leaf).__name__}: only arrays and numbers can be saved")
+    data = np.asarray(leaf)
+    plain = jnp.issubdtype(data.dtype, jnp.number) or data.dtype == np.bool_
+    if not plain or not data.dtype.isnative:
+        raise TypeError(f"{name} has dtype {data.dtype}: only native numbers can be saved")
+    entry |= {"dtype": data.dtype.name, "shape": list(data.shape), "bytes": data.nbytes}
+    table.append(entry)
+    blocks.append(data.tobytes())
+
+
+def _decode_leaf(entry: Mapping[str, Any], piece: bytes) -> np.ndarray:
+    # A copy, since an array over bytes is read-only.
+    return np.frombuffer(piece, np.dtype(entry["dtype"])).reshape(entry["shape"]).copy()
+
+
+def _encode(node: Any, name: str, table: list[dict[str, Any]], blocks: list[bytes]) -> Any:
+    """The JSON form of `arrays`, arrays replaced by their place in the table."""
+    if isinstance(node, np.ndarray):
+        _append(table, blocks, name, node)
+        return {_REFERENCE: len(table) - 1}
+    if isinstance(node, Mapping):
+        for key in node:
+            if not isinstance(key, str) or key == _REFERENCE:
+                raise TypeError(f"{name} has the key {key!r}: only strings but {_REFERENCE!r}")
+        return {
+            key: _encode(child, f"{name}[{key!r}]", table, blocks) for key, child in node.items()
+        }
+    if isinstance(node, list):
+        return [_encode(child, f"{name}[{i}]", table, blocks) for i, child in enumerate(node)]
+    if node is None or type(node) in (bool, int, float, str):
+        return node
+    raise TypeError(
+        f"{name} is a {type(node).__name__}: only dicts, lists, NumPy arrays, Python numbers, "
+        "strings and None can be saved"
+    )
+
+
+def _decode(node: Any, pieces: list[np.ndarray]) -> Any:
+    if isinstance(node, dict):
+        if _REFERENCE in node:
+            return pieces[node[_REFERENCE]]
+        return {key: _decode(child, pieces) for key, child in node.items()}
+    if isinstance(node, list):
+        return [_decode(child, pieces) for child in node]
+    return node
+
+
+def _into_target(
+    path: Path, table: list[dict[str, Any]], pieces: list[np.ndarray], target: Any
+) -> Any:
+    """The target's tree, filled; UserError at the first leaf that does not fit."""
+    misfit = f"checkpoint {shown(str(path))} does not fit this run"
+    leaves, structure = jax.tree_util.tree_flatten_with_path(target)
+    wanted = {f"state{jax.tree_util.keystr(key)}": leaf for key, leaf in leaves}
+    saved = {entry["name"]: (entry, piece) for entry, piece in zip(table, pieces, strict=True)}
+    for name in [*wanted, *saved]:
+        if name not in saved:
+            raise UserError(f"{misfit}: it has no {name}")
+        if name not in wanted:
+            raise UserError(f"{misfit}: {name} is unknown here")
+        entry, data = saved[name]
+        expected = _type_and_shape(wanted[name])
+        shape = data.shape[:-1] if "key" in entry else data.shape
+        found = (entry.get("type", entry["dtype"]), tuple(shape))
+        if found != expected:
+            raise UserError(
+                f"{misfit}: {name} is {found[0]}{list(found[1])} there and "
+                f"{expected[0]}{list(expected[1])} here"
+            )
+    filled = [_like(leaf, *saved[name]) for name, leaf in wanted.items()]
+    return jax.tree_util.tree_unflatten(structure, filled)
+
+
+def _type_and_shape(leaf: Any) -> tuple[str, tuple[int, ...]]:
+    if hasattr(leaf, "dtype"):
+        return str(leaf.dtype), tuple(leaf.shape)
+    return str(np.asarray(leaf).dtype), ()
+
+
+def _like(leaf: Any, entry: Mapping[str, Any], data: np.ndarray) -> Any:
+    """`data` as the kind of thing that `leaf` is."""
+    if isinstance(leaf, np.generic):
+        return data[()]
+    if isinstance(leaf, np.ndarray):
+        return data
+    if isinstance(leaf, bool | int | float):
+        return data.item()
+    if "key" in entry:
+        return jax.random.wrap_key_data(jnp.array(data), impl=entry["key"])
+    if leaf.weak_type:
+        # A strong type in its place would make every jitted function trace again.
+        weak = jnp.full(leaf.shape, data.dtype.type(0).item())
+        if weak.dtype == data.dtype:
+            return weak.at[...].set(data)
+    return jnp.array(data)

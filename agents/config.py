@@ -1,0 +1,227 @@
+"""Puts a configuration together and says what is wrong with one: preset, then file, then flags.
+
+The schema lives in `agents.schema` and the presets in `agents.presets`; both are offered here too,
+since this is the room that others take a configuration from.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from agents.errors import UserError, shown
+from agents.presets import PRESETS
+from agents.schema import Config
+from agents.yaml_files import dump, load_yaml
+
+__all__ = ["PRESETS", "Config", "OptionPath", "dump", "load", "load_run", "load_yaml", "override"]
+
+CONFIG_FILE = "config.yaml"
+
+OptionPath = tuple[str, ...]
+"""Where an option is in the configuration: `("planner", "horizon")`."""
+
+
+def sections(model: type[BaseModel]) -> dict[str, type[BaseModel]]:
+    """The options of `model` that are groups of options themselves, by name."""
+    return {
+        name: field.annotation
+        for name, field in model.model_fields.items()
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+    }
+
+
+def options(
+    model: type[BaseModel] = Config, prefix: OptionPath = ()
+) -> dict[OptionPath, FieldInfo]:
+    """Every single option of `model`, in order, with its declaration."""
+    found: dict[OptionPath, FieldInfo] = {}
+    inner = sections(model)
+    for name, field in model.model_fields.items():
+        if name in inner:
+            found |= options(inner[name], (*prefix, name))
+        else:
+            found[(*prefix, name)] = field
+    return found
+
+
+def bounds(field: FieldInfo) -> str:
+    """The range of a number in words, such as `from 1 to 1000`; empty where there is none."""
+    limits: list[tuple[str, Any]] = []
+    for limit in field.metadata:
+        match limit:
+            case Ge(ge=value):
+                limits.append((">=", value))
+            case Gt(gt=value):
+                limits.append((">", value))
+            case Le(le=value):
+                limits.append(("<=", value))
+            case Lt(lt=value):
+                limits.append(("<", value))
+    match limits:
+        case [(">=", lower), ("<=", upper)]:
+            return f"from {lower} to {upper}"
+        case _:
+            return " and ".join(f"{sign} {value}" for sign, value in limits)
+
+
+def allowed(field: FieldInfo) -> str:
+    """What may be given for an option, in words: `an integer from 1 to 1000`."""
+    kind = field.annotation
+    if get_origin(kind) is Literal:
+        return "one of: " + ", ".join(get_args(kind))
+    if get_origin(kind) is tuple:
+        return "one or more integers >= 1"
+    if get_origin(kind) is dict:
+        return "names with values: true, false, finite numbers or texts"
+    if kind is bool:
+        return "true or false"
+    if kind is Path:
+        return "a path"
+    if kind is str:
+        return f"a text such as {', '.join(field.examples or ())}"
+    return f"{'an integer' if kind is int else 'a finite number'} {bounds(field)}"
+
+
+def closest(name: str, names: Iterable[str]) -> str:
+    """Ends a message on an unknown name: the known one nearest to it, or where they all are."""
+    names = list(names)
+    # `--horizon` is meant as `--planner.horizon`, though by spelling others may be nearer.
+    same_ending = [known for known in names if known.rpartition(".")[2] == name.lstrip("-")]
+    near = same_ending or difflib.get_close_matches(name, names, n=1)
+    return f"; did you mean {near[0]}?" if near else "; --help lists them all"
+
+
+def load(
+    preset: str, file: Path | None = None, flags: Mapping[OptionPath, Any] | None = None
+) -> Config:
+    """Puts together the configuration of a new run.
+
+    Args:
+        preset: a name in `PRESETS`.
+        file: YAML with the options to change; the `config.yaml` of another run will do.
+        flags: options given on the command line, which win over the file.
+
+    Raises:
+        UserError: no such preset, an unreadable file, an unknown option or a value not allowed.
+    """
+    if preset not in PRESETS:
+        raise UserError(f"unknown preset {shown(preset)}; choose one of: {', '.join(PRESETS)}")
+    values = PRESETS[preset].model_dump()
+    if file is not None:
+        values = _merge(Config, values, load_yaml(file), f"{shown(str(file))}: ")
+    return _validate(values, flags or {}, file)
+
+
+def load_run(run_dir: Path) -> Config:
+    """Reads the configuration that a run was started with.
+
+    Raises:
+        UserError: the directory holds no readable configuration.
+    """
+    file = run_dir / CONFIG_FILE
+    return _validate(_merge(Config, {}, load_yaml(file), f"{shown(str(file))}: "), {}, file)
+
+
+def override(
+    config: Config, flags: Mapping[OptionPath, Any], names: Mapping[OptionPath, str] | None = None
+) -> Config:
+    """Changes options of a finished configuration.
+
+    Args:
+        config: what to start from.
+        flags: the new values.
+        names: what an option is called in messages, where it is not its usual flag.
+
+    Raises:
+        UserError: a value is not allowed.
+    """
+    return _validate(config.model_dump(), flags, None, names)
+
+
+def flag(path: OptionPath) -> str:
+    """The name of an option on the command line: `--planner.horizon`."""
+    return "--" + ".".join(path).replace("_", "-")
+
+
+def _merge(
+    model: type[BaseModel], base: dict[str, Any], layer: Mapping[Any, Any], where: str
+) -> dict[str, Any]:
+    """Lays the options of `layer` over `base`; `where` is the key path so far, for messages."""
+    merged = dict(base)
+    inner = sections(model)
+    for name, value in layer.items():
+        if name not in inner:
+            merged[name] = value
+        elif isinstance(value, Mapping):
+            merged[name] = _merge(inner[name], base.get(name, {}), value, f"{where}{name}.")
+        elif value is not None:  # a key with nothing under it changes nothing
+            known = ", ".join(inner[name].model_fields)
+            raise UserError(
+                f"{where}{name}: {shown(value)} is not a mapping; give some of: {known}"
+            )
+    env = layer.get("env")
+    if model is Config and isinstance(env, Mapping):
+        _drop_kwargs_of_another_environment(merged["env"], base.get("env", {}), env)
+    return merged
+
+
+def _drop_kwargs_of_another_environment(
+    merged: dict[str, Any], base: Mapping[str, Any], layer: Mapping[Any, Any]
+) -> None:
+    """Arguments belong to the environment they were written for; another one would refuse them."""
+    if merged.get("id") != base.get("id") and "kwargs" not in layer:
+        merged.pop("kwargs", None)
+
+
+def _validate(
+    values: dict[str, Any],
+    flags: Mapping[OptionPath, Any],
+    file: Path | None,
+    names: Mapping[OptionPath, str] | None = None,
+) -> Config:
+    layer: dict[str, Any] = {}
+    for path, value in flags.items():
+        section = layer
+        for name in path[:-1]:
+            section = section.setdefault(name, {})
+        section[path[-1]] = value
+    try:
+        return Config.model_validate(_merge(Config, values, layer, ""))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+    names = {path: flag(path) for path in flags} | dict(names or {})
+    raise UserError(_explain(first, names, f"{shown(str(file))}: " if file else ""))
+
+
+def _explain(error: ErrorDetails, names: Mapping[OptionPath, str], file: str) -> str:
+    """One line from one of pydantic's errors: the option, the value received, what is allowed."""
+    known = options()
+    place = tuple(str(part) for part in error["loc"])
+    if error["type"] == "value_error":  # from a validator of the schema, whose text says it all
+        text = error.get("ctx", {}).get("error", error["msg"])
+        by_flag = any(path[: len(place)] == place for path in names)
+        return str(text) if by_flag else f"{file}{text}"
+    path = next((place[:n] for n in range(len(place), 0, -1) if place[:n] in known), None)
+    if path is None:
+        if error["type"] == "missing":
+            return f"{file}{'.'.join(place)} is missing"
+        dotted = ".".join(place)
+        return f"{file}unknown option {shown(dotted)}{closest(dotted, map('.'.join, known))}"
+    field = known[path]
+    label = names.get(path, file + ".".join(path))
+    if error["type"] == "missing":
+        return f"{label} is missing; give {allowed(field)}"
+    value = shown(error["input"])
+    if get_origin(field.annotation) is dict and len(place) > len(path):
+        label = f"{label}.{place[len(path)]}"
+    if get_origin(field.annotation) is Literal:
+        return f"{label}: {value} is not {allowed(field)}"
+    return f"{label}: {value} is not allowed; give {allowed(field)}"

@@ -1,0 +1,312 @@
+"""What a run shows while it works: a live panel on a terminal, plain lines anywhere else.
+
+Plain lines hold no control characters, so that they can go to a file or through a pipe. The panel
+is built from the same calls; neither changes anything in the run.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, TextIO
+
+from rich.console import Console, Group, JustifyMethod, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+__all__ = ["Display"]
+
+_ROWS = 8  # episodes in the table
+_RECENT = 10  # episodes in a mean
+_WINDOW = 300.0  # seconds over which the speed is measured
+_MODEL_FIT = {"dynamics_nll": "nll", "reward_rmse": "reward rmse", "termination_bce": "ends bce"}
+_REGULARIZER_FIT = {"regularizer_mse": "mse", "regularizer_copy_mse": "by copying"}
+
+
+@dataclass(frozen=True)
+class _Episode:
+    env_steps: int
+    episode: int
+    return_: float
+    length: int
+    ended: str
+    planned: float | None
+    realised: float | None
+    penalty: float | None
+
+
+_COLUMNS: list[tuple[str, JustifyMethod, Callable[[_Episode], str]]] = [
+    ("episode", "right", lambda row: str(row.episode)),
+    ("at step", "right", lambda row: f"{row.env_steps:,}"),
+    ("return", "right", lambda row: _number(row.return_)),
+    ("length", "right", lambda row: f"{row.length:,}"),
+    ("ended", "left", lambda row: row.ended),
+    ("planned", "right", lambda row: "random" if row.planned is None else _number(row.planned)),
+    ("realised", "right", lambda row: _number(row.realised)),
+    ("penalty", "right", lambda row: _number(row.penalty, 2)),
+]
+_NARROW = {"episode", "return", "planned", "realised", "penalty"}
+
+
+class Display:
+    """Live progress of one run; use as a context manager.
+
+    Args:
+        total_steps: simulator steps at which the run ends.
+        title: one line that says what runs.
+        start: simulator steps done before, when a run is resumed.
+        file: where to write; standard output when None. The panel needs a UTF-8 terminal.
+    """
+
+    def __init__(
+        self, total_steps: int, title: str, *, start: int = 0, file: TextIO | None = None
+    ) -> None:
+        self._file = sys.stdout if file is None else file
+        self._total = total_steps
+        self._title = title
+        self._steps = start
+        self._doing = "starting"
+        self._rate: float | None = None
+        self._episodes: deque[_Episode] = deque(maxlen=max(_ROWS, _RECENT))
+        self._model_fit = self._regularizer_fit = ""
+        self._speed = deque([(time.monotonic(), start)])
+        self._live: Live | None = None
+        console = Console(file=self._file)
+        # Rich writes characters that a terminal of another encoding cannot take, and then raises.
+        if self._file.isatty() and not console.is_dumb_terminal and console.encoding == "utf-8":
+            self._live = Live(console=console, refresh_per_second=4)
+
+    def __enter__(self) -> Display:
+        self._say(self._title)
+        if self._live is not None:
+            self._live.start()
+            self._show()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def progress(self, env_steps: int, doing: str) -> None:
+        """Moves the bar between episodes; shows nothing where there is no panel.
+
+        Args:
+            env_steps: simulator steps so far.
+            doing: what goes on, such as `planning`, `fitting` or `evaluating 3/20`.
+        """
+        self._advance(env_steps)
+        self._doing = doing
+        self._show()
+
+    def note(self, line: str) -> None:
+        """Prints a line that stays: above the panel, or among the plain lines."""
+        if self._live is None:
+            self._print(line)
+        else:
+            self._live.console.print(Text(line))
+
+    def episode(
+        self,
+        env_steps: int,
+        episode: int,
+        return_: float,
+        length: int,
+        ended: str,
+        planned: float | None,
+        realised: float | None,
+        penalty: float | None,
+        planning_rate: float | None,
+    ) -> None:
+        """Shows an episode that has finished.
+
+        Args:
+            env_steps: simulator steps so far, this episode included.
+            episode: its index.
+            return_: sum of its rewards.
+            length: its simulator steps.
+            ended: `terminated` or `truncated`.
+            planned: return planned at its first plan; None for an episode of random actions.
+            realised: return that the steps of that plan's horizon really brought, or None.
+            penalty: of that first plan, or None.
+            planning_rate: plans a second, or None.
+        """
+        self._advance(env_steps)
+        row = _Episode(env_steps, episode, return_, length, ended, planned, realised, penalty)
+        self._episodes.append(row)
+        self._rate = planning_rate
+        if planned is None:
+            # Random steps cost next to nothing: they must not count in the speed of the rest.
+            self._speed = deque([(time.monotonic(), env_steps)])
+        self._show()
+        parts = [
+            f"episode {episode}: return {_number(return_)}, mean of last {_RECENT} "
+            f"{_number(self._mean('return_'))}, length {length}, {ended}"
+        ]
+        if planned is None:
+            parts.append("random actions")
+        else:
+            parts.append(
+                f"planned {_number(planned)}, realised {_number(realised)}, "
+                f"penalty {_number(penalty, 2)}"
+            )
+        parts += [text for text in (self._rate_text(), self._left_text()) if text]
+        self._say(self._stamp() + "; ".join(parts))
+
+    def fit(self, env_steps: int, row: Mapping[str, Any]) -> None:
+        """Shows the quality of a fit.
+
+        Args:
+            env_steps: simulator steps so far.
+            row: as in `metrics.jsonl`: `dynamics_nll`, `reward_rmse`, `termination_bce`,
+                `regularizer_mse`, `regularizer_copy_mse`. Missing values are left out.
+        """
+        self._advance(env_steps)
+        self._model_fit = _figures(row, _MODEL_FIT)
+        self._regularizer_fit = _figures(row, _REGULARIZER_FIT)
+        self._show()
+        line = f"{self._stamp()}fit, held out: {self._model_fit}"
+        self._say(line + (f"; denoising {self._regularizer_fit}" if self._regularizer_fit else ""))
+
+    def evaluation(self, returns: Sequence[float]) -> None:
+        """Shows the returns of the frozen evaluation, once it is done."""
+        text = (
+            f"evaluation: {len(returns)} episodes, mean return "
+            f"{_number(sum(returns) / len(returns))}, lowest {_number(min(returns))}, "
+            f"highest {_number(max(returns))}"
+        )
+        self._doing = text
+        self._show()
+        self._say(self._stamp() + text)
+
+    def finish(self, lines: Sequence[str]) -> None:
+        """Ends the panel and prints the last lines, unbroken so that a command can be copied."""
+        if self._live is not None:
+            self._doing = ""
+            self._show()
+            self._live.stop()
+        for line in lines:
+            self._print(line)
+
+    # --- figures -----------------------------------------------------------------------------
+
+    def _advance(self, env_steps: int) -> None:
+        now = time.monotonic()
+        self._steps = env_steps
+        self._speed.append((now, env_steps))
+        while len(self._speed) > 2 and now - self._speed[0][0] > _WINDOW:
+            self._speed.popleft()
+
+    def _left_text(self) -> str:
+        (then, before), (now, steps) = self._speed[0], self._speed[-1]
+        if steps >= self._total or steps <= before:
+            return ""
+        return f"{_clock((self._total - steps) * (now - then) / (steps - before))} left"
+
+    def _rate_text(self) -> str:
+        return "" if self._rate is None else f"{_number(self._rate)} plans/s"
+
+    def _mean(self, name: str) -> float | None:
+        recent = [getattr(row, name) for row in list(self._episodes)[-_RECENT:]]
+        known = [value for value in recent if value is not None]
+        return sum(known) / len(known) if known else None
+
+    # --- plain lines -------------------------------------------------------------------------
+
+    def _stamp(self) -> str:
+        return f"{self._steps:,}/{self._total:,} steps  "
+
+    def _say(self, line: str) -> None:
+        if self._live is None:
+            self._print(line)
+
+    def _print(self, line: str) -> None:
+        encoding = self._file.encoding or "utf-8"
+        print(line.encode(encoding, "replace").decode(encoding), file=self._file, flush=True)
+
+    # --- panel -------------------------------------------------------------------------------
+
+    def _show(self) -> None:
+        # Built here and not in Live's refreshing thread, which would race with the calls above.
+        if self._live is not None:
+            self._live.update(self._frame())
+
+    def _frame(self) -> RenderableType:
+        bar = Table.grid(padding=(0, 2), expand=True)
+        bar.add_column(ratio=1)
+        bar.add_column(no_wrap=True)
+        bar.add_column(no_wrap=True, justify="right")
+        bar.add_row(
+            ProgressBar(total=self._total, completed=min(self._steps, self._total)),
+            f"{self._steps:,} / {self._total:,} steps",
+            self._left_text(),
+        )
+        parts: list[RenderableType] = [Text(self._title, style="bold", no_wrap=True), bar]
+        if self._doing:
+            parts.append(Spinner("line", Text(self._doing, no_wrap=True, overflow="ellipsis")))
+        parts += [Text(), self._key_figures()]
+        if self._episodes:
+            parts += [Text(), self._table()]
+        return Group(*parts)
+
+    def _key_figures(self) -> RenderableType:
+        last = self._episodes[-1].return_ if self._episodes else None
+        grid = Table.grid(padding=(0, 2))
+        grid.add_column(style="dim", no_wrap=True)
+        grid.add_column()
+        grid.add_row(
+            "return",
+            f"last [b]{_number(last)}[/b], mean of last {_RECENT} "
+            f"[b]{_number(self._mean('return_'))}[/b]",
+        )
+        grid.add_row(
+            "first plan",
+            f"planned [b]{_number(self._mean('planned'))}[/b] against realised "
+            f"[b]{_number(self._mean('realised'))}[/b], mean of last {_RECENT}",
+        )
+        grid.add_row("planning", self._rate_text() or "-")
+        grid.add_row("dynamics", f"held-out {self._model_fit}" if self._model_fit else "-")
+        if self._regularizer_fit:
+            grid.add_row("denoising", f"held-out {self._regularizer_fit}")
+        return grid
+
+    def _table(self) -> RenderableType:
+        assert self._live is not None
+        narrow = self._live.console.width < 76
+        columns = [column for column in _COLUMNS if not narrow or column[0] in _NARROW]
+        table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
+        for name, justify, _ in columns:
+            table.add_column(name, justify=justify, no_wrap=True)
+        for row in list(self._episodes)[-_ROWS:]:
+            table.add_row(*(write(row) for _, _, write in columns))
+        return table
+
+
+def _figures(row: Mapping[str, Any], names: Mapping[str, str]) -> str:
+    known = [(name, row[key]) for key, name in names.items() if _is_number(row.get(key))]
+    return ", ".join(f"{name} {value:.3g}" for name, value in known)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _number(value: float | None, digits: int = 1) -> str:
+    return "-" if value is None else f"{value:,.{digits}f}"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

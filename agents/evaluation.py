@@ -1,0 +1,123 @@
+"""Frozen evaluation: fresh episodes, nothing learned, planned against realised."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from agents.acting import Actor, slot_of
+from agents.environments import Ending, EpisodeRunner
+from agents.planning_agent import AgentState
+from mbrl.types import Plan
+
+
+@dataclass(frozen=True)
+class EpisodeResult:
+    """What one planned episode brought.
+
+    Attributes:
+      seed: with which it was reset.
+      return_: sum of its rewards.
+      length: simulator steps.
+      ended: how.
+      planned_return: what its first plan promised over the horizon.
+      penalty: what the regulariser said of that plan, in calibrated units.
+      realised_return: what the first `horizon` decisions brought, replanning on the way.
+    """
+
+    seed: int
+    return_: float
+    length: int
+    ended: Ending
+    planned_return: float | None
+    penalty: float | None
+    realised_return: float
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What an episode's first plan promised over the horizon, and what the regulariser said of it."""
+
+    planned_return: float
+    penalty: float
+
+    @classmethod
+    def of(cls, plan: Plan) -> "Promise":
+        """Reads it off the plan of one slot."""
+        return cls(float(plan.planned_return), float(plan.penalty))
+
+
+def result_of(runner: EpisodeRunner, promise: Promise | None, horizon: int) -> EpisodeResult:
+    """Sums an episode up; `promise` is None where actions were random."""
+    episode = runner.episode()
+    within = int(episode.holds[:horizon].sum())
+    return EpisodeResult(
+        seed=runner.seed,
+        return_=runner.return_,
+        length=runner.steps,
+        ended=runner.ended,
+        planned_return=promise and promise.planned_return,
+        penalty=promise and promise.penalty,
+        realised_return=float(np.sum(episode.rewards[:within], dtype=np.float64)),
+    )
+
+
+def evaluate(
+    actor: Actor,
+    state: AgentState,
+    runners: Sequence[EpisodeRunner],
+    seeds: Sequence[int],
+    *,
+    horizon: int,
+    weight: float | None = None,
+    watch: Callable[[EpisodeRunner, Plan], None] | None = None,
+) -> list[EpisodeResult]:
+    """Runs one episode per seed with a frozen agent.
+
+    Slots that finish take the next seed, so that every plan is made in batches of the actor's size
+    and compiles nothing that training had not compiled.
+
+    Args:
+      actor: of as many slots as there are runners.
+      state: what is learned; not changed.
+      runners: environments to use; the episodes under way in them are dropped.
+      seeds: of the episodes, >= 10,000 so that none was trained on.
+      horizon: decisions over which planned and realised return are compared.
+      weight: of the penalty; the configuration's when None.
+      watch: called with the runner and its plan before every decision.
+
+    Returns:
+      The results in the order of `seeds`.
+    """
+    results: dict[int, EpisodeResult] = {}
+    waiting = list(enumerate(seeds))
+    promises: dict[int, Promise] = {}
+    active: dict[int, EpisodeRunner] = {}
+
+    def start(slot: int) -> None:
+        index, seed = waiting.pop(0)
+        runners[slot].start(index, seed)
+        actor.forget(slot)
+        active[slot] = runners[slot]
+
+    for slot in range(len(runners)):
+        # With fewer seeds than slots, the rest plans for an episode that nobody reads.
+        if waiting:
+            start(slot)
+        else:
+            runners[slot].start(len(seeds), seeds[-1])
+    while active:
+        plans = actor.plan(state, list(runners), weight)
+        for slot, runner in list(active.items()):
+            plan = slot_of(plans, slot)
+            if runner.decisions == 0:
+                promises[runner.index] = Promise.of(plan)
+            if watch is not None:
+                watch(runner, plan)
+            if runner.step(plan.actions[0]):
+                results[runner.index] = result_of(runner, promises[runner.index], horizon)
+                del active[slot]
+                if waiting:
+                    start(slot)
+    return [results[index] for index in range(len(seeds))]
+

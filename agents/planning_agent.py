@@ -1,0 +1,308 @@
+"""The agent: a learned model, a regulariser and a planner, put together from a configuration.
+
+`PlanningAgent` holds compiled functions and no state. What is learned lives in `AgentState`, what a
+planner remembers in its plan states, and what happened in a `Replay`; the training loop owns all three.
+
+Shapes: B environments, O observation, A action, H horizon.
+"""
+
+from functools import partial
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float
+
+from agents.config import Config
+from agents.environments import EnvironmentSpec
+from agents.errors import UserError
+from agents.known_rewards import KnownReward
+from mbrl import dynamics, normalizer, planners, regularizers
+from mbrl.dynamics import Ensemble, Scales, make_ensemble
+from mbrl.fitting import Trainable, fit, make_fitter
+from mbrl.normalizer import Normalizer
+from mbrl.objective import make_objective
+from mbrl.planners import Planner, PlanState
+from mbrl.regularizers import Calibration, Regularizer, RegularizerState
+from mbrl.replay import Replay
+from mbrl.rollout import PROPAGATIONS
+from mbrl.types import KeyArray, Plan
+
+HOLDOUT_TRANSITIONS = 1024
+HOLDOUT_WINDOWS = 256
+
+
+@chex.dataclass(frozen=True)
+class AgentState:
+    """All that is learned, frozen between fits.
+
+    Attributes:
+      model: parameters of the ensemble, leading with `[E]`, and their optimiser's state.
+      scales: units of the model.
+      regularizer: parameters of the regulariser, and their optimiser's state.
+      regularizer_scales: units of the regulariser.
+      calibration: unit of the penalty.
+    """
+
+    model: Trainable
+    scales: Scales
+    regularizer: Trainable
+    regularizer_scales: Normalizer
+    calibration: Calibration
+
+
+class PlanningAgent:
+    """Plans for B environments at once, and learns from a replay.
+
+    Args:
+      config: the resolved configuration.
+      spec: the environment's sizes.
+      known: the environment's reward, if ``config.model.reward`` is `known`.
+    """
+
+    def __init__(self, config: Config, spec: EnvironmentSpec, known: KnownReward | None = None):
+        self._config = config
+        self._spec = spec
+        self._ensemble = _make_ensemble(config, spec, known)
+        self._regularizer = _make_regularizer(config, spec)
+        self._planner = _make_planner(config, spec)
+        self._model_fitter = make_fitter(
+            self._ensemble.loss,
+            optax.adamw(config.fit.learning_rate, weight_decay=config.fit.weight_decay),
+        )
+        self._regularizer_fitter = make_fitter(
+            self._regularizer.loss, optax.adam(config.regularizer.learning_rate)
+        )
+        objective = make_objective(
+            lambda bound, *rest, **knobs: PROPAGATIONS[config.model.propagation](
+                partial(self._ensemble.step, bound[0]), bound[1], *rest, **knobs
+            ),
+            partial(regularizers.calibrated_penalty, self._regularizer),
+            discount=config.planner.discount,
+            risk_aversion=config.planner.risk_aversion,
+        )
+
+        def plan_one(params, weight, key, plan_state, observation):
+            score_fn = partial(_score, objective, params, weight, observation)
+            return self._planner.plan(score_fn, key, plan_state)
+
+        self.plan = jax.jit(jax.vmap(plan_one, in_axes=(None, None, 0, 0, 0)))
+        self._model_metrics = jax.jit(self._ensemble.metrics)
+        self._regularizer_metrics = jax.jit(self._regularizer.metrics)
+        self._calibrate = jax.jit(self._measure_calibration)
+
+    def init(self, key: KeyArray) -> AgentState:
+        """Fresh weights, in the units of no data."""
+        model_key, regularizer_key = jax.random.split(key)
+        observation = normalizer.identity(self._spec.observation_size)
+        return AgentState(
+            model=self._model_fitter.init(jax.jit(self._ensemble.init)(model_key)),
+            scales=Scales(observation=observation, delta=observation, rewards=normalizer.identity(2)),
+            regularizer=self._regularizer_fitter.init(
+                jax.jit(self._regularizer.init)(regularizer_key)
+            ),
+            regularizer_scales=normalizer.identity(
+                self._spec.observation_size + self._spec.action_size
+            ),
+            calibration=regularizers.uncalibrated(),
+        )
+
+    def initial_plans(self, count: int) -> PlanState:
+        """Plan states `[B, ...]` for the first decisions of `count` episodes."""
+        return jax.tree.map(
+            lambda leaf: jnp.broadcast_to(leaf, (count, *leaf.shape)), self._planner.init()
+        )
+
+    def act(
+        self,
+        state: AgentState,
+        keys: KeyArray,
+        plan_states: PlanState,
+        observations: Float[Array, "B O"],
+        weight: float | None = None,
+    ) -> tuple[Plan, PlanState]:
+        """Plans for every environment in one call.
+
+        Args:
+          state: what is learned.
+          keys: random keys, `[B]`.
+          plan_states: of the last decisions, `[B, ...]`.
+          observations: in the environment's units.
+          weight: of the penalty, >= 0; the configuration's when None. Changing it compiles nothing.
+
+        Returns:
+          The plans, with leaves `[B, ...]`, and the next plan states.
+        """
+        weight = self._config.regularizer.weight if weight is None else weight
+        params = (
+            (state.scales, state.model.params),
+            RegularizerState(
+                params=state.regularizer.params,
+                scales=state.regularizer_scales,
+                calibration=state.calibration,
+            ),
+        )
+        return self.plan(params, jnp.float32(weight), keys, plan_states, observations)
+
+    def fit(
+        self, state: AgentState, key: KeyArray, replay: Replay, index: int
+    ) -> tuple[AgentState, dict[str, float]]:
+        """Fits the model, then the regulariser, to the replay, starting from their last weights.
+
+        Args:
+          state: what was learned so far.
+          key: random key, consumed.
+          replay: at least one training and one held-out episode.
+          index: number of this fit in the run; names the minibatches drawn.
+
+        Returns:
+          The new state, and the held-out errors by name.
+
+        Raises:
+          UserError: if a loss is not finite any more; the old state is still good.
+        """
+        config, horizon = self._config, self._config.planner.horizon
+        model_key, regularizer_key, metrics_key = jax.random.split(key, 3)
+        seen = replay.transitions()
+        scales = _measure_scales(seen)
+        regularizer_scales = normalizer.fit(
+            np.concatenate([seen.observation, seen.action], axis=-1)
+        )
+
+        knobs, draws = config.fit, index * config.fit.max_epochs
+        held_out = replay.held_out_transitions(HOLDOUT_TRANSITIONS)
+        everywhere = jax.tree.map(
+            lambda leaf: np.broadcast_to(leaf, (self._ensemble.members, *leaf.shape)), held_out
+        )
+        model = fit(
+            self._model_fitter,
+            scales,
+            state.model,
+            model_key,
+            draw_batches=lambda epoch: replay.draw_transitions(
+                draws + epoch, knobs.steps_per_epoch, knobs.batch_size
+            ),
+            holdout=everywhere,
+            min_epochs=knobs.min_epochs,
+            max_epochs=knobs.max_epochs,
+            patience=knobs.patience,
+        )
+
+        knobs, draws = config.regularizer, index * config.regularizer.max_epochs
+        windows = replay.held_out_windows(HOLDOUT_WINDOWS, horizon)
+        regularizer = fit(
+            self._regularizer_fitter,
+            regularizer_scales,
+            state.regularizer,
+            regularizer_key,
+            draw_batches=lambda epoch: replay.draw_windows(
+                draws + epoch, knobs.steps_per_epoch, knobs.batch_size, horizon
+            ),
+            holdout=windows,
+            min_epochs=knobs.min_epochs,
+            max_epochs=knobs.max_epochs,
+            patience=knobs.patience,
+        )
+        for name, result in (("model", model), ("regularizer", regularizer)):
+            if not np.isfinite(result.holdout_loss):
+                raise UserError(
+                    f"the {name}'s held-out loss is {result.holdout_loss} in fit {index}: a smaller "
+                    "learning rate may help"
+                )
+
+        params = regularizer.trainable.params
+        fitted = AgentState(
+            model=model.trainable,
+            scales=scales,
+            regularizer=regularizer.trainable,
+            regularizer_scales=regularizer_scales,
+            calibration=self._calibrate(regularizer_scales, params, windows),
+        )
+        errors = self._model_metrics(scales, model.trainable.params, metrics_key, held_out)
+        errors |= self._regularizer_metrics(regularizer_scales, params, metrics_key, windows)
+        row = {name: float(value) for name, value in errors.items()}
+        return fitted, row | {"epochs": model.epochs, "regularizer_epochs": regularizer.epochs}
+
+    def _measure_calibration(self, scales, params, windows) -> Calibration:
+        trajectories = regularizers.as_trajectory(windows)
+        penalty = jax.vmap(self._regularizer.penalty, in_axes=(None, None, 0))
+        return regularizers.calibrate(penalty(scales, params, trajectories), windows.mask)
+
+
+def _score(objective, params, weight, observation, key, actions, *, particles):
+    return objective(params, weight, key, observation, actions, particles=particles)
+
+
+def _measure_scales(seen: dynamics.Transition) -> Scales:
+    ended = np.asarray(seen.terminal, bool)
+    running = normalizer.fit(seen.reward[~ended, None])
+    terminal = normalizer.fit(seen.reward[ended, None])
+    return Scales(
+        observation=normalizer.fit(seen.observation),
+        delta=normalizer.fit(seen.next_observation - seen.observation),
+        rewards=Normalizer(
+            mean=jnp.concatenate([running.mean, terminal.mean]),
+            std=jnp.concatenate([running.std, terminal.std]),
+        ),
+    )
+
+
+def _make_ensemble(config: Config, spec: EnvironmentSpec, known: KnownReward | None) -> Ensemble:
+    repeat = config.env.action_repeat
+    return make_ensemble(
+        spec.observation_size,
+        spec.action_size,
+        members=config.model.members,
+        hidden=config.model.hidden,
+        head_hidden=config.model.head_hidden,
+        sample_noise=config.model.sample_noise,
+        beta=config.fit.beta_nll,
+        input_noise=config.fit.input_noise,
+        known_reward=known and (lambda s, a, s_next: known.reward(s, a, s_next, repeat)),
+        known_termination=known and known.termination,
+    )
+
+
+def _make_regularizer(config: Config, spec: EnvironmentSpec) -> Regularizer:
+    match config.regularizer.name:
+        case "none":
+            return regularizers.make_none()
+        case "rnn-dae":
+            return regularizers.make_rnn_dae(
+                spec.observation_size,
+                spec.action_size,
+                hidden=config.regularizer.hidden,
+                noise_std=config.regularizer.noise_std,
+                architecture=config.regularizer.architecture,
+            )
+
+
+def _make_planner(config: Config, spec: EnvironmentSpec) -> Planner:
+    knobs = config.planner
+    alone = config.model.propagation == "expectation"
+    budget = {
+        "population": knobs.population,
+        "iterations": knobs.iterations,
+        "particles": knobs.particles,
+        "final_particles": 1 if alone else config.model.members,
+    }
+    momentum = knobs.cem.momentum if knobs.name == "cem" else 0.0
+    if spec.discrete:
+        proposal = planners.categorical(knobs.horizon, spec.action_size, momentum=momentum)
+    else:
+        proposal = planners.gaussian(
+            knobs.horizon,
+            spec.action_size,
+            init_std=knobs.init_std,
+            min_std=knobs.cem.min_std,
+            noise_beta=knobs.noise_beta,
+            momentum=momentum,
+            adapt_std=knobs.name == "cem",
+        )
+    match knobs.name:
+        case "cem":
+            return planners.make_cem(proposal, elites=knobs.cem.elites, **budget)
+        case "mppi":
+            return planners.make_mppi(proposal, temperature=knobs.mppi.temperature, **budget)

@@ -1,0 +1,208 @@
+"""Every option of a run: its name, type, range, unit and default.
+
+The defaults are those of the preset `lunar-lander`. This is the only place where an option is
+declared: the flags, their help, the YAML keys and the error messages are all made from it.
+
+Unless said otherwise a step is a simulator step (Lunar Lander: 50 a second) and a decision is one
+planned action, held for `env.action_repeat` steps.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+# Training episodes are reset with seeds from 2**30 upwards (agents.environments.episode_seed), so
+# evaluation, which must never meet one of them, stays below.
+_EVALUATION_SEEDS_END = 2**30
+
+# Counters and keys are 32-bit integers in JAX.
+_LARGEST_SEED = 2**31 - 1
+_MOST_STEPS = 10**9
+
+Count = Annotated[int, Field(ge=1)]
+
+
+class Options(BaseModel):
+    """A frozen group of options; unknown names, NaN, infinities and converted types are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+def _check_epochs(section: str, least: int, most: int) -> None:
+    if most < least:
+        raise ValueError(
+            f"{section}.max_epochs {most} is less than {section}.min_epochs {least}; raise the one"
+            " or lower the other"
+        )
+
+
+class EnvConfig(Options):
+    """The environment that the agent acts in."""
+
+    id: str = Field(
+        min_length=1,
+        examples=["LunarLander-v3"],
+        description="Gymnasium id, or module:Id",
+    )
+    kwargs: dict[str, bool | int | float | str] = Field(
+        default={}, description="Its arguments, instead of the preset's"
+    )
+    action_repeat: int = Field(default=1, ge=1, le=100, description="Steps an action is held")
+
+
+class ModelConfig(Options):
+    """The learned dynamics: a probabilistic ensemble."""
+
+    members: int = Field(default=5, ge=1, description="Networks in the ensemble")
+    hidden: tuple[Count, ...] = Field(
+        default=(128, 128, 128), min_length=1, strict=False, description="Units a layer, dynamics"
+    )
+    head_hidden: tuple[Count, ...] = Field(
+        default=(128, 128), min_length=1, strict=False, description="Units a layer, reward and ends"
+    )
+    propagation: Literal["ts1", "tsinf", "expectation"] = Field(
+        default="tsinf", description="Use of the members"
+    )
+    sample_noise: bool = Field(default=False, description="Imagine with the members' noise")
+    reward: Literal["learned", "known"] = Field(
+        default="learned", description="Where rewards come from"
+    )
+    known_reward: str = Field(
+        default="",
+        pattern=r"^([\w.]+:\w+)?$",
+        examples=["my_package.rewards:hopper"],
+        description="module:attribute; empty: environment's own",
+    )
+
+    @model_validator(mode="after")
+    def _known_reward_is_used(self) -> ModelConfig:
+        if self.known_reward and self.reward == "learned":
+            raise ValueError(
+                f"model.known_reward {self.known_reward!r} needs model.reward known, not learned"
+            )
+        return self
+
+
+class FitConfig(Options):
+    """How the ensemble is fitted to the episodes seen so far."""
+
+    learning_rate: float = Field(default=1e-3, gt=0, description="Adam's step size")
+    weight_decay: float = Field(default=1e-5, ge=0, description="Weight decay")
+    batch_size: int = Field(default=256, ge=1, description="Transitions a minibatch")
+    steps_per_epoch: int = Field(default=50, ge=1, description="Minibatches an epoch")
+    min_epochs: int = Field(default=4, ge=1, description="Epochs at least")
+    max_epochs: int = Field(default=8, ge=1, description="Epochs at most")
+    patience: int = Field(default=3, ge=1, description="Epochs without improvement")
+    holdout: float = Field(default=0.1, gt=0, lt=1, description="Share of episodes held out")
+    beta_nll: float = Field(default=0.5, ge=0, le=1, description="Variance weighting; 0: plain NLL")
+    input_noise: float = Field(default=0.03, ge=0, description="Noise on inputs, in sd")
+
+    @model_validator(mode="after")
+    def _epochs_in_order(self) -> FitConfig:
+        _check_epochs("fit", self.min_epochs, self.max_epochs)
+        return self
+
+
+class CemConfig(Options):
+    """The cross-entropy method."""
+
+    elites: int = Field(default=10, ge=1, description="Best candidates refitted to")
+    momentum: float = Field(default=0.1, ge=0, lt=1, description="Share of the old mean kept")
+    min_std: float = Field(default=0.05, ge=0, description="Least spread, in half-ranges")
+
+
+class MppiConfig(Options):
+    """Model predictive path integral control."""
+
+    temperature: float = Field(default=0.3, gt=0, description="Of the softmax, in sd of the scores")
+
+
+class PlannerConfig(Options):
+    """The search for actions inside the model."""
+
+    name: Literal["cem", "mppi"] = Field(default="cem", description="Planner")
+    horizon: int = Field(default=20, ge=1, le=1000, description="Decisions looked ahead")
+    iterations: int = Field(default=4, ge=1, description="Rounds a decision")
+    population: int = Field(default=100, ge=2, description="Candidates a round")
+    particles: int = Field(default=5, ge=1, description="Imagined paths a candidate")
+    discount: float = Field(default=1.0, gt=0, le=1, description="Discount a decision")
+    risk_aversion: float = Field(default=0.3, ge=0, description="Weight of the sd of returns")
+    noise_beta: float = Field(default=2.0, ge=0, description="Noise spectrum exponent; 0: white")
+    init_std: float = Field(default=0.7, gt=0, description="First spread, in half-ranges")
+    cem: CemConfig = CemConfig()
+    mppi: MppiConfig = MppiConfig()
+
+    @model_validator(mode="after")
+    def _elites_in_population(self) -> PlannerConfig:
+        if self.cem.elites > self.population:
+            raise ValueError(
+                f"planner.cem.elites {self.cem.elites} is more than planner.population"
+                f" {self.population}; give at most as many elites as candidates"
+            )
+        return self
+
+
+class RegularizerConfig(Options):
+    """The penalty that keeps plans where the model was trained."""
+
+    name: Literal["none", "rnn-dae"] = Field(default="rnn-dae", description="Penalty")
+    weight: float = Field(default=1.0, ge=0, description="Return given up per unit of penalty")
+    noise_std: float = Field(default=0.2, gt=0, description="Noise to remove, in sd")
+    hidden: int = Field(default=48, ge=1, description="Recurrent units")
+    architecture: Literal["correction", "encoder-decoder"] = Field(
+        default="correction", description="Network"
+    )
+    learning_rate: float = Field(default=1e-3, gt=0, description="Adam's step size")
+    batch_size: int = Field(default=64, ge=1, description="Windows a minibatch")
+    steps_per_epoch: int = Field(default=50, ge=1, description="Minibatches an epoch")
+    min_epochs: int = Field(default=2, ge=1, description="Epochs at least")
+    max_epochs: int = Field(default=6, ge=1, description="Epochs at most")
+    patience: int = Field(default=2, ge=1, description="Epochs without improvement")
+
+    @model_validator(mode="after")
+    def _epochs_in_order(self) -> RegularizerConfig:
+        _check_epochs("regularizer", self.min_epochs, self.max_epochs)
+        return self
+
+
+class EvaluationConfig(Options):
+    """The frozen evaluation at the end of a run."""
+
+    episodes: int = Field(default=20, ge=1, description="Fresh episodes")
+    seed: int = Field(
+        default=10_000,
+        ge=10_000,
+        le=_EVALUATION_SEEDS_END - 1,
+        description="Seed of the first episode",
+    )
+
+    @model_validator(mode="after")
+    def _seeds_apart_from_training(self) -> EvaluationConfig:
+        if self.seed + self.episodes > _EVALUATION_SEEDS_END:
+            raise ValueError(
+                f"evaluation.seed {self.seed} and evaluation.episodes {self.episodes} reach the"
+                f" seeds of training; keep their sum at {_EVALUATION_SEEDS_END} or less"
+            )
+        return self
+
+
+class Config(Options):
+    """One run, from the first random episode to the evaluation."""
+
+    seed: int = Field(default=0, ge=0, le=_LARGEST_SEED, description="Random seed")
+    env_steps: int = Field(default=10_000, ge=1, le=_MOST_STEPS, description="Steps in all")
+    num_envs: int = Field(default=1, ge=1, le=256, description="Environments at once")
+    random_steps: int = Field(default=1_000, ge=1, description="Steps of random episodes first")
+    fit_every: int = Field(default=1, ge=1, description="Finished steps between fits")
+    checkpoint_every: int = Field(default=1_000, ge=1, description="Steps between checkpoints")
+    keep_checkpoints: int = Field(default=3, ge=1, description="Latest checkpoints kept")
+    # The environment's own default of action_repeat is 1 and of kwargs none, so that another id
+    # does not inherit what was chosen for Lunar Lander.
+    env: EnvConfig = EnvConfig(id="LunarLander-v3", kwargs={"continuous": True}, action_repeat=6)
+    model: ModelConfig = ModelConfig()
+    fit: FitConfig = FitConfig()
+    planner: PlannerConfig = PlannerConfig()
+    regularizer: RegularizerConfig = RegularizerConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()

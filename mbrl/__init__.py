@@ -1,0 +1,51 @@
+"""Model-based planning that knows when not to believe itself: a pure JAX library.
+
+A model is learned, plans are optimised in it, and the error of a denoising autoencoder is subtracted
+from what they promise. See `mbrl.types` for the records and the letters used in shapes.
+"""
+
+from mbrl.dynamics import Ensemble, Scales, Transition, make_ensemble
+from mbrl.fitting import FitResult, Fitter, Trainable, fit, make_fitter
+from mbrl.objective import Objective, make_objective, survival
+from mbrl.planners import Planner, categorical, gaussian, make_cem, make_mppi
+from mbrl.regularizers import Regularizer, RegularizerState, Window, make_none, make_rnn_dae
+from mbrl.replay import Episode, Replay
+from mbrl.rollout import expectation, imagine, ts1, ts_infinity
+from mbrl.types import Evaluation, Plan, ScoreFn, StepFn, StepOutput, Trajectory
+
+__all__ = [
+    "Ensemble",
+    "Episode",
+    "Evaluation",
+    "FitResult",
+    "Fitter",
+    "Objective",
+    "Plan",
+    "Planner",
+    "Regularizer",
+    "RegularizerState",
+    "Replay",
+    "Scales",
+    "ScoreFn",
+    "StepFn",
+    "StepOutput",
+    "Trainable",
+    "Trajectory",
+    "Transition",
+    "Window",
+    "categorical",
+    "expectation",
+    "fit",
+    "gaussian",
+    "imagine",
+    "make_cem",
+    "make_ensemble",
+    "make_fitter",
+    "make_mppi",
+    "make_none",
+    "make_objective",
+    "make_rnn_dae",
+    "survival",
+    "ts1",
+    "ts_infinity",
+]

@@ -1,0 +1,260 @@
+"""A probabilistic ensemble that predicts the next observation, the reward and the end.
+
+Per member (all in standardised units; `h` in (0, 1] is the share of a full hold that the action was
+held for, 1 when planning):
+
+    o' - o          ~ N(mean(o, a, h), diag exp(log_variance(o, a, h)))
+    reward          = (1 - p_end) * running(o, a, h, o') + p_end * terminal(o, a, h, o')
+    p_end           = sigmoid(end(o, a, h, o'))
+
+Two choices carry the learning. The heads are fed **the member's own predicted** `o'`, in training as
+in planning: the signature of a crash is in the true next state and not in the predicted one, so that
+a head trained on the former never fires on a plan. And the reward of an end (+-100 on Lunar Lander)
+has an output of its own, so that one sharp event does not bend the smooth reward around it.
+
+Source: Chua et al. (2018) for the ensemble; Seitzer et al. (2022) for the weighted likelihood.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import chex
+import distrax
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float
+
+from mbrl import networks, normalizer
+from mbrl.normalizer import Normalizer, normalize
+from mbrl.types import KeyArray, Params, StepOutput
+
+
+KnownFn = Callable[[Float[Array, " O"], Float[Array, " A"], Float[Array, " O"]], Float[Array, ""]]
+"""``(observation, action, next_observation) -> []``, of one decision."""
+
+
+@chex.dataclass(frozen=True)
+class Transition:
+    """What was observed while one action was held.
+
+    Attributes:
+      observation: before the action, in the environment's units.
+      action: in [-1, 1] (or one-hot).
+      hold: simulator steps that the action was meant for, as a share of a full hold, in (0, 1].
+      next_observation: after the hold, or at the end within it.
+      reward: sum over the simulator steps.
+      terminal: 1 where the episode terminated within the hold (truncation is not an end), else 0.
+    """
+
+    observation: Float[Array, "*B O"]
+    action: Float[Array, "*B A"]
+    hold: Float[Array, "*B"]
+    next_observation: Float[Array, "*B O"]
+    reward: Float[Array, "*B"]
+    terminal: Float[Array, "*B"]
+
+
+@chex.dataclass(frozen=True)
+class Scales:
+    """The units that a model was fitted in; frozen between fits.
+
+    Attributes:
+      observation: of observations, `[O]`.
+      delta: of changes over a full hold, `[O]`.
+      rewards: of running and terminal rewards, `[2]`.
+    """
+
+    observation: Normalizer
+    delta: Normalizer
+    rewards: Normalizer
+
+
+class Ensemble(NamedTuple):
+    """The pure functions of an ensemble; parameters of all members lead with `[E]`.
+
+    Attributes:
+      members: E.
+      init: ``init(key) -> params`` of all members.
+      step: ``step(scales, params, key, observation, action) -> (observation, StepOutput)`` with the
+        parameters of one member: the `StepFn` of the planner once `scales` is bound.
+      loss: ``loss(scales, params, key, batch) -> []``, batch leading with `[E, B]`.
+      metrics: ``metrics(scales, params, key, batch) -> dict`` of held-out errors, batch `[B]`.
+    """
+
+    members: int
+    init: Callable[[KeyArray], Params]
+    step: Callable[..., tuple[Float[Array, " O"], StepOutput]]
+    loss: Callable[..., Float[Array, ""]]
+    metrics: Callable[..., dict[str, Float[Array, ""]]]
+
+
+class _Prediction(NamedTuple):
+    delta: distrax.MultivariateNormalDiag  # standardised change of the observation
+    next_observation: Float[Array, " O"]  # that the heads were fed, in the environment's units
+    rewards: Float[Array, " 2"]  # running and terminal, standardised
+    end_logit: Float[Array, ""]
+
+
+def beta_nll(
+    distribution: distrax.MultivariateNormalDiag, target: Float[Array, " O"], beta: float
+) -> Float[Array, ""]:
+    """Negative log-likelihood with each dimension's term weighted by ``variance^beta``.
+
+    The weight is a constant to the gradient. `beta` = 0 is the likelihood itself, 1 gives the mean
+    the gradient of a squared error; 0.5 is the authors' choice. Without it, a dimension that is hard
+    to predict inflates its variance and then stops learning its mean.
+
+    Source: Seitzer et al. (2022), "On the pitfalls of heteroscedastic uncertainty estimation", eq. 5.
+    """
+    scale = distribution.scale_diag
+    per_dimension = -distrax.Normal(distribution.loc, scale).log_prob(target)
+    weight = jax.lax.stop_gradient(scale ** (2 * beta))
+    return jnp.sum(weight * per_dimension)
+
+
+def make_ensemble(
+    observation_size: int,
+    action_size: int,
+    *,
+    members: int = 5,
+    hidden: Sequence[int] = (128, 128, 128),
+    head_hidden: Sequence[int] = (128, 128),
+    sample_noise: bool = False,
+    beta: float = 0.5,
+    input_noise: float = 0.0,
+    known_reward: KnownFn | None = None,
+    known_termination: KnownFn | None = None,
+) -> Ensemble:
+    """Builds the ensemble.
+
+    Args:
+      observation_size: O.
+      action_size: A.
+      members: E >= 1.
+      hidden: widths of the dynamics network.
+      head_hidden: widths of the reward network and of the termination network.
+      sample_noise: whether an imagined next observation is drawn from the predicted Gaussian; else it
+        is its mean. The heads see the same in training.
+      beta: exponent of the weighted likelihood, in [0, 1]; see `beta_nll`.
+      input_noise: standard deviation of the noise added to observations in training, in standardised
+        units; >= 0.
+      known_reward: ``(o[O], a[A], o_next[O]) -> []``, the reward of a full hold in the environment's
+        units, in place of the learned one; the reward of an end stays learned.
+      known_termination: ``(o, a, o_next) -> []``, the probability of an end, likewise.
+
+    Returns:
+      The ensemble's pure functions.
+    """
+    input_size = observation_size + action_size + 1
+    dynamics = networks.gaussian_mlp(input_size, hidden, observation_size)
+    reward_head = networks.mlp(input_size + observation_size, head_hidden, 2)
+    end_head = networks.mlp(input_size + observation_size, head_hidden, 1)
+
+    def init(key: KeyArray) -> Params:
+        def init_member(key: KeyArray) -> Params:
+            dynamics_key, reward_key, end_key = jax.random.split(key, 3)
+            return {
+                "dynamics": dynamics.init(dynamics_key),
+                "reward": reward_head.init(reward_key),
+                "end": end_head.init(end_key),
+            }
+
+        return jax.vmap(init_member)(jax.random.split(key, members))
+
+    def predict(scales, params, key, observation, action, hold, noise_std=0.0) -> _Prediction:
+        corruption_key, sample_key = jax.random.split(key)
+        state = normalize(scales.observation, observation)
+        if noise_std:
+            state = state + noise_std * jax.random.normal(corruption_key, state.shape)
+        inputs = jnp.concatenate([state, action, hold[None]])
+        mean, log_variance = dynamics.apply(params["dynamics"], inputs)
+        delta = distrax.MultivariateNormalDiag(mean, jnp.exp(0.5 * log_variance))
+        change = delta.sample(seed=sample_key) if sample_noise else mean
+        # The heads judge the predicted state; they may not move it to where they are right.
+        change = jax.lax.stop_gradient(change)
+        features = jnp.concatenate([inputs, change])
+        return _Prediction(
+            delta=delta,
+            next_observation=observation + normalizer.denormalize(scales.delta, change),
+            rewards=reward_head.apply(params["reward"], features),
+            end_logit=end_head.apply(params["end"], features)[0],
+        )
+
+    def outcome(scales, prediction: _Prediction, observation, action):
+        """Running reward, terminal reward and probability of an end, in the environment's units."""
+        running, terminal = normalizer.denormalize(scales.rewards, prediction.rewards)
+        end_prob = jax.nn.sigmoid(prediction.end_logit)
+        if known_reward is not None:
+            running = known_reward(observation, action, prediction.next_observation)
+        if known_termination is not None:
+            end_prob = known_termination(observation, action, prediction.next_observation)
+        return running, terminal, end_prob
+
+    def step(scales, params, key, observation, action):
+        hold = jnp.ones((), observation.dtype)
+        prediction = predict(scales, params, key, observation, action, hold)
+        running, terminal, end_prob = outcome(scales, prediction, observation, action)
+        output = StepOutput(
+            observation=prediction.next_observation,
+            reward=(1 - end_prob) * running + end_prob * terminal,
+            continue_prob=1 - end_prob,
+        )
+        return output.observation, output
+
+    def member_loss(scales, params, key, batch: Transition):
+        """Mean over a member's batch of the three losses, each in standardised units."""
+
+        def one(key, transition: Transition):
+            prediction = predict(
+                scales, params, key, transition.observation, transition.action, transition.hold,
+                input_noise,
+            )  # fmt: skip
+            change = transition.next_observation - transition.observation
+            # What is observed at an end is the wreck. Left out, the dynamics say what would have come
+            # had the episode gone on, in which a crash to come shows clearly.
+            dynamics_loss = jnp.where(
+                transition.terminal,
+                0.0,
+                beta_nll(prediction.delta, normalize(scales.delta, change), beta),
+            )
+            target = (transition.reward - scales.rewards.mean) / scales.rewards.std
+            error = jnp.square(prediction.rewards - target)
+            reward_loss = jnp.where(transition.terminal, error[1], error[0])
+            end_loss = optax.sigmoid_binary_cross_entropy(prediction.end_logit, transition.terminal)
+            return dynamics_loss + reward_loss + end_loss
+
+        keys = jax.random.split(key, batch.reward.shape[0])
+        lower, upper = networks.log_variance_bounds(params["dynamics"])
+        return jnp.mean(jax.vmap(one)(keys, batch)) + 0.01 * jnp.sum(upper - lower)
+
+    def loss(scales, params, key, batch: Transition):
+        keys = jax.random.split(key, members)
+        losses = jax.vmap(member_loss, in_axes=(None, 0, 0, 0))(scales, params, keys, batch)
+        return jnp.sum(losses)
+
+    def metrics(scales, params, key, batch: Transition):
+        def one(params, key, transition: Transition):
+            prediction = predict(
+                scales, params, key, transition.observation, transition.action, transition.hold
+            )
+            change = transition.next_observation - transition.observation
+            nll = -prediction.delta.log_prob(normalize(scales.delta, change))
+            running, terminal, end_prob = outcome(
+                scales, prediction, transition.observation, transition.action
+            )
+            reward = jnp.where(transition.terminal, terminal, running)
+            clipped = jnp.clip(end_prob, 1e-6, 1 - 1e-6)
+            bce = -jnp.log(jnp.where(transition.terminal, clipped, 1 - clipped))
+            return nll / observation_size, jnp.square(reward - transition.reward), bce
+
+        keys = jax.random.split(key, batch.reward.shape[0])
+        over_batch = jax.vmap(one, in_axes=(None, 0, 0))
+        nll, squared, bce = jax.vmap(over_batch, in_axes=(0, None, None))(params, keys, batch)
+        return {
+            "dynamics_nll": jnp.mean(nll),
+            "reward_rmse": jnp.sqrt(jnp.mean(squared)),
+            "termination_bce": jnp.mean(bce),
+        }
+
+    return Ensemble(members=members, init=init, step=step, loss=loss, metrics=metrics)

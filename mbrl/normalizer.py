@@ -1,0 +1,63 @@
+"""Standardisation shared by the model and the regularisers, frozen between fits."""
+
+import chex
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+FLOOR = 1e-3
+"""A feature that varies less than this counts as constant and keeps its own units."""
+
+
+@chex.dataclass(frozen=True)
+class Normalizer:
+    """Mean and standard deviation of one kind of vector.
+
+    Attributes:
+      mean: in the units of the data.
+      std: in the units of the data; positive.
+    """
+
+    mean: Float[Array, " D"]
+    std: Float[Array, " D"]
+
+
+def identity(size: int) -> Normalizer:
+    """The normaliser that changes nothing, for use before there is data."""
+    return Normalizer(mean=jnp.zeros(size), std=jnp.ones(size))
+
+
+def fit(data: np.ndarray, floor: float = FLOOR) -> Normalizer:
+    """Measures the mean and the standard deviation of `data`.
+
+    A feature with a standard deviation below `floor` (a leg contact that was never made, say) gets
+    1 instead: dividing by its own near-zero spread would turn its first change into thousands of
+    standard deviations.
+
+    Args:
+      data: `[N, D]`, N >= 0; without rows the result is the identity.
+      floor: smallest standard deviation that is believed, in units of the data.
+
+    Returns:
+      The normaliser, float32.
+    """
+    if len(data) == 0:
+        return identity(data.shape[-1])
+    std = data.std(axis=0, dtype=np.float64)
+    std = np.where(std < floor, 1.0, std)
+    mean = data.mean(axis=0, dtype=np.float64)
+    return Normalizer(mean=jnp.asarray(mean, jnp.float32), std=jnp.asarray(std, jnp.float32))
+
+
+def normalize(
+    normalizer: Normalizer, value: Float[Array, "*batch D"]
+) -> Float[Array, "*batch D"]:
+    """``(value - mean) / std``."""
+    return (value - normalizer.mean) / normalizer.std
+
+
+def denormalize(
+    normalizer: Normalizer, value: Float[Array, "*batch D"]
+) -> Float[Array, "*batch D"]:
+    """``value * std + mean``, the inverse of `normalize`."""
+    return value * normalizer.std + normalizer.mean

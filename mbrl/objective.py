@@ -1,0 +1,90 @@
+"""What a plan is worth: imagined return, less risk, less the regulariser's penalty.
+
+    score = mean_p R_p - risk_aversion * sd_p R_p - weight * mean_p sum_t s_t penalty_t
+    R_p   = sum_t discount^t s_t r_t,     s_t = prod_{i<t} P(episode goes on after i)
+
+`s_t` is the probability that decision t is made at all: the decision that ends an episode counts in
+full and nothing after it does. Only here do a rollout and a penalty meet.
+
+Source: Boney et al. (2019), eq. 4, with the sum over imagined decisions weighted by survival and the
+penalty calibrated (see `mbrl.regularizers.calibration`), so that `weight` is return per unit of it.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from mbrl.types import Evaluation, KeyArray, Params, Trajectory
+
+
+class Objective(Protocol):
+    """``objective(params, weight, key, observation, actions, *, particles) -> Evaluation``."""
+
+    def __call__(
+        self,
+        params: tuple[Params, Params],
+        weight: Float[Array, ""],
+        key: KeyArray,
+        observation: Float[Array, " O"],
+        actions: Float[Array, "H A"],
+        *,
+        particles: int,
+    ) -> Evaluation: ...
+
+
+def survival(continue_probs: Float[Array, " H"]) -> Float[Array, " H"]:
+    """Probability that decision t is made: the product of `continue_probs` before t."""
+    return jnp.concatenate([jnp.ones_like(continue_probs[:1]), jnp.cumprod(continue_probs[:-1])])
+
+
+def discounted_return(trajectory: Trajectory, discount: float) -> Float[Array, ""]:
+    """``sum_t discount^t s_t r_t`` of one particle."""
+    alive = survival(trajectory.continue_probs)
+    discounts = discount ** jnp.arange(alive.shape[0], dtype=alive.dtype)
+    return jnp.sum(discounts * alive * trajectory.rewards)
+
+
+def make_objective(
+    propagate: Callable[..., Trajectory],
+    penalty: Callable[[Params, Trajectory], Float[Array, " H"]],
+    *,
+    discount: float = 1.0,
+    risk_aversion: float = 0.0,
+) -> Objective:
+    """Joins a way of imagining and a penalty into one number per candidate.
+
+    Args:
+      propagate: ``(model_params, key, observation, actions, *, particles) -> Trajectory[P]``, for
+        example `mbrl.rollout.ts_infinity` with its step bound.
+      penalty: ``(regularizer_params, trajectory) -> [H]``, calibrated, of one particle.
+      discount: per decision, in (0, 1]. Lunar Lander's shaping is a potential difference with
+        discount 1; a smaller one changes the ranking of plans near the ground.
+      risk_aversion: standard deviations over particles to subtract; >= 0.
+
+    Returns:
+      The objective. `weight` >= 0 is traced: changing it compiles nothing, and it may be vmapped.
+      The penalty is evaluated per particle and then averaged, never on the average path.
+    """
+
+    def objective(params, weight, key, observation, actions, *, particles) -> Evaluation:
+        model_params, regularizer_params = params
+        trajectories = propagate(model_params, key, observation, actions, particles=particles)
+        returns = jax.vmap(lambda path: discounted_return(path, discount))(trajectories)
+
+        def total_penalty(path: Trajectory) -> Float[Array, ""]:
+            return jnp.sum(survival(path.continue_probs) * penalty(regularizer_params, path))
+
+        planned_return = jnp.mean(returns)
+        spread = jnp.std(returns)
+        total = jnp.mean(jax.vmap(total_penalty)(trajectories))
+        return Evaluation(
+            planned_return=planned_return,
+            penalty=total,
+            spread=spread,
+            score=planned_return - risk_aversion * spread - weight * total,
+        )
+
+    return objective

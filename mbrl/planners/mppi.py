@@ -1,0 +1,68 @@
+"""Model predictive path integral control: every candidate has a say, the better the more.
+
+    w_n = softmax_n( (score_n - max score) / (temperature * sd(scores)) )
+    next mean = sum_n w_n plan_n
+
+Source: Williams et al. (2017), eq. 9-11. Departures: the temperature divides scores measured in
+standard deviations of the population, not returns, so that it means the same in every environment and
+at every weight; several iterations; noise correlated in time, as set in the proposal.
+"""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from mbrl.planners.base import Planner, make_sampling_planner
+from mbrl.planners.proposals import Proposal
+
+
+def path_integral_weights(scores: Float[Array, " N"], temperature: float) -> Float[Array, " N"]:
+    """``softmax((score - max) / (temperature * sd))`` over the finite scores, 0 for the others.
+
+    Equal scores get equal weights; where none is finite, all weights are 0.
+    """
+    finite = jnp.isfinite(scores)
+    count = jnp.maximum(jnp.sum(finite), 1)
+    known = jnp.where(finite, scores, 0.0)
+    centred = jnp.where(finite, known - jnp.sum(known) / count, 0.0)
+    std = jnp.sqrt(jnp.sum(jnp.square(centred)) / count)
+    below_best = jnp.where(finite, known - jnp.max(scores), 0.0)
+    exponent = below_best / (temperature * jnp.where(std > 0, std, 1.0))
+    weights = jnp.where(finite, jnp.exp(exponent), 0.0)
+    return weights / jnp.where(jnp.any(finite), jnp.sum(weights), 1.0)
+
+
+def make_mppi(
+    proposal: Proposal,
+    *,
+    population: int = 100,
+    temperature: float = 0.3,
+    iterations: int = 4,
+    particles: int = 5,
+    final_particles: int = 5,
+) -> Planner:
+    """Builds the planner.
+
+    Use it where plans should stay smooth and the width of the search should not shrink (build the
+    proposal with ``adapt_std=False``).
+
+    Args:
+      proposal: what plans are drawn from; see `mbrl.planners.proposals`.
+      population: N, plans per iteration.
+      temperature: > 0, in standard deviations of the population's scores: 0.1 follows the few best,
+        1 averages over many.
+      iterations: rounds of drawing and averaging, >= 1.
+      particles: P, imagined paths per candidate.
+      final_particles: paths for the last evaluation of the plan returned; all members.
+
+    Returns:
+      The planner; see `mbrl.planners.base.make_sampling_planner`.
+    """
+    return make_sampling_planner(
+        proposal,
+        lambda scores: path_integral_weights(scores, temperature),
+        population=population,
+        elites=population,
+        iterations=iterations,
+        particles=particles,
+        final_particles=final_particles,
+    )

@@ -1,0 +1,132 @@
+"""What candidates are drawn from: a Gaussian for continuous actions, a categorical for discrete ones.
+
+A planner is an update of weights; a proposal turns weights into its next self. This is how each
+planner serves both kinds of action without knowing which it has.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from mbrl.planners.noise import coloured_noise_factor
+from mbrl.types import KeyArray
+
+Distribution = Any
+
+
+class Proposal(NamedTuple):
+    """A family of distributions over plans.
+
+    Attributes:
+      init: ``init() -> distribution``, the widest.
+      sample: ``sample(key, distribution, n) -> [n, H, A]``, within bounds.
+      refit: ``refit(distribution, candidates[N, H, A], weights[N]) -> distribution`` fitted to the
+        weighted candidates; the weights are >= 0 and sum to 1.
+      shift: ``shift(distribution) -> distribution`` for the next decision: one step on in time, as
+        wide as at the start.
+      mode: ``mode(distribution) -> [H, A]``, the plan that it stands for.
+    """
+
+    init: Callable[[], Distribution]
+    sample: Callable[[KeyArray, Distribution, int], Float[Array, "N H A"]]
+    refit: Callable[..., Distribution]
+    shift: Callable[[Distribution], Distribution]
+    mode: Callable[[Distribution], Float[Array, "H A"]]
+
+
+@chex.dataclass(frozen=True)
+class Gaussian:
+    """Independent Gaussians per action dimension, `[H, A]` each, correlated in time."""
+
+    mean: Float[Array, "H A"]
+    std: Float[Array, "H A"]
+
+
+def gaussian(
+    horizon: int,
+    action_size: int,
+    *,
+    init_std: float = 0.5,
+    min_std: float = 0.05,
+    noise_beta: float = 0.0,
+    momentum: float = 0.0,
+    adapt_std: bool = True,
+) -> Proposal:
+    """Clipped Gaussian plans for actions in [-1, 1].
+
+    Args:
+      horizon: H.
+      action_size: A.
+      init_std: standard deviation at the start of every plan, in half-ranges of the action; > 0.
+      min_std: smallest standard deviation, so that a plan never freezes; >= 0.
+      noise_beta: exponent of the noise's spectrum, >= 0; see `coloured_noise_factor`.
+      momentum: share of the old distribution kept by `refit`, in [0, 1).
+      adapt_std: whether `refit` fits the standard deviation too.
+    """
+    factor = coloured_noise_factor(horizon, noise_beta)
+
+    def init() -> Gaussian:
+        shape = (horizon, action_size)
+        return Gaussian(mean=jnp.zeros(shape), std=jnp.full(shape, init_std))
+
+    def sample(key: KeyArray, distribution: Gaussian, n: int) -> Float[Array, "N H A"]:
+        dtype = distribution.mean.dtype
+        white = jax.random.normal(key, (n, horizon, action_size), dtype)
+        noise = jnp.einsum("ts,nsa->nta", jnp.asarray(factor, dtype), white)
+        # Clipped, not truncated: a bound that is often best (an engine off) should be drawn often.
+        return jnp.clip(distribution.mean + distribution.std * noise, -1.0, 1.0)
+
+    def refit(distribution: Gaussian, candidates, weights) -> Gaussian:
+        mean = jnp.einsum("n,nta->ta", weights, candidates)
+        mean = momentum * distribution.mean + (1 - momentum) * mean
+        if not adapt_std:
+            return Gaussian(mean=mean, std=distribution.std)
+        variance = jnp.einsum("n,nta->ta", weights, jnp.square(candidates - mean))
+        std = momentum * distribution.std + (1 - momentum) * jnp.sqrt(variance)
+        return Gaussian(mean=mean, std=jnp.maximum(std, min_std))
+
+    def shift(distribution: Gaussian) -> Gaussian:
+        mean = jnp.concatenate([distribution.mean[1:], distribution.mean[-1:]])
+        return Gaussian(mean=mean, std=jnp.full_like(mean, init_std))
+
+    return Proposal(init, sample, refit, shift, mode=lambda distribution: distribution.mean)
+
+
+def categorical(
+    horizon: int, actions: int, *, min_prob: float = 0.02, momentum: float = 0.0
+) -> Proposal:
+    """Independent choices per decision, as one-hot rows, for discrete actions.
+
+    Args:
+      horizon: H.
+      actions: number of actions, A >= 2.
+      min_prob: probability that `refit` leaves each action, in [0, 1/A): no action dies out.
+      momentum: share of the old distribution kept by `refit`, in [0, 1).
+    """
+
+    def init() -> Float[Array, "H A"]:
+        return jnp.full((horizon, actions), 1 / actions)
+
+    def sample(key: KeyArray, distribution, n: int) -> Float[Array, "N H A"]:
+        shape = (n, horizon)
+        choice = jax.random.categorical(key, jnp.log(distribution), axis=-1, shape=shape)
+        return jax.nn.one_hot(choice, actions, dtype=distribution.dtype)
+
+    def refit(distribution, candidates, weights) -> Float[Array, "H A"]:
+        frequency = jnp.einsum("n,nta->ta", weights, candidates)
+        mixed = momentum * distribution + (1 - momentum) * frequency
+        return min_prob + (1 - actions * min_prob) * mixed
+
+    def shift(distribution) -> Float[Array, "H A"]:
+        # Half-way back to uniform: the last plan is a hint, and every action is worth a try again.
+        ahead = jnp.concatenate([distribution[1:], jnp.full_like(distribution[:1], 1 / actions)])
+        return 0.5 * ahead + 0.5 / actions
+
+    def mode(distribution) -> Float[Array, "H A"]:
+        return jax.nn.one_hot(jnp.argmax(distribution, axis=-1), actions, dtype=distribution.dtype)
+
+    return Proposal(init, sample, refit, shift, mode)

@@ -1,0 +1,120 @@
+"""What every regulariser is: three pure functions, and one unit for what they return."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import chex
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from mbrl.normalizer import Normalizer
+from mbrl.types import KeyArray, Params, Trajectory
+
+
+@chex.dataclass(frozen=True)
+class Window:
+    """Consecutive decisions of one episode, for training a regulariser.
+
+    Attributes:
+      observations: `o_0` to `o_L`, at decisions, in the environment's units.
+      actions: `a_0` to `a_{L-1}`.
+      mask: True for decisions that happened; the episode may end within the window, and what stands
+        behind its end is to be ignored (it is neither data nor zeros to learn).
+    """
+
+    observations: Float[Array, "*B L+1 O"]
+    actions: Float[Array, "*B L A"]
+    mask: Bool[Array, "*B L"]
+
+
+@chex.dataclass(frozen=True)
+class Calibration:
+    """Where a familiar step lies on a regulariser's own scale, and how far an unusual one is.
+
+    Attributes:
+      offset: median of the raw penalty over held-out real steps.
+      scale: its 95 % quantile less the median; positive.
+    """
+
+    offset: Float[Array, ""]
+    scale: Float[Array, ""]
+
+
+@chex.dataclass(frozen=True)
+class RegularizerState:
+    """All that a penalty depends on; frozen between fits.
+
+    Attributes:
+      params: of the network.
+      scales: standardises observations and actions, joined in this order, `[O + A]`.
+      calibration: the unit of the penalty.
+    """
+
+    params: Params
+    scales: Normalizer
+    calibration: Calibration
+
+
+class Regularizer(NamedTuple):
+    """The pure functions of a regulariser.
+
+    Attributes:
+      init: ``init(key) -> params``.
+      loss: ``loss(scales, params, key, batch) -> []``, batch `Window` leading with `[B]`.
+      penalty: ``penalty(scales, params, trajectory) -> [H]``, raw (any scale, any offset); entry t
+        covers `(o_t, a_t, o_{t+1})` and does not depend on states after an end.
+      metrics: ``metrics(scales, params, key, batch) -> dict`` of held-out errors.
+    """
+
+    init: Callable[[KeyArray], Params]
+    loss: Callable[..., Float[Array, ""]]
+    penalty: Callable[[Normalizer, Params, Trajectory], Float[Array, " H"]]
+    metrics: Callable[..., dict[str, Float[Array, ""]]]
+
+
+def uncalibrated() -> Calibration:
+    """The calibration before there is data: the penalty as it is."""
+    return Calibration(offset=jnp.zeros(()), scale=jnp.ones(()))
+
+
+def calibrate(raw: Float[Array, "*batch"], mask: Bool[Array, "*batch"]) -> Calibration:
+    """Measures the unit of a penalty on held-out real steps.
+
+    Args:
+      raw: raw penalties of steps of real, unseen episodes.
+      mask: which of them happened.
+
+    Returns:
+      The median, and the distance from it to the 95 % quantile (1 where all are equal: a penalty
+      that never varies on real data, as that of `none`, has no unit of its own).
+    """
+    present = jnp.where(mask, raw, jnp.nan)
+    median, high = jnp.nanquantile(present, jnp.array([0.5, 0.95], raw.dtype))
+    scale = high - median
+    return Calibration(offset=median, scale=jnp.where(scale > 0, scale, 1.0))
+
+
+def calibrated_penalty(
+    regularizer: Regularizer, state: RegularizerState, trajectory: Trajectory
+) -> Float[Array, " H"]:
+    """``(raw - median) / (q95 - median)``: about 0 for a familiar step, about 1 for an unusual one.
+
+    Multiplying the raw penalty by any positive number leaves this unchanged, so that a weight keeps
+    its meaning (return given up per unit and decision) across regularisers, noise levels and refits.
+    """
+    raw = regularizer.penalty(state.scales, state.params, trajectory)
+    return (raw - state.calibration.offset) / state.calibration.scale
+
+
+def as_trajectory(window: Window) -> Trajectory:
+    """A real window as the trajectory that a plan would have imagined, for calibration.
+
+    Decisions behind the episode's end get probability 0 of being reached.
+    """
+    follows = jnp.concatenate([window.mask[..., 1:], window.mask[..., -1:]], axis=-1)
+    return Trajectory(
+        observations=window.observations,
+        actions=window.actions,
+        rewards=jnp.zeros(window.mask.shape, window.observations.dtype),
+        continue_probs=follows.astype(window.observations.dtype),
+    )

@@ -1,0 +1,104 @@
+"""The records that pass between the rooms of the library, and nothing else.
+
+Letters used in every shape of the package:
+
+    B environments    E ensemble members    N candidates    P particles
+    H horizon         T time                O observation   A action
+
+Cores are unbatched: a function documented with ``[H, A]`` takes one plan, and `jax.vmap` adds
+the leading axes at the edge.
+"""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import chex
+from jaxtyping import Array, Float, Key, PyTree
+
+Params = PyTree[Array]
+KeyArray = Key[Array, ""]
+Carry = Any
+"""What a model hands from one step to the next: any pytree (an observation, a recurrent state)."""
+
+
+@chex.dataclass(frozen=True)
+class StepOutput:
+    """One imagined decision.
+
+    Attributes:
+      observation: the next observation, in the environment's units.
+      reward: expected reward of the decision, an end within it included.
+      continue_prob: probability in [0, 1] that the episode goes on after the decision.
+    """
+
+    observation: Float[Array, "*P O"]
+    reward: Float[Array, "*P"]
+    continue_prob: Float[Array, "*P"]
+
+
+StepFn = Callable[[Params, KeyArray, Carry, Float[Array, " A"]], tuple[Carry, StepOutput]]
+"""``step(params, key, carry, action) -> (carry, StepOutput)``: one member, one particle."""
+
+
+@chex.dataclass(frozen=True)
+class Trajectory:
+    """One particle's imagined path (or P of them, on a leading axis).
+
+    Attributes:
+      observations: `o_0` (given) to `o_H`, in the environment's units.
+      actions: `a_0` to `a_{H-1}`, in [-1, 1]; one-hot rows for discrete actions.
+      rewards: expected reward of decision t.
+      continue_probs: probability that the episode goes on after decision t.
+    """
+
+    observations: Float[Array, "*P H+1 O"]
+    actions: Float[Array, "*P H A"]
+    rewards: Float[Array, "*P H"]
+    continue_probs: Float[Array, "*P H"]
+
+
+@chex.dataclass(frozen=True)
+class Evaluation:
+    """What one candidate is worth.
+
+    Attributes:
+      planned_return: mean over particles of the (discounted) return; risk-neutral, no penalty.
+      penalty: mean over particles of the summed calibrated penalty.
+      spread: standard deviation of the return over particles, in units of return.
+      score: what a planner maximises, ``planned_return - risk_aversion * spread - weight * penalty``.
+    """
+
+    planned_return: Float[Array, "*N"]
+    penalty: Float[Array, "*N"]
+    spread: Float[Array, "*N"]
+    score: Float[Array, "*N"]
+
+
+class ScoreFn(Protocol):
+    """``score_fn(key, actions[H, A], *, particles) -> Evaluation``; `particles` is static."""
+
+    def __call__(
+        self, key: KeyArray, actions: Float[Array, "H A"], *, particles: int
+    ) -> Evaluation: ...
+
+
+@chex.dataclass(frozen=True)
+class Plan:
+    """A plan and the evidence for it.
+
+    Attributes:
+      actions: the sequence returned; its first row is the one to execute.
+      planned_return: risk-neutral mean return of `actions`, evaluated once more with a fresh key:
+        the maximum over noisy evaluations is optimistic even under a perfect model.
+      penalty: penalty of `actions` in that same evaluation.
+      spread: standard deviation of its return over particles.
+      score: its score, risk and penalty included.
+      elite_scores: scores of the candidates the last update was made from, best first.
+    """
+
+    actions: Float[Array, "*B H A"]
+    planned_return: Float[Array, "*B"]
+    penalty: Float[Array, "*B"]
+    spread: Float[Array, "*B"]
+    score: Float[Array, "*B"]
+    elite_scores: Float[Array, "*B K"]

@@ -1,0 +1,24 @@
+"""Evaluates a saved run: `python scripts/evaluate.py RUN_DIR`, or `--help`."""
+
+from __future__ import annotations
+
+import sys
+
+from agents.command_line import parse_evaluate, report_errors
+
+
+def main() -> int:
+    """Evaluates as the command line asks; returns the exit status."""
+    command = parse_evaluate(sys.argv[1:])
+    try:
+        from agents import evaluation  # brings JAX, which bad input need not wait for
+
+        evaluation.evaluate_run(command.run_dir, command.episodes, command.seed, command.gif)
+    except KeyboardInterrupt:
+        print("interrupted; the run is as it was", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(report_errors(main))

@@ -1,0 +1,87 @@
+"""Statistics against values worked out by hand."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from agents.statistics import iqm, iqm_ci95, summarise_returns
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([3.0], 3.0),
+        ([1.0, 2.0, 6.0], 3.0),  # too few to cut any
+        ([-100.0, 1.0, 3.0, 1000.0], 2.0),
+        ([1000.0, 3.0, -100.0, 1.0, 2.0], 2.0),  # floor(5 / 4) = 1 from each end
+        (range(8), 3.5),
+        ([0.0] * 5 + [200.0] * 10 + [1e9] * 5, 200.0),
+    ],
+)
+def test_iqm(values, expected):
+    assert iqm(values) == expected
+
+
+def test_interval_of_a_large_sample_is_that_of_the_normal_distribution():
+    # The variance of the 25 % trimmed mean of a standard normal is 1.195 / n.
+    values = np.random.default_rng(0).normal(size=500)
+    low, high = iqm_ci95(values, seed=1)
+    assert low < iqm(values) < high
+    assert (high - low) / 2 == pytest.approx(1.96 * math.sqrt(1.195 / 500), rel=0.06)
+
+
+def test_interval_covers_the_truth_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    intervals = [iqm_ci95(rng.normal(size=20), seed=i) for i in range(60)]
+    covered = np.mean([low <= 0 <= high for low, high in intervals])
+    assert 0.83 <= covered <= 0.99  # the percentile bootstrap of 20 values is a little narrow
+
+
+def test_interval_depends_on_the_seed_alone():
+    values = np.random.default_rng(0).normal(size=20)
+    assert iqm_ci95(values, seed=3) == iqm_ci95(values, seed=3)
+    assert iqm_ci95(values, seed=3) != iqm_ci95(values, seed=4)
+
+
+def test_degenerate_intervals():
+    assert iqm_ci95([7.0, 7.0, 7.0], seed=0) == (7.0, 7.0)
+    assert all(math.isnan(end) for end in iqm_ci95([7.0], seed=0))
+    low, high = iqm_ci95([1.0, 2.0], seed=0)
+    assert (low, high) == (1.0, 2.0)
+
+
+def test_summary():
+    summary = summarise_returns([100.0, 200.0, 300.0, -200.0], [10, 11, 12, 13], 200.0)
+    low, high = summary.pop("iqm_ci95")
+    assert low < 150.0 < high
+    assert summary == {
+        "episodes": 4,
+        "seeds": [10, 11, 12, 13],
+        "returns": [100.0, 200.0, 300.0, -200.0],
+        "mean": 100.0,
+        "sd": pytest.approx(math.sqrt(140_000 / 3)),
+        "iqm": 150.0,
+        "share_solved": 0.5,
+    }
+
+
+def test_summary_of_one_episode_without_a_threshold():
+    summary = summarise_returns(np.array([-1.5], np.float32), np.array([10_000]), None)
+    assert summary["share_solved"] is None
+    assert math.isnan(summary["sd"])
+    assert summary["mean"] == summary["iqm"] == -1.5
+    assert json.loads(json.dumps(summary["seeds"])) == [10_000]
+
+
+@pytest.mark.parametrize("values", [[], [1.0, math.nan], [math.inf], [[1.0]], 3.0])
+def test_what_is_no_sample_is_refused(values):
+    for function in (iqm, lambda x: iqm_ci95(x, seed=0), lambda x: summarise_returns(x, [], None)):
+        with pytest.raises(ValueError, match="non-empty vector of finite values"):
+            function(values)
+
+
+def test_one_seed_for_each_return():
+    with pytest.raises(ValueError, match="got 2 returns, but 1 seeds"):
+        summarise_returns([1.0, 2.0], [1], None)
