@@ -70,4 +70,4 @@ class Actor:
 
 def slot_of(plans: Plan, slot: int) -> Plan:
     """One slot's plan out of a batch."""
-    return Plan(**{name: value[slot] for name, value in plans.items()})
+    return jax.tree.map(lambda leaf: leaf[slot], plans)

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from agents.acting import Actor, slot_of
-from agents.environments import Ending, EpisodeRunner
+from agents.environments import EpisodeRunner
 from agents.planning_agent import AgentState
 from mbrl.types import Plan
 
@@ -28,10 +29,22 @@ class EpisodeResult:
     seed: int
     return_: float
     length: int
-    ended: Ending
+    ended: str
     planned_return: float | None
     penalty: float | None
     realised_return: float
+
+    def row(self) -> dict[str, Any]:
+        """The episode as it is written to `metrics.jsonl`."""
+        return {
+            "seed": self.seed,
+            "return": self.return_,
+            "length": self.length,
+            "ended": self.ended,
+            "planned_return": self.planned_return,
+            "penalty": self.penalty,
+            "realised_return": self.realised_return,
+        }
 
 
 @dataclass(frozen=True)
@@ -55,7 +68,7 @@ def result_of(runner: EpisodeRunner, promise: Promise | None, horizon: int) -> E
         seed=runner.seed,
         return_=runner.return_,
         length=runner.steps,
-        ended=runner.ended,
+        ended=runner.ended or "cut short",
         planned_return=promise and promise.planned_return,
         penalty=promise and promise.penalty,
         realised_return=float(np.sum(episode.rewards[:within], dtype=np.float64)),
@@ -71,6 +84,7 @@ def evaluate(
     horizon: int,
     weight: float | None = None,
     watch: Callable[[EpisodeRunner, Plan], None] | None = None,
+    finished: Callable[[int], None] | None = None,
 ) -> list[EpisodeResult]:
     """Runs one episode per seed with a frozen agent.
 
@@ -85,6 +99,7 @@ def evaluate(
       horizon: decisions over which planned and realised return are compared.
       weight: of the penalty; the configuration's when None.
       watch: called with the runner and its plan before every decision.
+      finished: called with the number of episodes done, after each.
 
     Returns:
       The results in the order of `seeds`.
@@ -117,7 +132,8 @@ def evaluate(
             if runner.step(plan.actions[0]):
                 results[runner.index] = result_of(runner, promises[runner.index], horizon)
                 del active[slot]
+                if finished is not None:
+                    finished(len(results))
                 if waiting:
                     start(slot)
     return [results[index] for index in range(len(seeds))]
-

@@ -8,7 +8,6 @@ Shapes: B environments, O observation, A action, H horizon.
 
 from functools import partial
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -28,13 +27,13 @@ from mbrl.planners import Planner, PlanState
 from mbrl.regularizers import Calibration, Regularizer, RegularizerState
 from mbrl.replay import Replay
 from mbrl.rollout import PROPAGATIONS
-from mbrl.types import KeyArray, Plan
+from mbrl.types import KeyArray, Plan, record
 
 HOLDOUT_TRANSITIONS = 1024
 HOLDOUT_WINDOWS = 256
 
 
-@chex.dataclass(frozen=True)
+@record
 class AgentState:
     """All that is learned, frozen between fits.
 
@@ -99,7 +98,9 @@ class PlanningAgent:
         observation = normalizer.identity(self._spec.observation_size)
         return AgentState(
             model=self._model_fitter.init(jax.jit(self._ensemble.init)(model_key)),
-            scales=Scales(observation=observation, delta=observation, rewards=normalizer.identity(2)),
+            scales=Scales(
+                observation=observation, delta=observation, rewards=normalizer.identity(2)
+            ),
             regularizer=self._regularizer_fitter.init(
                 jax.jit(self._regularizer.init)(regularizer_key)
             ),

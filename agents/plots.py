@@ -87,7 +87,7 @@ def plot_run(run_dir: str | os.PathLike[str]) -> Path:
         ],
         from_zero=True,
     )
-    end = max((row["env_steps"] for row in episodes), default=1)
+    end = max((row["env_steps"] for row in rows), default=1)
     for axes in figure.axes:
         axes.set_xlim(0, 1.03 * end)
     return _write(figure, run_dir / "learning.png")
@@ -151,7 +151,9 @@ def _read(run_dir: Path) -> list[Row]:
         try:
             rows.append(json.loads(line))
         except json.JSONDecodeError as error:
-            raise UserError(f"{shown(str(path))}, line {number} is not JSON: {error.msg}") from error
+            raise UserError(
+                f"{shown(str(path))}, line {number} is not JSON: {error.msg}"
+            ) from error
     return rows
 
 
@@ -252,7 +254,7 @@ def _finish(axes: Axes, *, legend: bool) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_xlabel("environment steps", fontsize="small")
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=5))  # more run into each other
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))  # more run into each other
     if not axes.has_data():
         axes.text(0.5, 0.5, "no data", transform=axes.transAxes, ha="center", color=_GREY)
         axes.set_yticks([])

@@ -1,6 +1,8 @@
 """How a run ends: the frozen evaluation, its summary, and what is said of it."""
 
+import shlex
 import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +16,23 @@ from agents.config import load_run
 from agents.display import Display
 from agents.environments import EpisodeRunner
 from agents.evaluation import EpisodeResult, evaluate
-from agents.logging import RunLog, commit, versions, write_summary
+from agents.logging import SUMMARY, RunLog, commit, versions, write_summary
 from agents.plots import plot_run
 from agents.run_state import RunState, make_runner
 from agents.statistics import summarise_returns
 from mbrl.types import Plan
 
-GIF_EVERY = 4
-"""Simulator steps between frames of an animation."""
 
-
-def evaluate_frozen(run: RunState, episodes: int, seed: int) -> tuple[list[EpisodeResult], dict]:
+def evaluate_frozen(
+    run: RunState, episodes: int, seed: int, finished: Callable[[int], None]
+) -> tuple[list[EpisodeResult], dict[str, Any]]:
     """Evaluates what a run has learned, on environments of its own.
 
     Args:
       run: not changed.
       episodes: how many.
       seed: of the first one; the others count up from it.
+      finished: called with the number of episodes done, after each.
 
     Returns:
       The episodes, and their summary: `evaluation`, `planned` and `realised`.
@@ -39,7 +41,9 @@ def evaluate_frozen(run: RunState, episodes: int, seed: int) -> tuple[list[Episo
     runners = [make_runner(config) for _ in range(config.num_envs)]
     actor = Actor(run.agent, run.keys.evaluate, config.num_envs)
     seeds = list(range(seed, seed + episodes))
-    results = evaluate(actor, run.learned, runners, seeds, horizon=config.planner.horizon)
+    results = evaluate(
+        actor, run.learned, runners, seeds, horizon=config.planner.horizon, finished=finished
+    )
     solved_at = runners[0].env.spec.reward_threshold
     for runner in runners:
         runner.env.close()
@@ -62,8 +66,13 @@ def conclude(run: RunState, run_dir: Path, log: RunLog, display: Display, starte
       started: of the run, by `time.perf_counter`.
     """
     config, env_steps = run.config, run.progress.env_steps
-    display.note(f"evaluating on {config.evaluation.episodes} fresh episodes, nothing learned")
-    results, summary = evaluate_frozen(run, config.evaluation.episodes, config.evaluation.seed)
+    episodes = config.evaluation.episodes
+
+    def show(done: int) -> None:
+        display.progress(env_steps, f"evaluating, {done}/{episodes} episodes done")
+
+    show(0)
+    results, summary = evaluate_frozen(run, episodes, config.evaluation.seed, show)
     figures = summary["evaluation"]
     log.metrics(
         "evaluation",
@@ -87,8 +96,8 @@ def conclude(run: RunState, run_dir: Path, log: RunLog, display: Display, starte
     display.finish(
         [
             *describe_evaluation(summary, env_steps),
-            f"results    {run_dir}/summary.json, {plot.name}",
-            f"watch it   {EVALUATE} {run_dir} --gif",
+            f"results    {run_dir / SUMMARY}, {plot.name}",
+            f"watch it   {EVALUATE} {shlex.quote(str(run_dir))} --gif",
         ]
     )
 
@@ -131,7 +140,7 @@ def evaluate_run(run_dir: Path, episodes: int | None, seed: int | None, gif: boo
     if gif:
         path = animate(run, first, run_dir / "evaluation.gif")
         print(f"animation  {path}")
-    _, summary = evaluate_frozen(run, count, first)
+    _, summary = evaluate_frozen(run, count, first, lambda done: None)
     for line in describe_evaluation(summary, run.progress.env_steps):
         print(line)
 
@@ -174,5 +183,5 @@ def _frame_rate(env: gym.Env, repeat: int) -> float:
     return env.metadata.get("render_fps", 50) / repeat
 
 
-def _mean(values) -> float:
+def _mean(values: Iterable[float]) -> float:
     return float(np.mean(list(values)))

@@ -143,9 +143,7 @@ class RunState:
           UserError: no usable checkpoint, or an environment that repeats itself, but not the way it
             went when the checkpoint was made.
         """
-        _, tree, arrays = checkpoint.restore(run_dir / CHECKPOINTS, self._saved_tree())
-        self.learned, self.actor.plan_states = tree["learned"], tree["plan_states"]
-        self.progress = Progress(**arrays["progress"])
+        arrays = self.load_learned(run_dir)
         self.replay.load_arrays(arrays["replay"])
         dropped = []
         for index, (slot, saved) in enumerate(zip(self.slots, arrays["slots"], strict=True)):
@@ -159,6 +157,20 @@ class RunState:
                 self.start_episode(index)
                 dropped.append(f"{mismatch}; went on with the next episode")
         return arrays["log_position"], dropped
+
+    def load_learned(self, run_dir: Path) -> dict[str, Any]:
+        """Takes up what was learned and the counters, without the episodes: enough to evaluate.
+
+        Returns:
+          The rest of the checkpoint.
+
+        Raises:
+          UserError: no usable checkpoint.
+        """
+        _, tree, arrays = checkpoint.restore(run_dir / CHECKPOINTS, self._saved_tree())
+        self.learned, self.actor.plan_states = tree["learned"], tree["plan_states"]
+        self.progress = Progress(**arrays["progress"])
+        return arrays
 
     def _saved_tree(self) -> dict[str, Any]:
         return {"learned": self.learned, "plan_states": self.actor.plan_states}

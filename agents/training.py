@@ -1,15 +1,16 @@
 """The loop: random episodes, then fit and plan in turn.
 
-    until env_steps is spent:
-        plan for every environment in one call, act, record
-        at the end of an episode: keep it, and fit what is learned to all episodes so far
+until env_steps is spent:
+    plan for every environment in one call, act, record
+    at the end of an episode: keep it, and fit what is learned to all episodes so far
 """
 
 import signal
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import jax
@@ -61,10 +62,11 @@ def resume(run_dir: Path, env_steps: int | None = None) -> None:
         config = config.model_copy(update={"env_steps": env_steps})
     run = RunState(config)
     position, dropped = run.load(run_dir)
-    (run_dir / CONFIG_FILE).write_text(dump(config), encoding="utf-8")
-    with RunLog(run_dir) as log, Display(config.env_steps, _title(config)) as display:
+    done = run.progress.env_steps
+    with RunLog(run_dir) as log, Display(config.env_steps, _title(config), start=done) as display:
         log.truncate(position)
-        display.note(f"resumed at step {run.progress.env_steps}")
+        (run_dir / CONFIG_FILE).write_text(dump(config), encoding="utf-8")
+        display.note(f"resumed at step {done:,}")
         for line in dropped:
             display.note(line)
         Training(run, run_dir, log, display).run()
@@ -133,6 +135,7 @@ class Training:
         runners = [slot.runner for slot in run.slots]
         plans = None
         if not all(slot.explores for slot in run.slots):
+            self._display.progress(progress.env_steps, "planning")
             with self._watch.measure("planning"):
                 plans = run.actor.plan(run.learned, runners)
             self._watch.plans += len(runners)
@@ -192,6 +195,7 @@ class Training:
         progress.fits += 1
         progress.unfitted_steps = 0
         key = jax.random.fold_in(run.keys.fit, progress.fits)
+        self._display.progress(progress.env_steps, "fitting")
         with self._watch.measure("fitting"):
             run.learned, errors = run.agent.fit(run.learned, key, run.replay, progress.fits)
         self._log.metrics("fit", env_steps=progress.env_steps, **errors)
@@ -203,11 +207,15 @@ class Training:
 
 
 @contextmanager
-def _deferred_interrupt() -> Iterator:
+def _deferred_interrupt() -> Iterator[Callable[[], bool]]:
     """Turns the first interrupt into a flag, to be asked for where a run can be left.
 
-    A second one interrupts at once.
+    A second one interrupts at once. Python delivers signals to the main thread only, so that in another
+    one there is nothing to defer.
     """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
     received: list[int] = []
     signals = (signal.SIGINT, signal.SIGTERM)
     before = {}

@@ -18,7 +18,6 @@ Source: Chua et al. (2018) for the ensemble; Seitzer et al. (2022) for the weigh
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-import chex
 import distrax
 import jax
 import jax.numpy as jnp
@@ -27,14 +26,14 @@ from jaxtyping import Array, Float
 
 from mbrl import networks, normalizer
 from mbrl.normalizer import Normalizer, normalize
-from mbrl.types import KeyArray, Params, StepOutput
+from mbrl.types import KeyArray, Params, StepOutput, record
 
 
 KnownFn = Callable[[Float[Array, " O"], Float[Array, " A"], Float[Array, " O"]], Float[Array, ""]]
 """``(observation, action, next_observation) -> []``, of one decision."""
 
 
-@chex.dataclass(frozen=True)
+@record
 class Transition:
     """What was observed while one action was held.
 
@@ -55,7 +54,7 @@ class Transition:
     terminal: Float[Array, "*B"]
 
 
-@chex.dataclass(frozen=True)
+@record
 class Scales:
     """The units that a model was fitted in; frozen between fits.
 

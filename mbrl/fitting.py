@@ -64,9 +64,7 @@ def make_fitter(loss: LossFn, optimizer: optax.GradientTransformation) -> Fitter
         def minibatch(trainable: Trainable, inputs):
             key, batch = inputs
             gradient = jax.grad(loss, argnums=1)(scales, trainable.params, key, batch)
-            updates, opt_state = optimizer.update(
-                gradient, trainable.opt_state, trainable.params
-            )
+            updates, opt_state = optimizer.update(gradient, trainable.opt_state, trainable.params)
             return Trainable(optax.apply_updates(trainable.params, updates), opt_state), None
 
         steps = jax.tree.leaves(batches)[0].shape[0]

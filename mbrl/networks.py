@@ -50,8 +50,12 @@ def gaussian_mlp(input_size: int, hidden: Sequence[int], output_size: int) -> Ne
     def forward(x: Float[Array, " D"]) -> tuple[Float[Array, " K"], Float[Array, " K"]]:
         output = hk.nets.MLP([*hidden, 2 * output_size], activation=jax.nn.swish)(x)
         mean, log_variance = jnp.split(output, 2, axis=-1)
-        lower = hk.get_parameter("min_log_variance", (output_size,), init=hk.initializers.Constant(-10.0))
-        upper = hk.get_parameter("max_log_variance", (output_size,), init=hk.initializers.Constant(0.5))
+        lower = hk.get_parameter(
+            "min_log_variance", (output_size,), init=hk.initializers.Constant(-10.0)
+        )
+        upper = hk.get_parameter(
+            "max_log_variance", (output_size,), init=hk.initializers.Constant(0.5)
+        )
         log_variance = upper - jax.nn.softplus(upper - log_variance)
         log_variance = lower + jax.nn.softplus(log_variance - lower)
         return mean, log_variance

@@ -1,15 +1,16 @@
 """Standardisation shared by the model and the regularisers, frozen between fits."""
 
-import chex
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
+
+from mbrl.types import record
 
 FLOOR = 1e-3
 """A feature that varies less than this counts as constant and keeps its own units."""
 
 
-@chex.dataclass(frozen=True)
+@record
 class Normalizer:
     """Mean and standard deviation of one kind of vector.
 
@@ -49,9 +50,7 @@ def fit(data: np.ndarray, floor: float = FLOOR) -> Normalizer:
     return Normalizer(mean=jnp.asarray(mean, jnp.float32), std=jnp.asarray(std, jnp.float32))
 
 
-def normalize(
-    normalizer: Normalizer, value: Float[Array, "*batch D"]
-) -> Float[Array, "*batch D"]:
+def normalize(normalizer: Normalizer, value: Float[Array, "*batch D"]) -> Float[Array, "*batch D"]:
     """``(value - mean) / std``."""
     return (value - normalizer.mean) / normalizer.std
 

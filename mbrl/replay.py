@@ -91,9 +91,7 @@ class _Table:
         chosen = decision[..., None] + np.minimum(ahead, self.left[decision][..., None] - 1)
         following = self.start[chosen] + self.holds[chosen]
         rows = np.concatenate([self.start[decision][..., None], following], axis=-1)
-        return Window(
-            observations=self.observations[rows], actions=self.actions[chosen], mask=mask
-        )
+        return Window(observations=self.observations[rows], actions=self.actions[chosen], mask=mask)
 
 
 class Replay:

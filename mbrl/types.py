@@ -10,7 +10,7 @@ the leading axes at the edge.
 """
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar, dataclass_transform
 
 import chex
 from jaxtyping import Array, Float, Key, PyTree
@@ -20,8 +20,19 @@ KeyArray = Key[Array, ""]
 Carry = Any
 """What a model hands from one step to the next: any pytree (an observation, a recurrent state)."""
 
+_T = TypeVar("_T")
 
-@chex.dataclass(frozen=True)
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+def record(cls: type[_T]) -> type[_T]:
+    """Makes a frozen `chex.dataclass`: a pytree whose fields are given by name.
+
+    A decorator of our own only because type checkers do not see through that of chex.
+    """
+    return chex.dataclass(frozen=True)(cls)
+
+
+@record
 class StepOutput:
     """One imagined decision.
 
@@ -40,7 +51,7 @@ StepFn = Callable[[Params, KeyArray, Carry, Float[Array, " A"]], tuple[Carry, St
 """``step(params, key, carry, action) -> (carry, StepOutput)``: one member, one particle."""
 
 
-@chex.dataclass(frozen=True)
+@record
 class Trajectory:
     """One particle's imagined path (or P of them, on a leading axis).
 
@@ -57,7 +68,7 @@ class Trajectory:
     continue_probs: Float[Array, "*P H"]
 
 
-@chex.dataclass(frozen=True)
+@record
 class Evaluation:
     """What one candidate is worth.
 
@@ -65,7 +76,7 @@ class Evaluation:
       planned_return: mean over particles of the (discounted) return; risk-neutral, no penalty.
       penalty: mean over particles of the summed calibrated penalty.
       spread: standard deviation of the return over particles, in units of return.
-      score: what a planner maximises, ``planned_return - risk_aversion * spread - weight * penalty``.
+      score: what a planner maximises: ``planned_return - risk_aversion * spread - weight * penalty``.
     """
 
     planned_return: Float[Array, "*N"]
@@ -82,7 +93,7 @@ class ScoreFn(Protocol):
     ) -> Evaluation: ...
 
 
-@chex.dataclass(frozen=True)
+@record
 class Plan:
     """A plan and the evidence for it.
 

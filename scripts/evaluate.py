@@ -11,9 +11,9 @@ def main() -> int:
     """Evaluates as the command line asks; returns the exit status."""
     command = parse_evaluate(sys.argv[1:])
     try:
-        from agents import evaluation  # brings JAX, which bad input need not wait for
+        from agents import reporting  # brings JAX, which bad input need not wait for
 
-        evaluation.evaluate_run(command.run_dir, command.episodes, command.seed, command.gif)
+        reporting.evaluate_run(command.run_dir, command.episodes, command.seed, command.gif)
     except KeyboardInterrupt:
         print("interrupted; the run is as it was", file=sys.stderr)
         return 130

@@ -62,12 +62,13 @@ def make_sampling_planner(
       final_particles: paths for the last evaluation of the plan returned, with a fresh key.
 
     Returns:
-      The planner. The plan returned is the mode of the last proposal, not the best candidate: the best
-      of many noisy scores is the luckiest (mbrl-lib's authors found the same).
+      The planner. It returns the better of two plans: the mode of the last proposal and the best of the
+      last candidates, compared afresh over `final_particles`. The best of many noisy scores is often just
+      the luckiest, and the mean of good plans is often not a good plan; neither survives the comparison.
     """
 
     def plan(score_fn: ScoreFn, key: KeyArray, state: PlanState) -> tuple[Plan, PlanState]:
-        iterations_key, final_key = jax.random.split(key)
+        iterations_key, choice_key, evidence_key = jax.random.split(key, 3)
 
         def iterate(distribution, key: KeyArray):
             sample_key, score_key = jax.random.split(key)
@@ -80,12 +81,15 @@ def make_sampling_planner(
                 proposal.refit(distribution, candidates, weights),
                 distribution,
             )
-            return distribution, jax.lax.top_k(scores, elites)[0]
+            elite_scores, elite_index = jax.lax.top_k(scores, elites)
+            return distribution, (elite_scores, candidates[elite_index[0]])
 
         keys = jax.random.split(iterations_key, iterations)
-        distribution, elite_scores = jax.lax.scan(iterate, state, keys)
-        actions = proposal.mode(distribution)
-        evidence = score_fn(final_key, actions, particles=final_particles)
+        distribution, (elite_scores, best) = jax.lax.scan(iterate, state, keys)
+        finalists = jnp.stack([proposal.mode(distribution), best[-1]])
+        scores = evaluate_candidates(score_fn, choice_key, finalists, final_particles)
+        actions = finalists[jnp.argmax(scores)]
+        evidence = score_fn(evidence_key, actions, particles=final_particles)
         made = Plan(
             actions=actions,
             planned_return=evidence.planned_return,

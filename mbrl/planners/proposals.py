@@ -7,13 +7,12 @@ planner serves both kinds of action without knowing which it has.
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import chex
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from mbrl.planners.noise import coloured_noise_factor
-from mbrl.types import KeyArray
+from mbrl.types import KeyArray, record
 
 Distribution = Any
 
@@ -38,7 +37,7 @@ class Proposal(NamedTuple):
     mode: Callable[[Distribution], Float[Array, "H A"]]
 
 
-@chex.dataclass(frozen=True)
+@record
 class Gaussian:
     """Independent Gaussians per action dimension, `[H, A]` each, correlated in time."""
 

@@ -3,15 +3,14 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-import chex
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from mbrl.normalizer import Normalizer
-from mbrl.types import KeyArray, Params, Trajectory
+from mbrl.types import KeyArray, Params, Trajectory, record
 
 
-@chex.dataclass(frozen=True)
+@record
 class Window:
     """Consecutive decisions of one episode, for training a regulariser.
 
@@ -27,7 +26,7 @@ class Window:
     mask: Bool[Array, "*B L"]
 
 
-@chex.dataclass(frozen=True)
+@record
 class Calibration:
     """Where a familiar step lies on a regulariser's own scale, and how far an unusual one is.
 
@@ -40,7 +39,7 @@ class Calibration:
     scale: Float[Array, ""]
 
 
-@chex.dataclass(frozen=True)
+@record
 class RegularizerState:
     """All that a penalty depends on; frozen between fits.
 
