@@ -49,7 +49,7 @@ class EpisodeResult:
 
 @dataclass(frozen=True)
 class Promise:
-    """What an episode's first plan promised over the horizon, and what the regulariser said of it."""
+    """What an episode's first plan promised, and what the regulariser said of that plan."""
 
     planned_return: float
     penalty: float

@@ -1,7 +1,7 @@
 """The agent: a learned model, a regulariser and a planner, put together from a configuration.
 
 `PlanningAgent` holds compiled functions and no state. What is learned lives in `AgentState`, what a
-planner remembers in its plan states, and what happened in a `Replay`; the training loop owns all three.
+planner remembers in its plan states, and what happened in a `Replay`; the training loop owns them.
 
 Shapes: B environments, O observation, A action, H horizon.
 """
@@ -209,8 +209,8 @@ class PlanningAgent:
         for name, result in (("model", model), ("regularizer", regularizer)):
             if not np.isfinite(result.holdout_loss):
                 raise UserError(
-                    f"the {name}'s held-out loss is {result.holdout_loss} in fit {index}: a smaller "
-                    "learning rate may help"
+                    f"the {name}'s held-out loss is {result.holdout_loss} in fit {index}; "
+                    "allowed: a finite number, which a smaller learning rate may bring"
                 )
 
         params = regularizer.trainable.params

@@ -44,7 +44,8 @@ def evaluate_frozen(
     results = evaluate(
         actor, run.learned, runners, seeds, horizon=config.planner.horizon, finished=finished
     )
-    solved_at = runners[0].env.spec.reward_threshold
+    registered = runners[0].env.spec
+    solved_at = registered and registered.reward_threshold
     for runner in runners:
         runner.env.close()
     return results, {
@@ -107,8 +108,8 @@ def describe_evaluation(summary: dict[str, Any], env_steps: int) -> list[str]:
     figures = summary["evaluation"]
     low, high = figures["iqm_ci95"]
     lines = [
-        f"return     mean {figures['mean']:.1f} (sd {figures['sd']:.1f}, {figures['episodes']} episodes"
-        f" after {env_steps:,} steps)",
+        f"return     mean {figures['mean']:.1f} (sd {figures['sd']:.1f}),"
+        f" {figures['episodes']} episodes after {env_steps:,} steps",
         f"           interquartile mean {figures['iqm']:.1f}, 95% interval {low:.1f} to {high:.1f}",
     ]
     if figures["share_solved"] is not None:
@@ -183,5 +184,5 @@ def _frame_rate(env: gym.Env, repeat: int) -> float:
     return env.metadata.get("render_fps", 50) / repeat
 
 
-def _mean(values: Iterable[float]) -> float:
-    return float(np.mean(list(values)))
+def _mean(values: Iterable[float | None]) -> float:
+    return float(np.mean([value for value in values if value is not None]))

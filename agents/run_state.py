@@ -1,7 +1,8 @@
 """All that a run is at one moment: built from its configuration, saved whole, and taken up again.
 
 All randomness is named by the run's seed and by counters, so that there is no random state to lose.
-What cannot be saved is the inside of a simulator; an open episode is rebuilt by replaying its actions.
+What cannot be saved is the inside of a simulator; an open episode is rebuilt by replaying its
+actions.
 """
 
 from dataclasses import asdict, dataclass

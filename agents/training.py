@@ -141,7 +141,7 @@ class Training:
             self._watch.plans += len(runners)
         for index, slot in enumerate(run.slots):
             runner = slot.runner
-            if slot.explores:
+            if slot.explores or plans is None:
                 name = [run.config.seed, runner.index, runner.decisions]
                 action = random_action(runner.spec, np.random.default_rng(name))
             else:
@@ -210,8 +210,8 @@ class Training:
 def _deferred_interrupt() -> Iterator[Callable[[], bool]]:
     """Turns the first interrupt into a flag, to be asked for where a run can be left.
 
-    A second one interrupts at once. Python delivers signals to the main thread only, so that in another
-    one there is nothing to defer.
+    A second one interrupts at once. Python delivers signals to the main thread only, so that in
+    another one there is nothing to defer.
     """
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False

@@ -1,7 +1,7 @@
 """Model-based planning that knows when not to believe itself: a pure JAX library.
 
-A model is learned, plans are optimised in it, and the error of a denoising autoencoder is subtracted
-from what they promise. See `mbrl.types` for the records and the letters used in shapes.
+A model is learned, plans are optimised in it, and the error of a denoising autoencoder is
+subtracted from what they promise. See `mbrl.types` for the records and the letters used in shapes.
 """
 
 from mbrl.dynamics import Ensemble, Scales, Transition, make_ensemble

@@ -7,10 +7,10 @@ held for, 1 when planning):
     reward          = (1 - p_end) * running(o, a, h, o') + p_end * terminal(o, a, h, o')
     p_end           = sigmoid(end(o, a, h, o'))
 
-Two choices carry the learning. The heads are fed **the member's own predicted** `o'`, in training as
-in planning: the signature of a crash is in the true next state and not in the predicted one, so that
-a head trained on the former never fires on a plan. And the reward of an end (+-100 on Lunar Lander)
-has an output of its own, so that one sharp event does not bend the smooth reward around it.
+Two choices carry the learning. The heads are fed **the member's own predicted** `o'`, in training
+as in planning: the signature of a crash is in the true next state and not in the predicted one, so
+that a head trained on the former never fires on a plan. And the reward of an end (+-100 on Lunar
+Lander) has an output of its own, so that one sharp event does not bend the smooth reward around it.
 
 Source: Chua et al. (2018) for the ensemble; Seitzer et al. (2022) for the weighted likelihood.
 """
@@ -26,8 +26,7 @@ from jaxtyping import Array, Float
 
 from mbrl import networks, normalizer
 from mbrl.normalizer import Normalizer, normalize
-from mbrl.types import KeyArray, Params, StepOutput, record
-
+from mbrl.types import AnyArray, KeyArray, Params, StepOutput, record
 
 KnownFn = Callable[[Float[Array, " O"], Float[Array, " A"], Float[Array, " O"]], Float[Array, ""]]
 """``(observation, action, next_observation) -> []``, of one decision."""
@@ -46,12 +45,12 @@ class Transition:
       terminal: 1 where the episode terminated within the hold (truncation is not an end), else 0.
     """
 
-    observation: Float[Array, "*B O"]
-    action: Float[Array, "*B A"]
-    hold: Float[Array, "*B"]
-    next_observation: Float[Array, "*B O"]
-    reward: Float[Array, "*B"]
-    terminal: Float[Array, "*B"]
+    observation: Float[AnyArray, "*B O"]
+    action: Float[AnyArray, "*B A"]
+    hold: Float[AnyArray, "*B"]
+    next_observation: Float[AnyArray, "*B O"]
+    reward: Float[AnyArray, "*B"]
+    terminal: Float[AnyArray, "*B"]
 
 
 @record
@@ -101,15 +100,15 @@ def beta_nll(
     """Negative log-likelihood with each dimension's term weighted by ``variance^beta``.
 
     The weight is a constant to the gradient. `beta` = 0 is the likelihood itself, 1 gives the mean
-    the gradient of a squared error; 0.5 is the authors' choice. Without it, a dimension that is hard
-    to predict inflates its variance and then stops learning its mean.
+    the gradient of a squared error; 0.5 is the authors' choice. Without it, a dimension that is
+    hard to predict inflates its variance and then stops learning its mean.
 
-    Source: Seitzer et al. (2022), "On the pitfalls of heteroscedastic uncertainty estimation", eq. 5.
+    Source: Seitzer et al. (2022), "On the pitfalls of heteroscedastic uncertainty estimation".
     """
     scale = distribution.scale_diag
-    per_dimension = -distrax.Normal(distribution.loc, scale).log_prob(target)
+    log_likelihood = distrax.Normal(distribution.loc, scale).log_prob(target)
     weight = jax.lax.stop_gradient(scale ** (2 * beta))
-    return jnp.sum(weight * per_dimension)
+    return jnp.sum(weight * jnp.negative(log_likelihood))
 
 
 def make_ensemble(
@@ -133,13 +132,13 @@ def make_ensemble(
       members: E >= 1.
       hidden: widths of the dynamics network.
       head_hidden: widths of the reward network and of the termination network.
-      sample_noise: whether an imagined next observation is drawn from the predicted Gaussian; else it
-        is its mean. The heads see the same in training.
+      sample_noise: whether an imagined next observation is drawn from the predicted Gaussian; else
+        it is its mean. The heads see the same in training.
       beta: exponent of the weighted likelihood, in [0, 1]; see `beta_nll`.
-      input_noise: standard deviation of the noise added to observations in training, in standardised
-        units; >= 0.
-      known_reward: ``(o[O], a[A], o_next[O]) -> []``, the reward of a full hold in the environment's
-        units, in place of the learned one; the reward of an end stays learned.
+      input_noise: standard deviation of the noise added to observations in training, in
+        standardised units; >= 0.
+      known_reward: ``(o[O], a[A], o_next[O]) -> []``, the reward of a full hold in the
+        environment's units, in place of the learned one; the reward of an end stays learned.
       known_termination: ``(o, a, o_next) -> []``, the probability of an end, likewise.
 
     Returns:
@@ -210,8 +209,8 @@ def make_ensemble(
                 input_noise,
             )  # fmt: skip
             change = transition.next_observation - transition.observation
-            # What is observed at an end is the wreck. Left out, the dynamics say what would have come
-            # had the episode gone on, in which a crash to come shows clearly.
+            # What is observed at an end is the wreck. Left out, the dynamics say what would have
+            # come had the episode gone on, in which a crash to come shows clearly.
             dynamics_loss = jnp.where(
                 transition.terminal,
                 0.0,
@@ -238,7 +237,7 @@ def make_ensemble(
                 scales, params, key, transition.observation, transition.action, transition.hold
             )
             change = transition.next_observation - transition.observation
-            nll = -prediction.delta.log_prob(normalize(scales.delta, change))
+            nll = jnp.negative(prediction.delta.log_prob(normalize(scales.delta, change)))
             running, terminal, end_prob = outcome(
                 scales, prediction, transition.observation, transition.action
             )

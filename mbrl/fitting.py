@@ -93,9 +93,11 @@ def fit(
       scales: units of the data, passed to the loss.
       trainable: where to start: usually the last fit's result.
       key: random key, consumed.
-      draw_batches: ``draw_batches(epoch) -> [S, ...]`` fresh minibatches from the training episodes.
+      draw_batches: ``draw_batches(epoch) -> [S, ...]`` fresh minibatches from the training
+        episodes.
       holdout: one batch from the held-out episodes; of one shape over the whole run.
-      min_epochs: epochs that count before any is judged. Weights from before are never returned: a
+      min_epochs: epochs before any weights are judged; 0 lets the fit return where it started, so that
+        it never makes things worse. Weights from before are never returned: where data changes, a
         small holdout of old episodes would otherwise veto all that is new.
       max_epochs: epochs at most.
       patience: epochs without improvement after which to stop.
@@ -106,9 +108,10 @@ def fit(
     holdout_key, training_key = jax.random.split(key)
     best, best_loss, best_epoch = trainable, float("inf"), min_epochs
     epoch = 0
-    for epoch in range(1, max_epochs + 1):
-        epoch_key = jax.random.fold_in(training_key, epoch)
-        trainable = fitter.epoch(scales, trainable, epoch_key, draw_batches(epoch))
+    for epoch in range(max_epochs + 1):
+        if epoch > 0:
+            epoch_key = jax.random.fold_in(training_key, epoch)
+            trainable = fitter.epoch(scales, trainable, epoch_key, draw_batches(epoch))
         if epoch < min_epochs:
             continue
         # The same key every time, so that epochs are compared under the same noise.

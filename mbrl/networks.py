@@ -81,14 +81,21 @@ def _unroll(
         state = jnp.where(present, new_state, state)
         return state, state
 
-    return hk.dynamic_unroll(step, (x, mask), gru.initial_state(None))
+    states, last = hk.dynamic_unroll(step, (x, mask), gru.initial_state(None))
+    return jnp.asarray(states), jnp.asarray(last)
+
+
+def _symlog(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """``sign(x) log(1 + |x|)``: keeps small numbers and tames large ones (Hafner et al., 2023)."""
+    return jnp.sign(x) * jnp.log1p(jnp.abs(x))
 
 
 def correction_autoencoder(size: int, hidden: int) -> Network:
     """A denoiser without a bottleneck: reads both ways and corrects each element.
 
-    ``g(x)_t = x_t + W [forward_t, backward_t, x_t]``, with the last layer starting at zero, so that
-    an untrained network copies its input. Its optimum is Boney's ``g(x) - x = sigma^2 * score(x)``.
+    ``g(x)_t = x_t + W [forward_t, backward_t, symlog x_t]``, with the last layer starting at zero,
+    so that an untrained network copies its input. The network reads `symlog x`: a first leg contact
+    lies tens of standard deviations out. Its optimum is Boney's ``g(x) - x = sigma^2 * score(x)``.
 
     Returns:
       A network with ``apply(params, x[T, D], mask[T]) -> [T, D]``. Elements where `mask` is False
@@ -96,9 +103,10 @@ def correction_autoencoder(size: int, hidden: int) -> Network:
     """
 
     def forward(x: Float[Array, "T D"], mask: Bool[Array, " T"]) -> Float[Array, "T D"]:
-        ahead, _ = _unroll(hidden, x, mask, name="forward")
-        back, _ = _unroll(hidden, x[::-1], mask[::-1], name="backward")
-        features = jnp.concatenate([ahead, back[::-1], x], axis=-1)
+        read = _symlog(x)
+        ahead, _ = _unroll(hidden, read, mask, name="forward")
+        back, _ = _unroll(hidden, read[::-1], mask[::-1], name="backward")
+        features = jnp.concatenate([ahead, back[::-1], read], axis=-1)
         return x + hk.Linear(size, w_init=jnp.zeros, name="correction")(features)
 
     return _transform(forward, jnp.zeros((2, size)), jnp.ones(2, bool))
@@ -115,7 +123,7 @@ def encoder_decoder(size: int, hidden: int) -> Network:
     """
 
     def forward(x: Float[Array, "T D"], mask: Bool[Array, " T"]) -> Float[Array, "T D"]:
-        _, code = _unroll(hidden, x, mask, name="encoder")
+        _, code = _unroll(hidden, _symlog(x), mask, name="encoder")
         gru = hk.GRU(hidden, name="decoder")
         states, _ = hk.dynamic_unroll(gru, jnp.zeros((x.shape[0], 1)), code)
         return hk.Linear(size, name="reconstruction")(states)

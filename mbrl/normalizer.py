@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from mbrl.types import record
+from mbrl.types import AnyArray, record
 
 FLOOR = 1e-3
 """A feature that varies less than this counts as constant and keeps its own units."""
@@ -28,7 +28,7 @@ def identity(size: int) -> Normalizer:
     return Normalizer(mean=jnp.zeros(size), std=jnp.ones(size))
 
 
-def fit(data: np.ndarray, floor: float = FLOOR) -> Normalizer:
+def fit(data: AnyArray, floor: float = FLOOR) -> Normalizer:
     """Measures the mean and the standard deviation of `data`.
 
     A feature with a standard deviation below `floor` (a leg contact that was never made, say) gets
@@ -50,9 +50,11 @@ def fit(data: np.ndarray, floor: float = FLOOR) -> Normalizer:
     return Normalizer(mean=jnp.asarray(mean, jnp.float32), std=jnp.asarray(std, jnp.float32))
 
 
-def normalize(normalizer: Normalizer, value: Float[Array, "*batch D"]) -> Float[Array, "*batch D"]:
+def normalize(
+    normalizer: Normalizer, value: Float[AnyArray, "*batch D"]
+) -> Float[Array, "*batch D"]:
     """``(value - mean) / std``."""
-    return (value - normalizer.mean) / normalizer.std
+    return (jnp.asarray(value) - normalizer.mean) / normalizer.std
 
 
 def denormalize(

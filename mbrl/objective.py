@@ -6,8 +6,9 @@
 `s_t` is the probability that decision t is made at all: the decision that ends an episode counts in
 full and nothing after it does. Only here do a rollout and a penalty meet.
 
-Source: Boney et al. (2019), eq. 4, with the sum over imagined decisions weighted by survival and the
-penalty calibrated (see `mbrl.regularizers.calibration`), so that `weight` is return per unit of it.
+Source: Boney et al. (2019), eq. 4, with the sum over imagined decisions weighted by survival and
+the penalty calibrated (see `mbrl.regularizers.calibration`), so that `weight` is return per unit
+of it.
 """
 
 from collections.abc import Callable
@@ -32,7 +33,9 @@ class Objective(Protocol):
         actions: Float[Array, "H A"],
         *,
         particles: int,
-    ) -> Evaluation: ...
+    ) -> Evaluation:
+        """Evaluates one candidate; `weight` is traced, `particles` is static."""
+        ...
 
 
 def survival(continue_probs: Float[Array, " H"]) -> Float[Array, " H"]:

@@ -1,11 +1,12 @@
 """Episodes on the host, and the batches that are drawn from them.
 
-An action is held for up to `repeat` simulator steps, and every simulator step is kept: a window of a
-hold that starts at any of its steps and has any length is a transition too, with the length as an
-input of the model (`Transition.hold`). That is `repeat (repeat + 1) / 2` transitions for one decision.
+An action is held for up to `repeat` simulator steps, and every simulator step is kept: a window of
+a hold that starts at any of its steps and has any length is a transition too, with the length as an
+input of the model (`Transition.hold`). That is `repeat (repeat + 1) / 2` transitions for one
+decision.
 
-No window crosses the end of an episode. Episodes are held out whole; each member of an ensemble has a
-bootstrap sample of its own, drawn once per decision and kept.
+No window crosses the end of an episode. Episodes are held out whole; each member of an ensemble
+has a bootstrap sample of its own, drawn once per decision and kept.
 """
 
 from collections.abc import Mapping
@@ -85,7 +86,7 @@ class _Table:
         )
 
     def window(self, decision, length: int) -> Window:
-        """The `length` decisions from `decision` on; behind the episode's end, its last one again."""
+        """`length` decisions from `decision` on; behind the episode's end, its last one again."""
         ahead = np.arange(length)
         mask = ahead < self.left[decision][..., None]
         chosen = decision[..., None] + np.minimum(ahead, self.left[decision][..., None] - 1)
@@ -138,8 +139,8 @@ class Replay:
         """Minibatches for an ensemble, `[steps, E, batch_size, ...]`.
 
         Half of them are whole holds; the others start at any step of a hold and have any length. A
-        hold that ended the episode after m of its steps would have ended it as well had it been meant
-        for longer, so that such windows come with every intended length.
+        hold that ended the episode after m of its steps would have ended it as well had it been
+        meant for longer, so that such windows come with every intended length.
 
         Args:
           draw: names the random numbers: the same `draw` on the same data gives the same batches.
@@ -164,21 +165,22 @@ class Replay:
     def draw_windows(self, draw: int, steps: int, batch_size: int, length: int) -> Window:
         """Minibatches of `length` decisions in a row, `[steps, batch_size, ...]`.
 
-        A window may start at any decision of a training episode; decisions behind its end are masked.
+        A window may start at any decision of a training episode; decisions behind its end are
+        masked.
         """
         table = self._table(held_out=False)
         rng = np.random.default_rng([self._seed, 2, draw])
         return table.window(rng.integers(len(table), size=(steps, batch_size)), length)
 
     def held_out_transitions(self, size: int) -> Transition:
-        """A batch of `size` whole holds of held-out episodes, spread evenly; always of one shape."""
+        """A batch of `size` whole holds of held-out episodes, evenly spread."""
         table = self._table(held_out=True)
         decision = np.linspace(0, len(table) - 1, size).round().astype(int)
         length = np.where(table.ends[decision], self._repeat, table.holds[decision])
         return table.transition(decision, np.zeros_like(decision), length, self._repeat)
 
     def held_out_windows(self, size: int, length: int) -> Window:
-        """A batch of `size` windows of held-out episodes, spread evenly; always of one shape."""
+        """A batch of `size` windows of held-out episodes, evenly spread."""
         table = self._table(held_out=True)
         return table.window(np.linspace(0, len(table) - 1, size).round().astype(int), length)
 

@@ -13,7 +13,11 @@ from collections.abc import Callable
 from typing import Any, Protocol, TypeVar, dataclass_transform
 
 import chex
+import numpy as np
 from jaxtyping import Array, Float, Key, PyTree
+
+AnyArray = Array | np.ndarray
+"""Data that is drawn on the host and used on the device."""
 
 Params = PyTree[Array]
 KeyArray = Key[Array, ""]
@@ -76,7 +80,8 @@ class Evaluation:
       planned_return: mean over particles of the (discounted) return; risk-neutral, no penalty.
       penalty: mean over particles of the summed calibrated penalty.
       spread: standard deviation of the return over particles, in units of return.
-      score: what a planner maximises: ``planned_return - risk_aversion * spread - weight * penalty``.
+      score: what a planner maximises: ``planned_return - risk_aversion * spread - weight *
+        penalty``.
     """
 
     planned_return: Float[Array, "*N"]
@@ -90,7 +95,9 @@ class ScoreFn(Protocol):
 
     def __call__(
         self, key: KeyArray, actions: Float[Array, "H A"], *, particles: int
-    ) -> Evaluation: ...
+    ) -> Evaluation:
+        """Evaluates one candidate plan."""
+        ...
 
 
 @record

@@ -19,8 +19,8 @@ class Planner(NamedTuple):
 
     Attributes:
       init: ``init() -> plan_state``, for the first decision of an episode.
-      plan: ``plan(score_fn, key, plan_state) -> (Plan, plan_state)``; the state returned is shifted by
-        one decision, so that the next plan starts where this one leads.
+      plan: ``plan(score_fn, key, plan_state) -> (Plan, plan_state)``; the state returned is
+        shifted by one decision, so that the next plan starts where this one leads.
     """
 
     init: Callable[[], PlanState]
@@ -53,8 +53,8 @@ def make_sampling_planner(
 
     Args:
       proposal: what plans are drawn from; see `mbrl.planners.proposals`.
-      weigh: scores (`-inf` where not finite) to weights >= 0 that sum to 1, or to 0 where no score is
-        finite and there is nothing to learn from: then the proposal stays as it is.
+      weigh: scores (`-inf` where not finite) to weights >= 0 that sum to 1, or to 0 where no score
+        is finite and there is nothing to learn from: then the proposal stays as it is.
       population: N, plans per iteration.
       elites: how many of the last iteration's best scores the plan reports.
       iterations: rounds, >= 1. Each draws fresh noise for the actions and for the model.
@@ -62,9 +62,10 @@ def make_sampling_planner(
       final_particles: paths for the last evaluation of the plan returned, with a fresh key.
 
     Returns:
-      The planner. It returns the better of two plans: the mode of the last proposal and the best of the
-      last candidates, compared afresh over `final_particles`. The best of many noisy scores is often just
-      the luckiest, and the mean of good plans is often not a good plan; neither survives the comparison.
+      The planner. It returns the better of two plans: the mode of the last proposal and the best
+      of the last candidates, compared afresh over `final_particles`. The best of many noisy scores
+      is often just the luckiest, and the mean of good plans is often not a good plan; neither
+      survives the comparison.
     """
 
     def plan(score_fn: ScoreFn, key: KeyArray, state: PlanState) -> tuple[Plan, PlanState]:

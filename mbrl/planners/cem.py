@@ -1,7 +1,7 @@
 """The cross-entropy method: draw N plans, fit the proposal to the K best, and again.
 
-Source: Botev et al. (2013); in model-based planning Chua et al. (2018). Departures: noise correlated
-in time and clipped at the bounds (Pinneri et al., 2020), as set in the proposal.
+Source: Botev et al. (2013); in model-based planning Chua et al. (2018). Departures: noise
+correlated in time and clipped at the bounds (Pinneri et al., 2020), as set in the proposal.
 """
 
 import jax

@@ -4,8 +4,8 @@
     next mean = sum_n w_n plan_n
 
 Source: Williams et al. (2017), eq. 9-11. Departures: the temperature divides scores measured in
-standard deviations of the population, not returns, so that it means the same in every environment and
-at every weight; several iterations; noise correlated in time, as set in the proposal.
+standard deviations of the population, not returns, so that it means the same in every environment
+and at every weight; several iterations; noise correlated in time, as set in the proposal.
 """
 
 import jax.numpy as jnp

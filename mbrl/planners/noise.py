@@ -1,7 +1,7 @@
 """Noise that is correlated in time.
 
-Independent noise at every decision averages itself out over a plan: its random walk never strays far
-from the start. Noise with more power at low frequencies tries pushes that last.
+Independent noise at every decision averages itself out over a plan: its random walk never strays
+far from the start. Noise with more power at low frequencies tries pushes that last.
 """
 
 import numpy as np
@@ -10,9 +10,9 @@ import numpy as np
 def coloured_noise_factor(horizon: int, beta: float) -> np.ndarray:
     """The matrix L such that ``L @ z``, z white, has power ``f^-beta`` and unit variance.
 
-    The same distribution as scaling white noise in the Fourier domain, as a constant matrix: sampling
-    is one small product, with nothing to compile. As there, the zero frequency has the power of the
-    lowest positive one, and the noise is periodic over the horizon.
+    The same distribution as scaling white noise in the Fourier domain, as a constant matrix:
+    sampling is one small product, with nothing to compile. As there, the zero frequency has the
+    power of the lowest positive one, and the noise is periodic over the horizon.
 
     Args:
       horizon: H >= 1, decisions.

@@ -1,4 +1,4 @@
-"""What candidates are drawn from: a Gaussian for continuous actions, a categorical for discrete ones.
+"""What candidates are drawn from: Gaussian plans, or categorical ones where actions are discrete.
 
 A planner is an update of weights; a proposal turns weights into its next self. This is how each
 planner serves both kinds of action without knowing which it has.

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from mbrl.normalizer import Normalizer
-from mbrl.types import KeyArray, Params, Trajectory, record
+from mbrl.types import AnyArray, KeyArray, Params, Trajectory, record
 
 
 @record
@@ -21,9 +21,9 @@ class Window:
         behind its end is to be ignored (it is neither data nor zeros to learn).
     """
 
-    observations: Float[Array, "*B L+1 O"]
-    actions: Float[Array, "*B L A"]
-    mask: Bool[Array, "*B L"]
+    observations: Float[AnyArray, "*B L+1 O"]
+    actions: Float[AnyArray, "*B L A"]
+    mask: Bool[AnyArray, "*B L"]
 
 
 @record
@@ -99,7 +99,8 @@ def calibrated_penalty(
     """``(raw - median) / (q95 - median)``: about 0 for a familiar step, about 1 for an unusual one.
 
     Multiplying the raw penalty by any positive number leaves this unchanged, so that a weight keeps
-    its meaning (return given up per unit and decision) across regularisers, noise levels and refits.
+    its meaning (return given up per unit and decision) across regularisers, noise levels and
+    refits.
     """
     raw = regularizer.penalty(state.scales, state.params, trajectory)
     return (raw - state.calibration.offset) / state.calibration.scale
@@ -112,8 +113,8 @@ def as_trajectory(window: Window) -> Trajectory:
     """
     follows = jnp.concatenate([window.mask[..., 1:], window.mask[..., -1:]], axis=-1)
     return Trajectory(
-        observations=window.observations,
-        actions=window.actions,
+        observations=jnp.asarray(window.observations),
+        actions=jnp.asarray(window.actions),
         rewards=jnp.zeros(window.mask.shape, window.observations.dtype),
         continue_probs=follows.astype(window.observations.dtype),
     )

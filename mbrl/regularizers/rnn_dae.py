@@ -25,7 +25,7 @@ from mbrl import networks
 from mbrl.normalizer import Normalizer, normalize
 from mbrl.objective import survival
 from mbrl.regularizers.base import Regularizer, Window
-from mbrl.types import KeyArray, Params, Trajectory
+from mbrl.types import AnyArray, KeyArray, Params, Trajectory
 
 ARCHITECTURES = {
     "correction": networks.correction_autoencoder,
@@ -34,7 +34,7 @@ ARCHITECTURES = {
 
 
 def elements(
-    scales: Normalizer, observations: Float[Array, "H+1 O"], actions: Float[Array, "H A"]
+    scales: Normalizer, observations: Float[AnyArray, "H+1 O"], actions: Float[AnyArray, "H A"]
 ) -> Float[Array, "H+1 O+A"]:
     """The sequence that the network reads: each observation with the action that led to it."""
     padded = jnp.concatenate([jnp.zeros_like(actions[:1]), actions])
@@ -105,7 +105,8 @@ def make_rnn_dae(
 
     def penalty(scales: Normalizer, params: Params, trajectory: Trajectory) -> Float[Array, " H"]:
         x = elements(scales, trajectory.observations, trajectory.actions)
-        # The network reads both ways: what comes after a likely end may not speak for what came before.
+        # The network reads both ways: what comes after a likely end may not speak for what came
+        # before.
         reached = survival(trajectory.continue_probs) >= 0.5
         mask = jnp.concatenate([jnp.ones_like(reached[:1]), reached])
         return jnp.sum(jnp.square(network.apply(params, x, mask) - x), axis=-1)[1:]

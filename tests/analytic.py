@@ -1,0 +1,187 @@
+"""Worlds whose every number is known: what the library computes is compared with what it should be.
+
+    LinearGaussian     an ensemble of linear systems; moments of every propagation in closed form
+    regulator          the open-loop plan that is best under a quadratic cost, by least squares
+    Track              a line that ends behind a threshold; its dynamics, rewards and ends are
+    formulas waves, white       observations on a known manifold, and on none
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mbrl import Evaluation, StepOutput, Transition, Window
+
+quickly = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+"""Compiles in a quarter of the time, for programs that run only for a moment."""
+
+
+class LinearGaussian(NamedTuple):
+    """E linear systems ``o' = A_e o + B_e a + noise * eps``, each with ``reward = sum(o')``."""
+
+    transition: np.ndarray  # [E, O, O]
+    control: np.ndarray  # [E, O, A]
+    noise: float = 0.0
+
+    @property
+    def params(self):
+        return jnp.asarray(self.transition), jnp.asarray(self.control)
+
+    def step(self, params, key, observation, action):
+        transition, control = params
+        noise = self.noise * jax.random.normal(key, observation.shape, observation.dtype)
+        following = transition @ observation + control @ action + noise
+        output = StepOutput(
+            observation=following, reward=jnp.sum(following), continue_prob=jnp.ones(())
+        )
+        return following, output
+
+    def moments_if_kept(self, observation, actions):
+        """Mean `[H, O]` and covariance `[H, O, O]` of particles that keep their member."""
+        means, seconds = [], []
+        for transition, control in zip(self.transition, self.control, strict=True):
+            mean, covariance = observation, np.zeros(2 * observation.shape)
+            path, second = [], []
+            for action in actions:
+                mean = transition @ mean + control @ action
+                covariance = transition @ covariance @ transition.T + self._noise_covariance
+                path.append(mean)
+                second.append(covariance + np.outer(mean, mean))
+            means.append(path)
+            seconds.append(second)
+        mean, second = np.mean(means, axis=0), np.mean(seconds, axis=0)
+        return mean, second - np.einsum("hi,hj->hij", mean, mean)
+
+    def moments_if_redrawn(self, observation, actions):
+        """The same of particles that draw a member at every step."""
+        mean, second = observation, np.outer(observation, observation)
+        means, covariances = [], []
+        for action in actions:
+            push = self.control @ action
+            cross = np.einsum("eij,j,ek->eik", self.transition, mean, push)
+            second = np.mean(
+                self.transition @ second @ self.transition.swapaxes(1, 2)
+                + cross + cross.swapaxes(1, 2) + np.einsum("ei,ej->eij", push, push),
+                axis=0,
+            ) + self._noise_covariance  # fmt: skip
+            mean = np.mean(self.transition @ mean + push, axis=0)
+            means.append(mean)
+            covariances.append(second - np.outer(mean, mean))
+        return np.array(means), np.array(covariances)
+
+    @property
+    def _noise_covariance(self):
+        return self.noise**2 * np.eye(self.transition.shape[-1])
+
+
+def two_members(noise: float = 0.0) -> LinearGaussian:
+    """Two unlike members: a rotation, and a stretch that is pushed elsewhere."""
+    transition = np.array([[[0.8, -0.6], [0.6, 0.8]], [[1.1, 0.2], [0.0, 0.9]]])
+    control = np.array([[[0.5], [0.0]], [[-0.1], [0.4]]])
+    return LinearGaussian(transition, control, noise)
+
+
+class Regulator(NamedTuple):
+    """The cost of a plan is ``|free + effect @ plan|^2 + price |plan|^2`` of one linear system."""
+
+    free: np.ndarray  # [H * O] path without any action
+    effect: np.ndarray  # [H * O, H * A]
+    price: float
+
+    def cost(self, plan):
+        flat = plan.ravel()
+        path = self.free + self.effect @ flat
+        return (path**2).sum() + self.price * (flat**2).sum()
+
+    def best_plan(self, shape) -> np.ndarray:
+        gain = self.effect.T @ self.effect + self.price * np.eye(self.effect.shape[1])
+        return np.linalg.solve(gain, -self.effect.T @ self.free).reshape(shape)
+
+    def score(self, key, actions, *, particles) -> Evaluation:
+        """A `ScoreFn`."""
+        del key, particles
+        return certain(-self.cost(actions))
+
+
+def regulator(horizon: int, observation: np.ndarray, price: float = 0.5) -> Regulator:
+    """A mass on a line, pushed once per decision; its state is (position, velocity)."""
+    transition, control = np.array([[1.0, 0.5], [0.0, 0.9]]), np.array([[0.1], [0.5]])
+    powers = [np.linalg.matrix_power(transition, t) for t in range(horizon + 1)]
+    effect = np.zeros((horizon, 2, horizon, 1))
+    for t in range(horizon):
+        for s in range(t + 1):
+            effect[t, :, s] = powers[t - s] @ control
+    free = np.stack([powers[t + 1] @ observation for t in range(horizon)])
+    return Regulator(free.ravel(), effect.reshape(2 * horizon, horizon), price)
+
+
+def certain(score) -> Evaluation:
+    """The evaluation of a plan that is worth `score` without doubt and without a penalty."""
+    score = jnp.asarray(score)
+    nothing = jnp.zeros_like(score)
+    return Evaluation(planned_return=score, penalty=nothing, spread=nothing, score=score)
+
+
+class Track:
+    """A point on a line: ``x' = x + 0.5 hold a``; the episode ends where ``x' > 0.5``.
+
+    A decision pays ``hold a - x'``; one that ends the episode pays 20 instead. The observation is
+    (x, 0.1), the second a constant.
+    """
+
+    edge = 0.5
+    prize = 20.0
+
+    @staticmethod
+    def following(x, action, hold=1.0):
+        return x + 0.5 * hold * action
+
+    @staticmethod
+    def running(x, action, hold=1.0):
+        return hold * action - Track.following(x, action, hold)
+
+    @staticmethod
+    def sample(rng: np.random.Generator, shape: tuple[int, ...]) -> Transition:
+        x, action = rng.uniform(-1.0, 1.0, (2, *shape)).astype(np.float32)
+        hold = (rng.integers(1, 5, shape) / 4).astype(np.float32)
+        following = Track.following(x, action, hold)
+        ends = following > Track.edge
+        # What is seen at an end is a wreck far away: the dynamics must not learn it.
+        wreck = np.where(ends, following - 5.0, following)
+        return Transition(
+            observation=_beside_a_constant(x),
+            action=action[..., None],
+            hold=hold,
+            next_observation=_beside_a_constant(wreck),
+            reward=np.where(ends, Track.prize, Track.running(x, action, hold)),
+            terminal=ends.astype(np.float32),
+        )
+
+
+def _beside_a_constant(x: np.ndarray) -> np.ndarray:
+    return np.stack([x, np.full_like(x, 0.1)], axis=-1)
+
+
+def waves(rng: np.random.Generator, count: int, length: int) -> Window:
+    """Sinusoids of one frequency and amplitude; a window has one degree of freedom, its phase."""
+    phase = rng.uniform(0, 2 * np.pi, (count, 1)) + 0.6 * np.arange(length + 1)
+    observations = np.sqrt(2) * np.stack([np.sin(phase), np.cos(phase)], axis=-1)
+    return _window(observations, np.cos(phase[:, 1:, None] + 1.0))
+
+
+def white(rng: np.random.Generator, count: int, length: int) -> Window:
+    """Independent standard normal numbers: there is nothing to tell noise by but its size."""
+    return _window(
+        rng.normal(size=(count, length + 1, 2)), rng.normal(size=(count, length, 1))
+    )
+
+
+def _window(observations, actions) -> Window:
+    return Window(
+        observations=observations.astype(np.float32),
+        actions=actions.astype(np.float32),
+        mask=np.ones(actions.shape[:2], bool),
+    )

@@ -1,0 +1,31 @@
+"""What every test starts from: the CPU, one fixed key, and single precision unless asked otherwise."""
+
+import os
+from collections.abc import Iterator
+
+# Before JAX is first imported, here or by a test: a machine's accelerator would add start-up time
+# and noise in the last digits to tests that are written for neither.
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+import hypothesis
+import jax
+import pytest
+
+# The same few examples on every machine, however busy it is; the first of them compiles.
+hypothesis.settings.register_profile(
+    "mbrl", max_examples=25, deadline=None, derandomize=True, database=None
+)
+hypothesis.settings.load_profile("mbrl")
+
+
+@pytest.fixture
+def key() -> jax.Array:
+    """A random key, always the same."""
+    return jax.random.key(0)
+
+
+@pytest.fixture
+def float64() -> Iterator[None]:
+    """Double precision for one test, for comparisons with a closed form to many digits."""
+    with jax.enable_x64(True):
+        yield

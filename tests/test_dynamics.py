@@ -1,0 +1,293 @@
+"""The ensemble: its likelihood, what its heads see, and what they learn in a world of formulas."""
+
+from types import SimpleNamespace
+
+import distrax
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+import scipy.stats
+from analytic import Track, quickly
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mbrl import Ensemble, Scales, Transition, make_ensemble, make_fitter, normalizer
+from mbrl.dynamics import beta_nll
+from mbrl.normalizer import Normalizer
+
+SMALL = {"members": 2, "hidden": (8,), "head_hidden": (8,)}
+number = st.floats(-3.0, 3.0)
+rows = st.lists(st.tuples(number, number, number), min_size=2, max_size=2)
+
+
+def units(observation_size: int = 2) -> Scales:
+    """Units that are all different and none of them 1."""
+    ones = jnp.ones(observation_size)
+    return Scales(
+        observation=Normalizer(mean=0.3 * ones, std=0.5 * ones),
+        delta=Normalizer(mean=0.1 * ones, std=0.25 * ones),
+        rewards=Normalizer(mean=jnp.array([-1.0, 40.0]), std=jnp.array([2.0, 5.0])),
+    )
+
+
+def batch_of(rng, shape: tuple[int, ...], terminal: float) -> Transition:
+    return Transition(
+        observation=rng.normal(size=(*shape, 2)).astype(np.float32),
+        action=rng.uniform(-1, 1, (*shape, 1)).astype(np.float32),
+        hold=np.ones(shape, np.float32),
+        next_observation=rng.normal(size=(*shape, 2)).astype(np.float32),
+        reward=rng.normal(size=shape).astype(np.float32),
+        terminal=np.full(shape, terminal, np.float32),
+    )
+
+
+def biggest(tree) -> float:
+    return max(float(np.max(np.abs(leaf))) for leaf in jax.tree.leaves(tree))
+
+
+# The likelihood.
+
+
+def loss_of(mean, log_std, target, beta):
+    return beta_nll(distrax.MultivariateNormalDiag(mean, jnp.exp(log_std)), target, beta)
+
+
+loss_and_gradients = quickly(jax.value_and_grad(loss_of, argnums=(0, 1)))
+
+
+@given(rows)
+def test_the_loss_at_beta_0_is_the_gaussian_likelihood(rows):
+    mean, log_std, target = np.float32(rows).T
+    loss, _ = loss_and_gradients(mean, log_std, target, 0.0)
+    expected = -scipy.stats.norm.logpdf(target, mean, np.exp(log_std)).sum()
+    assert loss == pytest.approx(expected, rel=1e-4, abs=1e-4)
+
+
+@given(rows, st.floats(0.0, 1.0))
+def test_a_larger_beta_weighs_each_dimensions_gradient_by_its_variance(rows, beta):
+    mean, log_std, target = np.float32(rows).T
+    _, (by_mean, by_log_std) = loss_and_gradients(mean, log_std, target, beta)
+    variance, error = np.exp(2 * log_std), mean - target
+    assert by_mean == pytest.approx(variance ** (beta - 1) * error, rel=1e-3, abs=1e-4)
+    expected = variance**beta * (1 - error**2 / variance)
+    assert by_log_std == pytest.approx(expected, rel=1e-3, abs=1e-3 * np.max(variance**beta))
+
+
+def test_at_beta_1_the_mean_learns_as_under_a_squared_error_whatever_the_variance():
+    log_std, error = np.float32([-4.0, 0.0, 1.0]), np.full(3, -1.5, np.float32)
+    _, (by_mean, _) = loss_and_gradients(error, log_std, np.zeros(3, np.float32), 1.0)
+    assert by_mean == pytest.approx(error, rel=1e-5)
+
+
+# What the heads see, and what is nobody's business.
+
+
+@pytest.fixture(scope="module")
+def small():
+    """A small ensemble, its parameters, and the gradient of its loss."""
+    ensemble = make_ensemble(2, 1, **SMALL)
+    params = quickly(ensemble.init)(jax.random.key(0))
+    gradient = quickly(jax.grad(ensemble.loss, argnums=1))
+    return SimpleNamespace(
+        ensemble=ensemble,
+        params=params,
+        gradient=lambda batch, params=params: gradient(units(), params, jax.random.key(1), batch),
+        step=quickly(ensemble.step),
+    )
+
+
+@pytest.mark.parametrize("terminal", [0.0, 1.0])
+def test_the_heads_are_trained_on_the_predicted_next_state_and_never_on_the_true_one(
+    small, terminal
+):
+    batch = batch_of(np.random.default_rng(0), (2, 6), terminal)
+    elsewhere = batch.replace(next_observation=batch.next_observation + 3.0)  # pyright: ignore
+    before, after = small.gradient(batch), small.gradient(elsewhere)
+    for head in ("end", "reward"):
+        assert biggest(before[head]) > 1e-3
+        assert biggest(jax.tree.map(np.subtract, before[head], after[head])) == 0.0
+    # What is predicted is another matter: the heads' gradients follow it.
+    moved = dict(small.params)
+    moved["dynamics"] = jax.tree.map(lambda leaf: leaf + 0.3, moved["dynamics"])
+    assert biggest(jax.tree.map(np.subtract, before["end"], small.gradient(batch, moved)["end"])) > 0
+
+
+def test_transitions_that_end_and_the_heads_do_not_move_the_dynamics(small):
+    gradient = dict(small.gradient(batch_of(np.random.default_rng(0), (2, 6), 1.0))["dynamics"])
+    bounds = gradient.pop("~")
+    assert biggest(gradient) == 0.0
+    # The bounds are drawn together by their own small term, whatever the data.
+    assert bounds["max_log_variance"] == pytest.approx(0.01)
+    assert bounds["min_log_variance"] == pytest.approx(-0.01)
+
+
+def test_rewards_do_not_move_the_dynamics_either_while_changes_do(small):
+    batch = batch_of(np.random.default_rng(0), (2, 6), 0.0)
+    before = small.gradient(batch)["dynamics"]
+    richer = small.gradient(batch.replace(reward=batch.reward + 100.0))  # pyright: ignore
+    assert biggest(jax.tree.map(np.subtract, before, richer["dynamics"])) == 0.0
+    elsewhere = batch.replace(next_observation=batch.next_observation + 1.0)  # pyright: ignore
+    moved = small.gradient(elsewhere)["dynamics"]
+    assert biggest(jax.tree.map(np.subtract, before, moved)) > 1e-3
+
+
+def test_members_start_unlike_each_other_and_learn_from_their_own_data_only(small):
+    first, second = (jax.tree.map(lambda leaf, e=e: leaf[e], small.params) for e in (0, 1))
+    observation, action = jnp.array([0.4, -0.2]), jnp.array([0.5])
+    one, other = (
+        small.step(units(), member, jax.random.key(0), observation, action)[1]
+        for member in (first, second)
+    )
+    assert np.all(np.abs(one.observation - other.observation) > 1e-3)
+    assert abs(one.reward - other.reward) > 1e-3
+    assert abs(one.continue_prob - other.continue_prob) > 1e-3
+
+    batch = batch_of(np.random.default_rng(0), (2, 6), 0.0)
+    changed = jax.tree.map(lambda leaf: leaf.copy(), batch)
+    changed.reward[1] += 5.0
+    change = jax.tree.map(np.subtract, small.gradient(batch), small.gradient(changed))
+    assert biggest(jax.tree.map(lambda leaf: leaf[0], change)) == 0.0
+    assert biggest(jax.tree.map(lambda leaf: leaf[1], change)) > 1e-3
+
+
+# One step, with weights set by hand.
+
+
+def set_by_hand(ensemble: Ensemble, end_logit: float):
+    """Parameters of one member: all outputs 0, so their scales' means, but the logit of an end."""
+    params = jax.eval_shape(ensemble.init, jax.random.key(0))
+    params = jax.tree.map(lambda leaf: np.zeros(leaf.shape[1:], np.float32), params)
+    params["end"]["mlp/~/linear_1"]["b"][:] = end_logit
+    return params
+
+
+def test_the_reward_of_a_step_weighs_going_on_and_ending_by_their_probabilities():
+    ensemble, logit = make_ensemble(2, 1, **SMALL), 0.8
+    observation, action = jnp.array([2.0, -3.0]), jnp.array([0.5])
+    params = set_by_hand(ensemble, logit)
+    carry, output = ensemble.step(units(), params, jax.random.key(0), observation, action)
+    end = 1 / (1 + np.exp(-logit))
+    assert output.continue_prob == pytest.approx(1 - end)
+    assert output.reward == pytest.approx((1 - end) * -1.0 + end * 40.0)
+    assert output.observation == pytest.approx([2.1, -2.9])  # the mean change
+    assert carry.tolist() == output.observation.tolist()
+
+
+def test_a_known_reward_and_a_known_termination_take_the_places_of_the_learned_ones():
+    ensemble = make_ensemble(
+        2, 1, **SMALL,
+        known_reward=lambda o, a, o_next: 100 * o[0] + 10 * a[0] + o_next[1],
+        known_termination=lambda o, a, o_next: jnp.where(o_next[0] > 2.05, 0.25, 0.0),
+    )  # fmt: skip
+    params = set_by_hand(ensemble, 30.0)
+    _, output = ensemble.step(
+        units(), params, jax.random.key(0), jnp.array([2.0, -3.0]), jnp.array([0.5])
+    )
+    known = 100 * 2.0 + 10 * 0.5 - 2.9
+    assert output.continue_prob == pytest.approx(0.75)
+    # The reward of an end stays learned: 40 is the mean of the terminal rewards seen.
+    assert output.reward == pytest.approx(0.75 * known + 0.25 * 40.0)
+
+
+def test_an_imagined_state_is_the_mean_or_a_draw_from_the_predicted_gaussian():
+    logit, observation, action = 0.0, jnp.zeros(2), jnp.zeros(1)
+    keys = jax.random.split(jax.random.key(0), 4000)
+    ensemble = make_ensemble(2, 1, **SMALL, sample_noise=True)
+    params = set_by_hand(ensemble, logit)
+    params["dynamics"]["~"]["min_log_variance"][:] = 2 * np.log(0.4)
+    params["dynamics"]["~"]["max_log_variance"][:] = -40.0  # far below: the lower bound it is
+    draw = quickly(jax.vmap(ensemble.step, in_axes=(None, None, 0, None, None)))
+    change = np.asarray(draw(units(), params, keys, observation, action)[0])
+    error = 0.4 * 0.25 / np.sqrt(len(keys))
+    assert change.mean(axis=0) == pytest.approx(0.1, abs=4 * error)
+    assert change.std(axis=0) == pytest.approx(0.4 * 0.25, abs=4 * error)
+
+
+def test_held_out_errors_are_in_the_units_that_their_names_say():
+    ensemble, logit = make_ensemble(2, 1, **SMALL), -1.0
+    params = jax.tree.map(lambda leaf: jnp.stack([leaf] * 2), set_by_hand(ensemble, logit))
+    params["dynamics"]["~"]["min_log_variance"] += 2 * np.log(0.5)
+    params["dynamics"]["~"]["max_log_variance"] -= 40.0
+    batch = batch_of(np.random.default_rng(0), (7,), 0.0)
+    batch.terminal[:2] = 1.0
+    errors = quickly(ensemble.metrics)(units(), params, jax.random.key(0), batch)
+    predicted = np.where(batch.terminal, 40.0, -1.0)
+    rmse = np.sqrt(np.mean((predicted - batch.reward) ** 2))
+    assert errors["reward_rmse"] == pytest.approx(rmse)
+    end = 1 / (1 + np.exp(-logit))
+    assert errors["termination_bce"] == pytest.approx(
+        -np.mean(np.where(batch.terminal, np.log(end), np.log(1 - end)))
+    )
+
+
+# What is learned.
+
+
+@pytest.fixture(scope="module")
+def learned():
+    """An ensemble that was fitted to the track."""
+    ensemble = make_ensemble(2, 1, members=2, hidden=(24,), head_hidden=(24,))
+    rng, steps = np.random.default_rng(0), 800
+    seen = Track.sample(rng, (2000,))
+    ends = np.asarray(seen.terminal, bool)
+    running, terminal = normalizer.fit(seen.reward[~ends, None]), normalizer.fit(seen.reward[ends, None])
+    scales = Scales(
+        observation=normalizer.fit(seen.observation),
+        delta=normalizer.fit((seen.next_observation - seen.observation)[~ends]),
+        rewards=jax.tree.map(lambda *parts: jnp.concatenate(parts), running, terminal),
+    )
+    fitter = make_fitter(ensemble.loss, optax.adam(optax.cosine_decay_schedule(1e-2, steps)))
+    trainable = fitter.init(quickly(ensemble.init)(jax.random.key(0)))
+    trainable = quickly(fitter.epoch)(
+        scales, trainable, jax.random.key(1), Track.sample(rng, (steps, 2, 64))
+    )
+    over = jax.vmap(jax.vmap(ensemble.step, (None, None, None, 0, 0)), (None, 0, None, None, None))
+    step = quickly(over)
+
+    def predict(x, action):
+        """Each member's outcome `[E, B]` at states and actions `[B]`."""
+        observation = np.stack([x, np.full_like(x, 0.1)], axis=-1).astype(np.float32)
+        return step(
+            scales, trainable.params, jax.random.key(0), observation, np.float32(action)[:, None]
+        )[1]
+
+    return predict
+
+
+GRID = [axis.ravel() for axis in np.meshgrid(np.linspace(-0.9, 0.9, 19), np.linspace(-0.9, 0.9, 19))]
+
+
+def test_the_dynamics_of_a_full_hold_are_learned_and_wrecks_are_not(learned):
+    x, action = GRID
+    following = Track.following(x, action)
+    predicted = learned(x, action).observation
+    print(np.sqrt(np.mean((predicted[..., 0] - following) ** 2)), np.max(np.abs(predicted[..., 0] - following)))
+    assert np.sqrt(np.mean((predicted[..., 0] - following) ** 2)) < 0.02
+    # That the episode would have ended does not show in the state that is predicted.
+    ends = following > Track.edge
+    assert np.max(np.abs(predicted[..., 0] - following)[:, ends]) < 0.1
+    assert predicted[..., 1] == pytest.approx(0.1, abs=0.03)
+
+
+def test_an_end_is_foreseen_on_its_side_of_the_threshold(learned):
+    x, action = GRID
+    following = Track.following(x, action)
+    continues = learned(x, action).continue_prob
+    print(np.max(continues[:, following > Track.edge + 0.15]),np.min(continues[:, following < Track.edge - 0.15]))
+    assert np.max(continues[:, following > Track.edge + 0.15]) < 0.1
+    assert np.min(continues[:, following < Track.edge - 0.15]) > 0.9
+
+
+def test_running_and_terminal_rewards_are_learned_apart(learned):
+    x, action = GRID
+    following = Track.following(x, action)
+    reward = learned(x, action).reward
+    clear = following < Track.edge - 0.15
+    error = reward[:, clear] - Track.running(x, action)[clear]
+    print(np.sqrt(np.mean(error**2)))
+    assert np.sqrt(np.mean(error**2)) < 0.1
+    beyond = following > Track.edge + 0.15
+    print(np.sqrt(np.mean((reward[:, beyond] - Track.prize) ** 2)))
+    assert np.sqrt(np.mean((reward[:, beyond] - Track.prize) ** 2)) < 0.5
