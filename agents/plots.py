@@ -13,22 +13,26 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from agents.errors import UserError, shown
 from agents.logging import METRICS
 
-__all__ = ["plot_comparison", "plot_run"]
+__all__ = ["of_kind", "plot_comparison", "plot_run", "read_metrics"]
 
 Row = dict[str, Any]
 Vector = npt.NDArray[np.float64]
 
 _BLUE, _ORANGE, _GREEN, _PURPLE, _GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#666666"
 _CYCLE = (_BLUE, _ORANGE, _GREEN, _PURPLE, "#E69F00", "#56B4E9", "#000000")
+_MARKERS = "oDs^vPX*"
+_LINES = ("-", "--", "-.")  # where labels outnumber colours
 _RECENT = 10  # episodes in a running median or mean
 _DPI = 120
 
@@ -48,13 +52,13 @@ def plot_run(run_dir: str | os.PathLike[str]) -> Path:
         UserError: the directory has no readable `metrics.jsonl`.
     """
     run_dir = Path(run_dir)
-    rows = _read(run_dir)
-    episodes, fits = _of_kind(rows, "episode"), _of_kind(rows, "fit")
+    rows = read_metrics(run_dir)
+    episodes, fits = of_kind(rows, "episode"), of_kind(rows, "fit")
 
     figure = Figure(figsize=(9, 10.5), layout=ConstrainedLayoutEngine(h_pad=0.1, w_pad=0.1))
     figure.suptitle(run_dir.resolve().name)
     grid = figure.add_gridspec(3, 6, height_ratios=(1.25, 1, 0.85))
-    _draw_returns(figure.add_subplot(grid[0, :]), episodes, _of_kind(rows, "evaluation"))
+    _draw_returns(figure.add_subplot(grid[0, :]), episodes, of_kind(rows, "evaluation"))
     _draw_promises(figure.add_subplot(grid[1, :3]), episodes)
     _draw(
         figure.add_subplot(grid[1, 3:]),
@@ -94,51 +98,76 @@ def plot_run(run_dir: str | os.PathLike[str]) -> Path:
 
 
 def plot_comparison(
-    runs: Mapping[str, Sequence[str | os.PathLike[str]]], path: str | os.PathLike[str]
+    runs: Mapping[str, Sequence[str | os.PathLike[str]]],
+    path: str | os.PathLike[str],
+    *,
+    random: Mapping[str, Any] | None = None,
+    solved_at: float | None = None,
 ) -> Path:
-    """Draws learning curves of groups of runs, one colour a label.
+    """Draws groups of runs, one colour and marker a label: how they learned, what they reached.
 
-    A run's curve at a step is the mean return of the ten episodes that had finished last by then.
-    The line is the mean of the curves of a label, the band reaches from the lowest to the highest:
-    with a few seeds a standard error would promise more than is known. Both end where the shortest
-    run ends. At the right the frozen evaluations: a diamond for each run, at its mean return.
+    On the left a run's curve at a step is the mean return of the ten episodes that had finished
+    last by then (thin). The thick line is the mean of the curves of a label, the band reaches from
+    the lowest to the highest: with a few seeds a standard error would promise more than is known.
+    Both end where the shortest run ends. On the right each run's frozen evaluation: its IQM, with
+    the 95 % interval where there is one.
 
     Args:
         runs: for each label the directories of its runs, usually one a seed.
-        path: of the PNG to write.
+        path: of the PNG to write, 900 pixels wide.
+        random: `mean` and `iqm` of the random policy, drawn as a dashed line: the mean beside the
+            curves, the IQM beside the evaluations.
+        solved_at: return from which an episode counts as solved, drawn as a dotted line.
 
     Raises:
         UserError: a directory has no readable `metrics.jsonl`, or no finished episode.
     """
-    figure = Figure(figsize=(9, 5), layout="constrained")
-    axes = figure.add_subplot()
+    figure = Figure(figsize=(7.5, 4.2), layout="constrained")
+    left, right = figure.subplots(1, 2, sharey=True, width_ratios=(2.1, 1))
+    handles: list[Artist] = []
     for index, (label, run_dirs) in enumerate(runs.items()):
-        colour = _CYCLE[index % len(_CYCLE)]
-        tables = [_read(Path(run_dir)) for run_dir in run_dirs]
+        colour, marker = _CYCLE[index % len(_CYCLE)], _MARKERS[index % len(_MARKERS)]
+        line = _LINES[index // len(_CYCLE) % len(_LINES)]
+        tables = [read_metrics(Path(run_dir)) for run_dir in run_dirs]
         curves = [
-            _curve(_of_kind(rows, "episode"), run_dir)
+            _curve(of_kind(rows, "episode"), run_dir)
             for rows, run_dir in zip(tables, run_dirs, strict=True)
         ]
-        first = max(steps[0] for steps, _ in curves)
-        last = min(steps[-1] for steps, _ in curves)
-        grid = np.linspace(min(first, last), last, 400)
-        values = np.stack([_at(grid, steps, means) for steps, means in curves])
-        count = f"{len(curves)} run" + "s" * (len(curves) > 1)
-        axes.fill_between(grid, values.min(0), values.max(0), color=colour, alpha=0.18, lw=0)
-        axes.plot(grid, values.mean(0), color=colour, lw=2, label=f"{label} ({count})")
-        for rows in tables:
-            for row in _of_kind(rows, "evaluation")[-1:]:
-                axes.plot(row["env_steps"], row["mean"], "D", ms=7, color=colour, mec="white")
-    axes.set_title(f"Mean return of the last {_RECENT} episodes: mean and range over runs")
-    _finish(axes, legend=True)
-    axes.set_xlabel("environment steps (diamonds: mean return of each frozen evaluation)")
+        _draw_curves(left, curves, colour, line)
+        finals = [row for rows in tables for row in of_kind(rows, "evaluation")[-1:]]
+        _draw_evaluations(right, finals, index, colour, marker)
+        text = f"{label} ({len(run_dirs)} run{'s' * (len(run_dirs) > 1)})".replace("$", r"\$")
+        handles.append(Line2D([], [], color=colour, ls=line, lw=2, marker=marker, label=text))
+    levels: list[tuple[str, str, float, float]] = []
+    if random is not None:
+        levels.append(("random policy", "--", random["mean"], random["iqm"]))
+    if solved_at is not None:
+        levels.append((f"solved at {solved_at:g}", ":", solved_at, solved_at))
+    for text, style, mean, iqm in levels:
+        for axes, value in ((left, mean), (right, iqm)):
+            axes.axhline(value, color=_GREY, ls=style, lw=1.4, zorder=1)
+        handles.append(Line2D([], [], color=_GREY, ls=style, lw=1.4, label=text))
+    left.set_title(f"Training: mean return of the last {_RECENT} episodes", fontsize="medium")
+    right.set_title("Evaluation: IQM, 95% interval", fontsize="medium")
+    _finish(left, legend=False)
+    _frame(right)
+    right.set_xticks([])
+    right.set_xlim(-0.5, len(runs) - 0.5)
+    longest = max(len(str(handle.get_label())) for handle in handles)
+    columns = min(max(105 // (longest + 9), 1), 3)  # 105 characters a line, 9 for a handle
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False)
     return _write(figure, Path(path))
 
 
 # --- reading -------------------------------------------------------------------------------------
 
 
-def _read(run_dir: Path) -> list[Row]:
+def read_metrics(run_dir: Path) -> list[Row]:
+    """The rows of a run's `metrics.jsonl`, without one that is still being written.
+
+    Raises:
+        UserError: the file cannot be read, or a line is not JSON.
+    """
     path = run_dir / METRICS
     try:
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
@@ -157,7 +186,8 @@ def _read(run_dir: Path) -> list[Row]:
     return rows
 
 
-def _of_kind(rows: Iterable[Row], kind: str) -> list[Row]:
+def of_kind(rows: Iterable[Row], kind: str) -> list[Row]:
+    """Those of one kind: `episode`, `fit` or `evaluation`."""
     return [row for row in rows if row["kind"] == kind]
 
 
@@ -210,6 +240,33 @@ def _draw_returns(axes: Axes, episodes: Sequence[Row], evaluations: Sequence[Row
     _finish(axes, legend=True)
 
 
+def _draw_curves(
+    axes: Axes, curves: Sequence[tuple[Vector, Vector]], colour: str, line: str
+) -> None:
+    first = max(steps[0] for steps, _ in curves)
+    last = min(steps[-1] for steps, _ in curves)
+    grid = np.linspace(min(first, last), last, 400)
+    values = np.stack([_at(grid, steps, means) for steps, means in curves])
+    if len(curves) > 1:
+        axes.fill_between(grid, values.min(0), values.max(0), color=colour, alpha=0.15, lw=0)
+        for steps, means in curves:
+            axes.step(steps, means, where="post", color=colour, ls=line, lw=0.7, alpha=0.5)
+    axes.plot(grid, values.mean(0), line, color=colour, lw=2)
+
+
+def _draw_evaluations(
+    axes: Axes, rows: Sequence[Row], place: int, colour: str, marker: str
+) -> None:
+    """Draws the evaluations of a label side by side around `place`."""
+    gap = min(0.2, 0.7 / max(len(rows), 1))
+    for number, row in enumerate(rows):
+        x = place + gap * (number - (len(rows) - 1) / 2)
+        low, high = row["iqm_ci95"]
+        if low is not None and high is not None:  # null after a single episode
+            axes.plot([x, x], [low, high], color=colour, lw=2.5, alpha=0.5)
+        axes.plot(x, row["iqm"], marker, ms=8, color=colour, mec="white", mew=0.7)
+
+
 def _draw_promises(axes: Axes, episodes: Sequence[Row]) -> None:
     both = [row for row in episodes if row.get("planned_return") is not None]
     realised = [row for row in both if row.get("realised_return") is not None]
@@ -250,8 +307,7 @@ def _draw(
 
 
 def _finish(axes: Axes, *, legend: bool) -> None:
-    axes.grid(alpha=0.25)
-    axes.spines[["top", "right"]].set_visible(False)
+    _frame(axes)
     axes.set_xlabel("environment steps", fontsize="small")
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))  # more run into each other
@@ -260,6 +316,11 @@ def _finish(axes: Axes, *, legend: bool) -> None:
         axes.set_yticks([])
     elif legend:
         axes.legend(frameon=False, fontsize="small")
+
+
+def _frame(axes: Axes) -> None:
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def _write(figure: Figure, path: Path) -> Path:

@@ -98,6 +98,7 @@ class RunState:
             repeat=config.env.action_repeat,
             holdout=config.fit.holdout,
             seed=config.seed,
+            bootstrap=config.fit.bootstrap,
         )
 
     def start_episode(self, slot: int) -> None:

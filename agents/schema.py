@@ -60,7 +60,7 @@ class ModelConfig(Options):
         default=(128, 128, 128), min_length=1, strict=False, description="Units a layer, dynamics"
     )
     head_hidden: tuple[Count, ...] = Field(
-        default=(128, 128), min_length=1, strict=False, description="Units a layer, reward and ends"
+        default=(64, 64), min_length=1, strict=False, description="Units a layer, reward and ends"
     )
     propagation: Literal["ts1", "tsinf", "expectation"] = Field(
         default="tsinf", description="Use of the members"
@@ -89,13 +89,16 @@ class FitConfig(Options):
     """How the ensemble is fitted to the episodes seen so far."""
 
     learning_rate: float = Field(default=1e-3, gt=0, description="Adam's step size")
-    weight_decay: float = Field(default=1e-5, ge=0, description="Weight decay")
+    weight_decay: float = Field(default=1.0, ge=0, description="Weight decay, times the step size")
     batch_size: int = Field(default=256, ge=1, description="Transitions a minibatch")
-    steps_per_epoch: int = Field(default=50, ge=1, description="Minibatches an epoch")
-    min_epochs: int = Field(default=4, ge=1, description="Epochs at least")
-    max_epochs: int = Field(default=8, ge=1, description="Epochs at most")
+    steps_per_epoch: int = Field(default=40, ge=1, description="Minibatches an epoch")
+    min_epochs: int = Field(default=4, ge=0, description="Epochs before weights may be kept")
+    max_epochs: int = Field(default=40, ge=1, description="Epochs at most")
     patience: int = Field(default=3, ge=1, description="Epochs without improvement")
     holdout: float = Field(default=0.1, gt=0, lt=1, description="Share of episodes held out")
+    bootstrap: float = Field(
+        1.0, gt=0, le=100, description="Mean copies of a decision in a member's sample"
+    )
     beta_nll: float = Field(default=0.5, ge=0, le=1, description="Variance weighting; 0: plain NLL")
     input_noise: float = Field(default=0.03, ge=0, description="Noise on inputs, in sd")
 
@@ -109,7 +112,7 @@ class CemConfig(Options):
     """The cross-entropy method."""
 
     elites: int = Field(default=10, ge=1, description="Best candidates refitted to")
-    momentum: float = Field(default=0.1, ge=0, lt=1, description="Share of the old mean kept")
+    momentum: float = Field(default=0.0, ge=0, lt=1, description="Share of the old mean kept")
     min_std: float = Field(default=0.05, ge=0, description="Least spread, in half-ranges")
 
 
@@ -124,11 +127,11 @@ class PlannerConfig(Options):
 
     name: Literal["cem", "mppi"] = Field(default="cem", description="Planner")
     horizon: int = Field(default=20, ge=1, le=1000, description="Decisions looked ahead")
-    iterations: int = Field(default=4, ge=1, description="Rounds a decision")
-    population: int = Field(default=100, ge=2, description="Candidates a round")
+    iterations: int = Field(default=6, ge=1, description="Rounds a decision")
+    population: int = Field(default=128, ge=2, description="Candidates a round")
     particles: int = Field(default=5, ge=1, description="Imagined paths a candidate")
     discount: float = Field(default=1.0, gt=0, le=1, description="Discount a decision")
-    risk_aversion: float = Field(default=0.3, ge=0, description="Weight of the sd of returns")
+    risk_aversion: float = Field(default=1.0, ge=0, description="Weight of the sd of returns")
     noise_beta: float = Field(default=2.0, ge=0, description="Noise spectrum exponent; 0: white")
     init_std: float = Field(default=0.7, gt=0, description="First spread, in half-ranges")
     cem: CemConfig = CemConfig()
@@ -150,16 +153,16 @@ class RegularizerConfig(Options):
     name: Literal["none", "rnn-dae"] = Field(default="rnn-dae", description="Penalty")
     weight: float = Field(default=1.0, ge=0, description="Return given up per unit of penalty")
     noise_std: float = Field(default=0.2, gt=0, description="Noise to remove, in sd")
-    hidden: int = Field(default=48, ge=1, description="Recurrent units")
+    hidden: int = Field(default=32, ge=1, description="Recurrent units")
     architecture: Literal["correction", "encoder-decoder"] = Field(
         default="correction", description="Network"
     )
     learning_rate: float = Field(default=1e-3, gt=0, description="Adam's step size")
     batch_size: int = Field(default=64, ge=1, description="Windows a minibatch")
     steps_per_epoch: int = Field(default=50, ge=1, description="Minibatches an epoch")
-    min_epochs: int = Field(default=2, ge=1, description="Epochs at least")
-    max_epochs: int = Field(default=6, ge=1, description="Epochs at most")
-    patience: int = Field(default=2, ge=1, description="Epochs without improvement")
+    min_epochs: int = Field(default=0, ge=0, description="Epochs before weights may be kept")
+    max_epochs: int = Field(default=30, ge=1, description="Epochs at most")
+    patience: int = Field(default=3, ge=1, description="Epochs without improvement")
 
     @model_validator(mode="after")
     def _epochs_in_order(self) -> RegularizerConfig:
@@ -206,3 +209,12 @@ class Config(Options):
     planner: PlannerConfig = PlannerConfig()
     regularizer: RegularizerConfig = RegularizerConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+
+    @model_validator(mode="after")
+    def _expectation_is_one_path(self) -> Config:
+        if self.model.propagation == "expectation" and self.planner.particles != 1:
+            raise ValueError(
+                f"planner.particles {self.planner.particles} does not go with model.propagation"
+                " expectation, which imagines one path; give 1"
+            )
+        return self

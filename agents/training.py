@@ -127,6 +127,8 @@ class Training:
                 if progress.env_steps - self._saved_at >= run.config.checkpoint_every:
                     self._save()
             self._save()
+            if interrupted():
+                raise KeyboardInterrupt
         conclude(run, self._run_dir, self._log, self._display, started)
 
     def _decide(self) -> None:

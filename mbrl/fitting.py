@@ -96,8 +96,8 @@ def fit(
       draw_batches: ``draw_batches(epoch) -> [S, ...]`` fresh minibatches from the training
         episodes.
       holdout: one batch from the held-out episodes; of one shape over the whole run.
-      min_epochs: epochs before any weights are judged; 0 lets the fit return where it started, so that
-        it never makes things worse. Weights from before are never returned: where data changes, a
+      min_epochs: epochs before any weights are judged; 0 lets the fit return where it started, so
+        that it never makes things worse. Weights from before are never returned: a
         small holdout of old episodes would otherwise veto all that is new.
       max_epochs: epochs at most.
       patience: epochs without improvement after which to stop.

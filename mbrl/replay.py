@@ -102,15 +102,20 @@ class Replay:
       members: E, bootstrap samples to keep.
       repeat: simulator steps of a full hold.
       holdout: share of episodes that are never trained on, in (0, 0.5].
+      bootstrap: how often a decision stands in a member's sample on average, > 0: 1 is the usual
+        bootstrap, which leaves out a third of the data; at 3 each member misses a twentieth.
       seed: of the bootstrap samples and of all that is drawn from the replay.
     """
 
-    def __init__(self, *, members: int, repeat: int, holdout: float, seed: int):
+    def __init__(
+        self, *, members: int, repeat: int, holdout: float, seed: int, bootstrap: float = 1.0
+    ):
         self.episodes: list[Episode] = []
         self._members = members
         self._repeat = repeat
         self._period = max(2, round(1 / holdout))
         self._seed = seed
+        self._rate = bootstrap
         self._tables: dict[bool, _Table] = {}
         self._bootstrap: list[np.ndarray] = []
 
@@ -227,7 +232,7 @@ class Replay:
         return self._tables[held_out]
 
     def _resample(self, table: _Table) -> list[np.ndarray]:
-        """Each member's bootstrap sample: every decision, Poisson(1) times.
+        """Each member's bootstrap sample: every decision, Poisson(bootstrap) times.
 
         Drawn per episode from its own seed, so that a decision's counts never change: a member sees
         the same data at every fit, and more as it comes.
@@ -235,7 +240,9 @@ class Replay:
         counts = []
         for index in dict.fromkeys(table.episode.tolist()):
             rng = np.random.default_rng([self._seed, 0, index])
-            counts.append(rng.poisson(1.0, size=(len(self.episodes[index].holds), self._members)))
+            counts.append(
+                rng.poisson(self._rate, size=(len(self.episodes[index].holds), self._members))
+            )
         per_member = np.concatenate(counts).T
         everything = np.arange(len(table))
         # A member whose sample came out empty, possible only with a handful of decisions, gets all.

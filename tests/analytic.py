@@ -1,11 +1,13 @@
 """Worlds whose every number is known: what the library computes is compared with what it should be.
 
-    LinearGaussian     an ensemble of linear systems; moments of every propagation in closed form
-    regulator          the open-loop plan that is best under a quadratic cost, by least squares
-    Track              a line that ends behind a threshold; its dynamics, rewards and ends are
-    formulas waves, white       observations on a known manifold, and on none
+LinearGaussian     an ensemble of linear systems; moments of every propagation in closed form
+regulator          the open-loop plan that is best under a quadratic cost, by least squares
+Ring               a chain of places and three actions, of which every plan can be tried
+Track              a line that ends behind a threshold; its dynamics, rewards and ends are
+formulas waves, white       observations on a known manifold, and on none
 """
 
+import itertools
 from functools import partial
 from typing import NamedTuple
 
@@ -32,8 +34,9 @@ class LinearGaussian(NamedTuple):
 
     def step(self, params, key, observation, action):
         transition, control = params
-        noise = self.noise * jax.random.normal(key, observation.shape, observation.dtype)
-        following = transition @ observation + control @ action + noise
+        following = transition @ observation + control @ action
+        if self.noise:
+            following += self.noise * jax.random.normal(key, observation.shape, observation.dtype)
         output = StepOutput(
             observation=following, reward=jnp.sum(following), continue_prob=jnp.ones(())
         )
@@ -118,6 +121,30 @@ def regulator(horizon: int, observation: np.ndarray, price: float = 0.5) -> Regu
     return Regulator(free.ravel(), effect.reshape(2 * horizon, horizon), price)
 
 
+class Ring:
+    """Steps of -1, 0 or +1 around 5 places; what a place pays depends on the time."""
+
+    horizon, actions = 4, 3
+    pay = np.random.default_rng(1).normal(size=(4, 5)).astype(np.float32)
+
+    @classmethod
+    def worth(cls, choices) -> float:
+        places = np.cumsum(np.array(choices) - 1) % 5
+        return float(cls.pay[np.arange(cls.horizon), places].sum())
+
+    @classmethod
+    def best_plan(cls) -> tuple[int, ...]:
+        """The best of all 81 plans, all of which differ in worth."""
+        return max(itertools.product(range(cls.actions), repeat=cls.horizon), key=cls.worth)
+
+    @classmethod
+    def score(cls, key, actions, *, particles) -> Evaluation:
+        """A `ScoreFn`."""
+        del key, particles
+        places = jnp.cumsum(jnp.argmax(actions, axis=-1) - 1) % 5
+        return certain(jnp.sum(jnp.asarray(cls.pay)[jnp.arange(cls.horizon), places]))
+
+
 def certain(score) -> Evaluation:
     """The evaluation of a plan that is worth `score` without doubt and without a penalty."""
     score = jnp.asarray(score)
@@ -174,9 +201,7 @@ def waves(rng: np.random.Generator, count: int, length: int) -> Window:
 
 def white(rng: np.random.Generator, count: int, length: int) -> Window:
     """Independent standard normal numbers: there is nothing to tell noise by but its size."""
-    return _window(
-        rng.normal(size=(count, length + 1, 2)), rng.normal(size=(count, length, 1))
-    )
+    return _window(rng.normal(size=(count, length + 1, 2)), rng.normal(size=(count, length, 1)))
 
 
 def _window(observations, actions) -> Window:

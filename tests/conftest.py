@@ -1,4 +1,4 @@
-"""What every test starts from: the CPU, one fixed key, and single precision unless asked otherwise."""
+"""What every test starts from: the CPU, a fixed key, and single precision unless told otherwise."""
 
 import os
 from collections.abc import Iterator

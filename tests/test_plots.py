@@ -132,21 +132,44 @@ def test_an_evaluation_of_one_episode_has_no_interval(tmp_path, figures):
 def test_comparison(tmp_path, figures):
     runs = [
         write(tmp_path / "a", [episode(100, 0.0), episode(200, 10.0), evaluation(250)]),
-        write(tmp_path / "b", [episode(150, 20.0), episode(300, 40.0)]),
+        write(
+            tmp_path / "b",
+            [episode(150, 20.0), episode(300, 40.0), evaluation(310, 90.0, (None, None))],
+        ),
     ]
     single = write(tmp_path / "c", [episode(100 * i, float(i)) for i in range(1, 21)])
     path = tmp_path / "comparison.png"
-    assert plots.plot_comparison({"both": runs, "one": [single]}, path) == path
-    (axes,) = figures[0].axes
-    curves = series(axes)
-    # From the first step that both have reached to the last of the shorter; a runs 0, 5, b 20, 30.
-    assert curves["both (2 runs)"][0] == [150.0, 10.0]
-    assert curves["both (2 runs)"][-1] == [200.0, 12.5]
-    assert curves["one (1 run)"][0] == [100.0, 1.0]
-    assert curves["one (1 run)"][-1] == [2000.0, 15.5]  # the mean of 11 to 20
-    low, high = axes.collections[0].get_paths()[0].get_extents().get_points()
+    levels = {"random": {"mean": -200.0, "iqm": -190.0}, "solved_at": 200.0}
+    assert plots.plot_comparison({"both": runs, "$one$": [single]}, path, **levels) == path
+    left, right = figures[0].axes
+    curves = [np.asarray(line.get_xydata()).tolist() for line in left.lines]
+    # Both runs, and their mean from the first step that both have reached to the last of the
+    # shorter, where a runs 0, 5 and b 20, 30.
+    assert curves[0] == [[100.0, 0.0], [200.0, 5.0]]
+    assert curves[1] == [[150.0, 20.0], [300.0, 30.0]]
+    assert (curves[2][0], curves[2][-1]) == ([150.0, 10.0], [200.0, 12.5])
+    # A run alone is its own mean, in the end that of 11 to 20.
+    assert (curves[3][0], curves[3][-1]) == ([100.0, 1.0], [2000.0, 15.5])
+    low, high = left.collections[0].get_paths()[0].get_extents().get_points()
     assert (low.tolist(), high.tolist()) == ([150.0, 0.0], [200.0, 20.0])
-    assert [250.0, 150.0] in [line.get_xydata()[0].tolist() for line in axes.lines]
+    assert [line[0][1] for line in curves[4:]] == [-200.0, 200.0]
+    assert [np.asarray(line.get_xydata()).tolist() for line in right.lines] == [
+        [[-0.1, 120.0], [-0.1, 190.0]],
+        [[-0.1, 160.0]],
+        [[0.1, 100.0]],
+        [[0.0, -190.0], [1.0, -190.0]],
+        [[0.0, 200.0], [1.0, 200.0]],
+    ]
+    labels = [text.get_text() for text in figures[0].legends[0].texts]
+    assert labels == ["both (2 runs)", r"\$one\$ (1 run)", "random policy", "solved at 200"]
+
+
+def test_many_labels_differ_in_colour_or_line_and_in_marker(tmp_path, figures):
+    run = write(tmp_path, ROWS)
+    plots.plot_comparison({f"_{index}": [run] for index in range(16)}, tmp_path / "many.png")
+    handles = figures[0].legends[0].legend_handles
+    assert len({(each.get_color(), each.get_linestyle()) for each in handles}) == 16
+    assert len({(each.get_color(), each.get_marker()) for each in handles}) == 16
 
 
 @pytest.mark.parametrize("comparison", [False, True])
@@ -157,7 +180,7 @@ def test_pictures(tmp_path, comparison):
     else:
         path = plots.plot_run(str(run))
     with Image.open(path) as image:
-        assert image.size == ((1080, 600) if comparison else (1080, 1260))
+        assert image.size == ((900, 504) if comparison else (1080, 1260))
         pixels = np.asarray(image.convert("RGB")).reshape(-1, 3)
     for colour in [(0x00, 0x72, 0xB2), (0xFF, 0xFF, 0xFF)]:
         assert (pixels == colour).all(1).sum() > 100

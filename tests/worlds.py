@@ -6,8 +6,11 @@ Importing this file registers them: `gym.make("worlds:Counter-v0")` does, from t
 from typing import Any
 
 import gymnasium as gym
+import jax.numpy as jnp
 import numpy as np
 from gymnasium import spaces
+
+from agents.known_rewards import KnownReward, never_ends
 
 LINE = spaces.Box(-np.inf, np.inf, (2,), np.float32)
 ONE_NUMBER = spaces.Box(-1.0, 1.0, (1,), np.float32)
@@ -92,5 +95,48 @@ class Noisy(gym.Env):
         return np.array([self.position, 1.0], np.float32), reward, ended, False, {}
 
 
+class Walk(gym.Env):
+    """A seeded random walk that ends where it leaves (-1, 1); a step pays its place.
+
+    Observes (place, steps so far / 10). Deterministic given its seed. A test changes `drift` to
+    make of it what a new version of a simulator would: another world that repeats itself as well.
+    """
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 125}  # noqa: RUF012
+    drift = 0.0
+
+    def __init__(self, render_mode: str | None = None) -> None:
+        self.render_mode = render_mode
+        self.observation_space = LINE
+        self.action_space = ONE_NUMBER
+        self.place, self.steps = 0.0, 0
+
+    def reset(self, *, seed: int | None = None, options: dict | None = None):
+        super().reset(seed=seed)
+        self.place, self.steps = self.np_random.uniform(-0.2, 0.2), 0
+        return self._observe(), {}
+
+    def step(self, action: np.ndarray):
+        self.steps += 1
+        noise = 0.2 * self.np_random.normal()
+        self.place += 0.3 * float(action[0]) + noise + self.drift
+        return self._observe(), self.place, abs(self.place) > 1.0, False, {}
+
+    def render(self) -> np.ndarray:
+        return np.full((16, 16, 3), 10 * self.steps % 256, np.uint8)
+
+    def _observe(self) -> np.ndarray:
+        return np.array([self.place, self.steps / 10], np.float32)
+
+
+def _wage(state, action, next_state, repeat):
+    del state, action
+    return 7.0 * repeat * jnp.ones((), next_state.dtype)
+
+
+wages = KnownReward(_wage, never_ends)
+"""Seven a simulator step, for ever, whatever happens."""
+
 gym.register("Counter-v0", entry_point=f"{__name__}:Counter", disable_env_checker=True)
 gym.register("Noisy-v0", entry_point=f"{__name__}:Noisy", disable_env_checker=True)
+gym.register("Walk-v0", entry_point=f"{__name__}:Walk", disable_env_checker=True)

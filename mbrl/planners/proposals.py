@@ -70,7 +70,7 @@ def gaussian(
 
     def init() -> Gaussian:
         shape = (horizon, action_size)
-        return Gaussian(mean=jnp.zeros(shape), std=jnp.full(shape, init_std))
+        return Gaussian(mean=jnp.zeros(shape), std=jnp.full(shape, init_std, float))
 
     def sample(key: KeyArray, distribution: Gaussian, n: int) -> Float[Array, "N H A"]:
         dtype = distribution.mean.dtype
@@ -103,12 +103,15 @@ def categorical(
     Args:
       horizon: H.
       actions: number of actions, A >= 2.
-      min_prob: probability that `refit` leaves each action, in [0, 1/A): no action dies out.
+      min_prob: probability that `refit` leaves each action, so that none dies out; >= 0, and at
+        most half of an even share, lest nothing be left to learn where there are many actions.
       momentum: share of the old distribution kept by `refit`, in [0, 1).
     """
 
+    min_prob = min(min_prob, 0.5 / actions)
+
     def init() -> Float[Array, "H A"]:
-        return jnp.full((horizon, actions), 1 / actions)
+        return jnp.full((horizon, actions), 1 / actions, float)
 
     def sample(key: KeyArray, distribution, n: int) -> Float[Array, "N H A"]:
         shape = (n, horizon)

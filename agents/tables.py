@@ -1,0 +1,94 @@
+"""Rows of figures as text: CSV in full, Markdown for readers.
+
+A figure that does not exist, None or NaN, is an empty cell in the one and n/a in the other.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Row", "markdown_table", "over_seeds", "write_csv"]
+
+Row = dict[str, Any]
+
+_HEADINGS = (
+    "label",
+    "seed",
+    "mean ± sd",
+    "IQM [95% interval]",
+    "solved",
+    "planned → realised",
+    "penalty",
+    "denoising / copying mse",
+)
+
+
+def write_csv(path: Path, rows: Sequence[Row]) -> None:
+    """Writes rows of the same keys, at least one, under a line with the keys."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(rows[0])
+        for row in rows:
+            writer.writerow("" if _missing(value) else value for value in row.values())
+
+
+def markdown_table(rows: Iterable[Row]) -> list[str]:
+    """A table in Markdown of the rows of a comparison, as lines."""
+    body = [
+        (
+            row["label"].replace("\\", "\\\\").replace("|", "\\|"),
+            _text(row["seed"], "d"),
+            f"{_text(row['mean'])} ± {_text(row['sd'])}",
+            f"{_text(row['iqm'])} [{_text(row['iqm_ci95_low'])}, {_text(row['iqm_ci95_high'])}]",
+            _text(row["share_solved"], ".0%"),
+            _pair(row["planned"], "→", row["realised"]),
+            _text(row["penalty"], ".2f"),
+            _pair(row["regularizer_mse"], "/", row["regularizer_copy_mse"], ".4f"),
+        )
+        for row in rows
+    ]
+    rule = ("---", *["---:"] * (len(_HEADINGS) - 1))
+    return [f"| {' | '.join(cells)} |" for cells in (_HEADINGS, rule, *body)]
+
+
+def over_seeds(rows: Iterable[Row]) -> list[str]:
+    """A line a label: the means over its runs, and the lowest and the highest of their returns."""
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(row["label"], []).append(row)
+    return [_line(label, group) for label, group in groups.items()]
+
+
+def _line(label: str, group: Sequence[Row]) -> str:
+    def mean(key: str, form: str = ".1f") -> str:
+        values = [row[key] for row in group]
+        return _text(None if any(map(_missing, values)) else sum(values) / len(values), form)
+
+    means = [row["mean"] for row in group]
+    seeds = "1 seed" if len(group) == 1 else f"{len(group)} seeds"
+    spread = f" (from {min(means):.1f} to {max(means):.1f})" if len(group) > 1 else ""
+    parts = (
+        f"mean {mean('mean')}{spread}",
+        f"IQM {mean('iqm')}",
+        f"solved {mean('share_solved', '.0%')}",
+        f"planned {mean('planned')} → realised {mean('realised')}",
+        f"penalty {mean('penalty', '.2f')}",
+    )
+    return f"- {label}, {seeds}: {', '.join(parts)}"
+
+
+def _pair(left: float | None, sign: str, right: float | None, form: str = ".1f") -> str:
+    if _missing(left) and _missing(right):
+        return _text(None)
+    return f"{_text(left, form)} {sign} {_text(right, form)}"
+
+
+def _text(value: float | None, form: str = ".1f") -> str:
+    return "n/a" if value is None or _missing(value) else format(value, form)
+
+
+def _missing(value: object) -> bool:
+    return value is None or value != value

@@ -1,0 +1,46 @@
+"""Compares finished runs: `python scripts/compare.py NAME LABEL=RUN_DIR ...`, or `--help`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+from pydantic.fields import FieldInfo
+
+from agents.command_line import report_errors
+from agents.errors import UserError
+from agents.flags import Argument, parse
+
+
+def _argument(name: str, description: str, metavar: str, hint: str = "") -> Argument:
+    annotation: Any = Annotated[Path, Field(description=description)]
+    return Argument(name, FieldInfo.from_annotation(annotation), metavar, hint, not hint)
+
+
+_ARGUMENTS = (
+    _argument("name", "Of the files", "NAME"),
+    _argument(
+        "runs", "Runs; LABEL= may stand alone before a pattern", "LABEL=RUN_DIR [RUN_DIR ...]"
+    ),
+    _argument("out", "Directory of the files", "DIR", "default: scripts/results"),
+)
+_TEXT = "Compare finished runs of one environment with each other and with acting at random."
+
+
+def main() -> int:
+    """Compares as the command line asks; returns the exit status."""
+    parsed = parse(sys.argv[1:], "python scripts/compare.py", _TEXT, _ARGUMENTS)
+    out = parsed.values.get(("out",), "scripts/results")
+    if not out:
+        raise UserError("--out: '' is not allowed; give a directory")
+    from agents import comparison  # brings JAX, which help and wrong options need not wait for
+
+    name, groups = comparison.parse_words(parsed.positionals)
+    print(*comparison.compare(name, groups, Path(out)), sep="\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(report_errors(main))

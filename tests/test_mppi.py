@@ -1,0 +1,84 @@
+"""Path integral control: its weights, and optima that are known."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from analytic import Ring, quickly, regulator
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from mbrl import categorical, gaussian, make_mppi
+from mbrl.planners.mppi import path_integral_weights
+
+compiled_weights = quickly(path_integral_weights)
+
+moderate = st.floats(-100, 100, width=32)
+score = st.one_of(st.just(-np.inf), moderate)
+
+
+@given(st.lists(score, min_size=5, max_size=5), st.floats(0.1, 3.0))
+def test_the_weights_are_a_softmax_of_the_finite_scores_in_their_own_standard_deviations(
+    scores, temperature
+):
+    weights = np.asarray(compiled_weights(jnp.array(scores), temperature))
+    scores, finite = np.array(scores), np.isfinite(scores)
+    assert np.all(weights[~finite] == 0.0)
+    if not np.any(finite):
+        assert weights.sum() == 0.0
+        return
+    std = scores[finite].std()
+    assume(std > 1e-3 or std == 0.0)
+    exponent = (scores[finite] - scores[finite].max()) / (temperature * (std or 1.0))
+    expected = np.exp(exponent) / np.exp(exponent).sum()
+    assert weights[finite] == pytest.approx(expected, abs=1e-4)
+
+
+@given(
+    st.lists(moderate, min_size=5, max_size=5, unique=True),
+    st.floats(-50, 50),
+    st.floats(0.1, 1000),
+)
+def test_the_weights_do_not_depend_on_the_units_of_the_scores(scores, offset, factor):
+    assume(np.std(scores) > 0.1)
+    plain = np.asarray(compiled_weights(jnp.array(scores), 0.5))
+    scaled = compiled_weights(factor * (jnp.array(scores) + offset), 0.5)
+    assert scaled == pytest.approx(plain, abs=1e-3)
+
+
+def test_a_low_temperature_follows_the_best_and_a_high_one_averages():
+    scores = jnp.array([0.0, 1.0, 2.0, 3.0])
+    assert compiled_weights(scores, 0.01) == pytest.approx([0, 0, 0, 1], abs=1e-6)
+    assert compiled_weights(scores, 1000.0) == pytest.approx([0.25] * 4, abs=1e-3)
+
+
+def test_equal_scores_have_equal_weights():
+    weights = compiled_weights(jnp.array([7.0, 7.0, -jnp.inf, 7.0]), 0.3)
+    assert weights == pytest.approx([1 / 3, 1 / 3, 0, 1 / 3])
+
+
+@pytest.mark.usefixtures("float64")
+def test_it_finds_the_best_open_loop_plan_of_a_linear_system_under_a_quadratic_cost(key):
+    horizon = 5
+    world = regulator(horizon, np.array([0.5, 0.25]))
+    best = world.best_plan((horizon, 1))
+    planner = make_mppi(
+        gaussian(horizon, 1, init_std=0.2, adapt_std=False),
+        population=400, temperature=0.2, iterations=15, particles=1, final_particles=1,
+    )  # fmt: skip
+    plan, state = quickly(lambda key: planner.plan(world.score, key, planner.init()))(key)
+    assert plan.actions.dtype == jnp.float64
+    assert -plan.planned_return == pytest.approx(world.cost(best), rel=0.01)
+    assert -plan.planned_return >= world.cost(best)
+    assert plan.actions == pytest.approx(best, abs=0.1)
+    assert np.all(state.std == 0.2)  # the width of the search is not touched
+
+
+def test_it_finds_the_best_sequence_of_discrete_actions(key):
+    planner = make_mppi(
+        categorical(Ring.horizon, Ring.actions),
+        population=100, temperature=0.3, iterations=6, particles=1, final_particles=1,
+    )  # fmt: skip
+    plan, _ = quickly(lambda key: planner.plan(Ring.score, key, planner.init()))(key)
+    assert np.argmax(plan.actions, axis=-1).tolist() == list(Ring.best_plan())
+    assert np.sum(plan.actions, axis=-1).tolist() == [1.0] * Ring.horizon
+    assert plan.planned_return == pytest.approx(Ring.worth(Ring.best_plan()))

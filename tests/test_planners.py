@@ -1,0 +1,279 @@
+"""What all sampling planners share, whichever way they weigh their candidates."""
+
+import dataclasses
+from collections import defaultdict
+from functools import cache, partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from analytic import certain, quickly
+
+from mbrl import Evaluation, Plan, categorical, gaussian, make_cem, make_mppi
+from mbrl.planners.proposals import Gaussian
+
+H, A, N, KEYS = 3, 2, 10, 1000
+MAKERS = {"cem": partial(make_cem, elites=3), "mppi": make_mppi}
+EDGE = 0.2
+
+each_planner = pytest.mark.parametrize("name", MAKERS)
+
+
+def planner_of(name: str, proposal=None, **knobs):
+    small = {"population": N, "iterations": 3, "particles": 1, "final_particles": 1}
+    return MAKERS[name](proposal or gaussian(H, A), **(small | knobs))
+
+
+# What a plan is worth, in a few worlds: by a key, the plan, and a number that is none.
+
+
+def flat(bad, key, actions) -> Evaluation:
+    return certain(jnp.zeros(()))
+
+
+def hopeless(bad, key, actions) -> Evaluation:
+    return certain(bad)
+
+
+def tempting(bad, key, actions) -> Evaluation:
+    """The further to the right the better, until the model breaks down."""
+    return certain(jnp.where(actions[0, 0] > EDGE, bad, actions[0, 0]))
+
+
+def noisy(bad, key, actions) -> Evaluation:
+    """Of mean 0 over keys, and unlike for every plan."""
+    return certain(jnp.sin(1e3 * jax.random.normal(key) + 1e3 * jnp.sum(actions)))
+
+
+def smooth(bad, key, actions) -> Evaluation:
+    """One peak. All that an evaluation says is a different multiple of one number."""
+    cost = jnp.sum(jnp.square(actions))
+    return dataclasses.replace(
+        certain(-cost), planned_return=2 * cost, penalty=3 * cost, spread=4 * cost
+    )
+
+
+def two_peaks(bad, key, actions) -> Evaluation:
+    """To push hard either way is good; the average of both, not to push at all, is poor."""
+    return certain(jnp.abs(actions[0, 0]))
+
+
+WORLDS = [flat, hopeless, tempting, noisy, smooth, two_peaks]
+START = Gaussian(
+    mean=jnp.array([[0.0, 0.1], [0.2, 0.3], [0.4, 0.5]]), std=jnp.full((H, A), 0.2)
+)  # fmt: skip
+
+
+@cache
+def _compiled(name: str):
+    """One program for all of `WORLDS`: most of a test's time is its compilation."""
+    planner = planner_of(name)
+
+    def plan(world, bad, key, state):
+        def score(key, actions, *, particles):
+            choices = [partial(choice, bad) for choice in WORLDS]
+            return jax.lax.switch(world, choices, key, actions)
+
+        return planner.plan(score, key, state)
+
+    return quickly(jax.vmap(plan, in_axes=(None, None, 0, None)))
+
+
+def search(name: str, world, bad: float = 0.0, state=None, seed: int = 0) -> tuple[Plan, Gaussian]:
+    """Plans and next states over many keys, `[KEYS, ...]`."""
+    state = planner_of(name).init() if state is None else state
+    keys = jax.random.split(jax.random.key(seed), KEYS)
+    return _compiled(name)(WORLDS.index(world), jnp.float32(bad), keys, state)
+
+
+# Nothing to gain, nothing learned.
+
+
+@each_planner
+def test_under_a_flat_cost_the_mean_does_not_drift(name):
+    _, state = search(name, flat)
+    mean = np.asarray(state.mean)
+    error = mean.std(axis=0) / np.sqrt(KEYS)
+    assert np.all(error > 0)
+    assert np.all(np.abs(mean.mean(axis=0)) < 4 * error)
+
+
+@each_planner
+def test_under_a_flat_cost_no_discrete_action_is_favoured(name):
+    planner = planner_of(name, categorical(H, 3), iterations=2)
+    plan = jax.vmap(lambda key: planner.plan(lambda *_, **__: certain(0.0), key, planner.init()))
+    _, probability = quickly(plan)(jax.random.split(jax.random.key(0), KEYS))
+    shift = np.asarray(probability)[:, :-1] - 1 / 3  # behind the last decision all is open again
+    error = shift.std(axis=0) / np.sqrt(KEYS)
+    assert np.all(error > 0)
+    assert np.all(np.abs(shift.mean(axis=0)) < 4 * error)
+
+
+# Scores that are no numbers.
+
+
+@each_planner
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_score_that_is_not_finite_never_wins(name, bad):
+    plan, state = search(name, tempting, bad)
+    assert np.all(plan.actions[:, 0, 0] <= EDGE)
+    assert np.all(np.isfinite(plan.score))
+    assert np.all(np.isfinite(state.mean))
+    assert np.all(np.isfinite(state.std))
+    assert np.mean(plan.actions[:, 0, 0]) > 0.0  # drawn to the edge all the same
+    best = np.asarray(plan.elite_scores)
+    assert np.all(best <= EDGE)
+    assert np.any(best == -np.inf) == (best.shape[1] == N)  # reported, where all are
+
+
+@each_planner
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_where_no_score_is_finite_the_search_stays_where_it_was(name, bad):
+    plan, state = search(name, hopeless, bad, START)
+    assert np.all(plan.actions == START.mean)
+    assert np.all(state.mean == gaussian(H, A).shift(START).mean)
+
+
+# Keys.
+
+
+@each_planner
+def test_the_noise_is_fresh_in_every_iteration_and_shared_within_one(name, key):
+    seen = defaultdict(list)
+
+    def record(key, actions):
+        seen[tuple(key.tolist())].append(tuple(np.ravel(actions).tolist()))
+
+    def spying(key, actions, *, particles):
+        jax.debug.callback(record, jax.random.key_data(key), actions)
+        return certain(jnp.nan)  # so that the proposal stays, and only the noise can differ
+
+    planner = planner_of(name)
+    plan, _ = quickly(lambda key: planner.plan(spying, key, planner.init()))(key)
+    jax.effects_barrier()
+    sizes = sorted(len(actions) for actions in seen.values())
+    assert sizes == [1, 2, N, N, N]  # the evidence, the two finalists, three iterations
+    drawn = [action for group in seen.values() if len(group) == N for action in group]
+    assert len(set(drawn)) == 3 * N
+    (evidence,) = [group for group in seen.values() if len(group) == 1]
+    assert evidence == [tuple(np.ravel(plan.actions).tolist())]
+
+
+@each_planner
+def test_the_same_key_gives_the_same_plan_and_another_key_another(name):
+    plans = [np.asarray(search(name, smooth, seed=seed)[0].actions) for seed in (1, 1, 2)]
+    assert np.array_equal(plans[0], plans[1])
+    assert not np.any(np.all(plans[0] == plans[2], axis=(1, 2)))
+    assert len(np.unique(plans[0].reshape(KEYS, -1), axis=0)) == KEYS
+
+
+@each_planner
+def test_candidates_and_the_final_plan_are_imagined_with_the_particles_asked_for(name, key):
+    asked = []
+
+    def counting(key, actions, *, particles):
+        asked.append(particles)
+        return certain(actions[0, 0])
+
+    planner = planner_of(name, particles=4, final_particles=7)
+    jax.eval_shape(partial(planner.plan, counting), key, planner.init())
+    assert set(asked) == {4, 7}
+    assert asked[-1] == 7
+
+
+# The plan and its evidence.
+
+
+@each_planner
+def test_the_planned_return_is_no_maximum_over_noise(name):
+    plan, _ = search(name, noisy)
+    planned, luckiest = np.asarray(plan.planned_return), np.asarray(plan.elite_scores)[:, 0]
+    assert abs(planned.mean()) < 4 * planned.std() / np.sqrt(KEYS)
+    assert luckiest.mean() > 0.5
+    assert np.mean(planned == luckiest) < 0.01
+
+
+@each_planner
+def test_the_evidence_is_the_evaluation_of_the_plan_returned(name):
+    plan, _ = search(name, smooth)
+    cost = np.sum(np.square(plan.actions), axis=(1, 2))
+    for evidence, factor in (
+        (plan.score, -1), (plan.planned_return, 2), (plan.penalty, 3), (plan.spread, 4)
+    ):  # fmt: skip
+        assert evidence == pytest.approx(factor * cost, rel=1e-5)
+    best = np.asarray(plan.elite_scores)
+    assert best.shape == (KEYS, 3 if name == "cem" else N)
+    assert np.all(np.diff(best, axis=1) <= 0)
+
+
+@each_planner
+def test_the_better_of_the_mode_and_the_best_candidate_is_returned(name):
+    plan, _ = search(name, two_peaks)  # whose average is always the worse plan
+    assert np.array_equal(plan.score, plan.elite_scores[:, 0])
+    plan, _ = search(name, smooth)
+    assert np.all(plan.score >= plan.elite_scores[:, 0])
+    mode_won = np.mean(plan.score > plan.elite_scores[:, 0])
+    assert 0.02 < mode_won < 0.98
+
+
+@each_planner
+def test_the_next_plan_starts_where_this_one_leads(name):
+    _, state = search(name, flat, state=START)
+    mean = np.asarray(state.mean)
+    assert np.array_equal(mean[:, -1], mean[:, -2])  # what comes new goes on as it was
+    error = mean.std(axis=0) / np.sqrt(KEYS)
+    shifted = np.concatenate([START.mean[1:], START.mean[-1:]])
+    assert np.all(np.abs(mean.mean(axis=0) - shifted) < 4 * error + 0.01)  # a little is clipped
+    assert state.std == pytest.approx(np.full((KEYS, H, A), 0.5))
+
+
+# Batches.
+
+
+@pytest.mark.usefixtures("float64")
+@each_planner
+def test_vmap_over_environments_and_jit_agree_with_a_plain_loop(name):
+    planner = planner_of(name, gaussian(2, 1, noise_beta=1.0), iterations=2)
+
+    def plan(weight, key, state, observation):
+        def score(key, actions, *, particles):
+            noise = jax.random.uniform(key, actions.shape)
+            path = observation + jnp.cumsum(actions + noise)
+            return certain(-jnp.sum(jnp.square(path)) - weight * jnp.sum(jnp.abs(actions)))
+
+        return planner.plan(score, key, state)
+
+    weight, observations = jnp.array(0.1), jnp.array([1.0, -2.0])
+    keys = jax.random.split(jax.random.key(3), 2)
+    states = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf + 0.1]), planner.init())
+    together = jax.jit(jax.vmap(plan, in_axes=(None, 0, 0, 0)))(weight, keys, states, observations)
+    assert together[0].actions.dtype == jnp.float64
+    for b in range(2):
+        state = jax.tree.map(lambda leaf, b=b: leaf[b], states)
+        alone = plan(weight, keys[b], state, observations[b])
+        for leaf, leaf_alone in zip(jax.tree.leaves(together), jax.tree.leaves(alone), strict=True):
+            assert leaf[b] == pytest.approx(np.asarray(leaf_alone), rel=1e-9, abs=1e-9)
+    assert np.max(np.abs(together[0].actions[0] - together[0].actions[1])) > 0.1
+
+
+@each_planner
+def test_a_plan_step_is_traced_once_whatever_the_key_the_state_and_the_weight(name, key):
+    traces, planner = [], planner_of(name)
+
+    @quickly
+    def plan(weight, key, state):
+        traces.append(name)
+
+        def score(key, actions, *, particles):
+            return certain(weight * actions[0, 0])
+
+        return planner.plan(score, key, state)
+
+    state, made = planner.init(), None
+    for weight in (1.0, 0.0, -5.0):
+        key, plan_key = jax.random.split(key)
+        made, state = plan(jnp.float32(weight), plan_key, state)
+    assert len(traces) == 1
+    assert made is not None
+    assert made.actions[0, 0] < 0.0

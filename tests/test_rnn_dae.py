@@ -1,0 +1,225 @@
+"""The recurrent denoising autoencoder: its loss made right, its penalty, and what it learns."""
+
+from functools import cache
+from types import SimpleNamespace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from analytic import quickly, waves, white
+
+from mbrl import Regularizer, Trajectory, make_fitter, make_rnn_dae
+from mbrl.normalizer import Normalizer, identity
+from mbrl.regularizers import as_trajectory, calibrate
+from mbrl.regularizers.rnn_dae import ARCHITECTURES, denoising_loss, elements
+
+LENGTH = 6
+UNITS = Normalizer(mean=jnp.array([1.0, -2.0, 0.5]), std=jnp.array([2.0, 0.5, 0.25]))
+
+
+@cache
+def small(architecture: str):
+    """A small autoencoder with weights at random, none of them zero."""
+    dae = make_rnn_dae(2, 1, hidden=4, noise_std=0.3, architecture=architecture)
+    shapes, rng = jax.eval_shape(dae.init, jax.random.key(0)), np.random.default_rng(0)
+    params = jax.tree.map(lambda leaf: rng.normal(size=leaf.shape).astype(np.float32), shapes)
+    return SimpleNamespace(
+        penalty=quickly(lambda trajectory: dae.penalty(UNITS, params, trajectory)),
+        loss=quickly(lambda batch: dae.loss(UNITS, params, jax.random.key(0), batch)),
+        denoise=quickly(lambda x: ARCHITECTURES[architecture](3, 4).apply(params, x, x[:, 0] < 9)),
+    )
+
+
+@pytest.fixture
+def trajectory() -> Trajectory:
+    rng = np.random.default_rng(1)
+    return Trajectory(
+        observations=jnp.asarray(rng.normal(size=(LENGTH + 1, 2)), jnp.float32),
+        actions=jnp.asarray(rng.uniform(-1, 1, (LENGTH, 1)), jnp.float32),
+        rewards=jnp.zeros(LENGTH),
+        continue_probs=jnp.ones(LENGTH),
+    )
+
+
+# The loss, and the mistake that it must not make.
+
+
+def test_the_loss_of_a_perfect_reconstruction_is_0_and_that_of_the_blogs_broadcast_is_not():
+    clean = np.random.default_rng(0).normal(size=(5, LENGTH, 3)).astype(np.float32)
+    perfect, mask = clean.copy(), np.ones((5, LENGTH), bool)
+    assert np.all(jax.vmap(denoising_loss)(perfect, clean, mask) == 0.0)
+    # The blog's decoder gave (B, 1, T, D): every sample was held against every target.
+    broadcast = np.mean((perfect[:, None] - clean) ** 2)
+    assert broadcast == pytest.approx(2 * clean.var(axis=0).mean(), rel=1e-5)
+    # So that the best it could do was the mean trajectory.
+    assert np.mean((np.mean(clean, axis=0) - clean) ** 2) < broadcast
+
+
+@pytest.mark.parametrize(
+    ("denoised", "clean"), [((5, 1, 6, 3), (5, 6, 3)), ((1, 6, 3), (6, 3)), ((6, 3), (6, 1))]
+)
+def test_shapes_that_would_broadcast_are_refused(denoised, clean):
+    with pytest.raises(AssertionError, match="against clean"):
+        denoising_loss(jnp.zeros(denoised), jnp.zeros(clean), jnp.ones(6, bool))
+
+
+def test_the_loss_is_the_mean_over_the_elements_that_happened():
+    denoised, clean = jnp.array([[1.0, 0.0], [2.0, 2.0], [9.0, 9.0]]), jnp.zeros((3, 2))
+    loss = denoising_loss(denoised, clean, jnp.array([True, True, False]))
+    assert loss == pytest.approx((0.5 + 4.0) / 2)
+
+
+def test_an_untrained_correction_errs_by_the_variance_of_the_noise(key):
+    dae = make_rnn_dae(2, 1, hidden=2, noise_std=0.3)
+    params = jax.tree.map(
+        lambda leaf: jnp.zeros(leaf.shape), jax.eval_shape(dae.init, jax.random.key(0))
+    )
+    batch = white(np.random.default_rng(0), 1000, LENGTH)
+    errors = quickly(dae.metrics)(UNITS, params, key, batch)
+    numbers = 1000 * (LENGTH + 1) * 3
+    assert errors["regularizer_mse"] == errors["regularizer_copy_mse"]
+    assert errors["regularizer_mse"] == pytest.approx(0.09, abs=4 * 0.09 * np.sqrt(2 / numbers))
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_what_stands_behind_an_episodes_end_is_not_learned(architecture):
+    batch = white(np.random.default_rng(0), 3, LENGTH)
+    batch.mask[0, 4:] = False
+    loss = small(architecture).loss(batch)
+    batch.observations[0, 5:] = 1e3  # o_5 follows the first decision that never happened
+    batch.actions[0, 4:] = -1e3
+    assert small(architecture).loss(batch) == pytest.approx(float(loss), rel=1e-5)
+    batch.observations[0, 4] += 1.0  # while o_4 is the last state that was seen
+    assert abs(small(architecture).loss(batch) - loss) > 1e-3
+
+
+# The penalty.
+
+
+def test_an_element_is_an_observation_with_the_action_that_led_to_it(trajectory):
+    x = np.asarray(elements(UNITS, trajectory.observations, trajectory.actions))
+    assert x[:, :2] == pytest.approx(
+        (np.asarray(trajectory.observations) - UNITS.mean[:2]) / UNITS.std[:2]
+    )
+    assert x[1:, 2:] == pytest.approx((np.asarray(trajectory.actions) - 0.5) / 0.25)
+    assert x[0, 2] == 0.0
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_penalty_is_the_squared_denoising_error_of_each_element_but_the_first(
+    architecture, trajectory
+):
+    x = elements(UNITS, trajectory.observations, trajectory.actions)
+    error = np.asarray(small(architecture).denoise(x) - x)
+    penalty = small(architecture).penalty(trajectory)
+    assert penalty == pytest.approx((error**2).sum(axis=-1)[1:], rel=1e-4)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("ends_in", [0, 2, LENGTH - 1])
+def test_states_after_an_end_change_no_penalty_before_it(architecture, ends_in, trajectory):
+    goes_on = jnp.ones(LENGTH).at[ends_in].set(0.4)  # more likely than not, it ends there
+    before = trajectory.replace(continue_probs=goes_on)  # pyright: ignore
+    after = before.replace(  # pyright: ignore
+        observations=before.observations.at[ends_in + 2 :].set(50.0),
+        actions=before.actions.at[ends_in + 1 :].set(-50.0),
+    )
+    penalty, changed = small(architecture).penalty(before), small(architecture).penalty(after)
+    reached = np.asarray(penalty)[: ends_in + 1]
+    assert changed[: ends_in + 1] == pytest.approx(reached, rel=1e-5)
+    # The end itself is looked at: where it led to counts.
+    wreck = before.replace(  # pyright: ignore
+        observations=before.observations.at[ends_in + 1].add(1.0)
+    )
+    assert abs(small(architecture).penalty(wreck)[ends_in] - reached[ends_in]) > 1e-3
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_each_step_is_judged_in_the_light_of_all_the_others(architecture, trajectory):
+    first = trajectory.replace(  # pyright: ignore
+        observations=trajectory.observations.at[0].add(1.0)
+    )
+    last = trajectory.replace(  # pyright: ignore
+        observations=trajectory.observations.at[-1].add(1.0)
+    )
+    penalty = small(architecture).penalty
+    assert np.all(np.abs(penalty(first) - penalty(trajectory)) > 1e-7)
+    assert np.all(np.abs(penalty(last) - penalty(trajectory)) > 1e-7)
+
+
+# What is learned.
+
+
+def trained(dae: Regularizer, *worlds, steps: int):
+    """For each of `worlds`, the parameters after `steps` minibatches of 64 windows from it."""
+    fitter = make_fitter(dae.loss, optax.adam(optax.cosine_decay_schedule(1e-2, steps)))
+    start, epoch = fitter.init(quickly(dae.init)(jax.random.key(0))), quickly(fitter.epoch)
+    for world in worlds:
+        windows = world(np.random.default_rng(0), steps * 64, LENGTH)
+        batches = jax.tree.map(lambda leaf: leaf.reshape(steps, 64, *leaf.shape[1:]), windows)
+        yield epoch(identity(3), start, jax.random.key(1), batches).params
+
+
+@pytest.fixture(scope="module")
+def correction():
+    """Corrections learned from waves and from white noise, under noise of standard deviation 1."""
+    dae = make_rnn_dae(2, 1, hidden=16, noise_std=1.0)
+    of_waves, of_white = trained(dae, waves, white, steps=600)
+    return SimpleNamespace(
+        metrics=quickly(dae.metrics),
+        penalty=quickly(jax.vmap(dae.penalty, in_axes=(None, None, 0))),
+        of_waves=of_waves,
+        of_white=of_white,
+    )
+
+
+def test_on_a_known_manifold_denoising_beats_copying_by_far(correction, key):
+    unseen = waves(np.random.default_rng(99), 500, LENGTH)
+    errors = correction.metrics(identity(3), correction.of_waves, key, unseen)
+    assert errors["regularizer_copy_mse"] == pytest.approx(1.0, abs=0.05)
+    assert errors["regularizer_mse"] < 0.2
+
+
+def test_on_white_data_denoising_comes_close_to_the_best_that_there_is(correction, key):
+    unseen = white(np.random.default_rng(99), 1000, LENGTH)
+    errors = correction.metrics(identity(3), correction.of_white, key, unseen)
+    # Half of the variance of every number is lost, but for the first action, which is always 0.
+    numbers = 3 * (LENGTH + 1)
+    best = 0.5 * (numbers - 1) / numbers
+    assert 0.97 * best < errors["regularizer_mse"] < 1.06 * best
+
+
+def test_the_penalty_on_white_data_is_the_squared_score_times_sigma_to_the_fourth(correction):
+    clean = white(np.random.default_rng(99), 1000, LENGTH)
+    penalty = correction.penalty(identity(3), correction.of_white, as_trajectory(clean))
+    # The score of smoothed white data is -x / (1 + sigma^2), and sigma is 1.
+    x = np.concatenate([clean.observations[:, 1:], clean.actions], axis=-1)
+    expected = np.sum(x**2, axis=-1) / 4
+    assert np.mean(penalty) == pytest.approx(expected.mean(), rel=0.35)
+    assert np.corrcoef(np.ravel(penalty), expected.ravel())[0, 1] > 0.9
+
+
+def test_steps_off_the_manifold_cost_more_than_nearly_all_on_it(correction):
+    rng = np.random.default_rng(99)
+    on, off = waves(rng, 500, LENGTH), white(rng, 500, LENGTH)  # of the same size, both
+    cost_on, cost_off = (
+        correction.penalty(identity(3), correction.of_waves, as_trajectory(batch))
+        for batch in (on, off)
+    )
+    unit = calibrate(cost_on, jnp.asarray(on.mask))
+    share = np.mean((cost_off - unit.offset) / unit.scale > 1.0)
+    assert share > 0.9
+
+
+def test_the_encoder_decoder_learns_more_than_the_mean_trajectory(key):
+    dae = make_rnn_dae(2, 1, hidden=16, noise_std=0.3, architecture="encoder-decoder")
+    (params,) = trained(dae, waves, steps=200)
+    unseen = waves(np.random.default_rng(99), 500, LENGTH)
+    error = quickly(dae.metrics)(identity(3), params, key, unseen)["regularizer_mse"]
+    x = jax.vmap(lambda *window: elements(identity(3), *window))(
+        unseen.observations, unseen.actions
+    )
+    best_constant = np.mean(np.var(x, axis=0))  # all that the blog's loss could reach
+    assert error < 0.2 * best_constant

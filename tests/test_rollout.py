@@ -1,0 +1,159 @@
+"""Propagation of uncertainty, against the closed-form moments of an ensemble of linear systems."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from analytic import LinearGaussian, quickly, two_members
+
+from mbrl import StepOutput, Trajectory, expectation, imagine, ts1, ts_infinity
+from mbrl.rollout import PROPAGATIONS, assign_members
+
+START = np.array([1.0, -0.5])
+PLAN = np.array([[0.5], [-1.0], [1.0], [0.2]])
+PARTICLES = 20_000
+
+pytestmark = pytest.mark.usefixtures("float64")
+
+
+def compare_moments(observations, mean, covariance):
+    """Each moment within four of its own standard errors, at every step."""
+    paths = np.asarray(observations)[:, 1:]
+    deviation = paths - paths.mean(axis=0)
+    products = np.einsum("phi,phj->phij", deviation, deviation)
+    tiny = 1e-12  # at the first step, say, some moments have no spread at all
+    for measured, expected in ((paths, mean), (products, covariance)):
+        error = measured.std(axis=0) / np.sqrt(PARTICLES) + tiny
+        assert np.max(np.abs(measured.mean(axis=0) - expected) / error) < 4.0
+
+
+def test_particles_that_keep_their_member_have_the_moments_of_a_mixture(key):
+    world = two_members(noise=0.1)
+    propagate = quickly(partial(ts_infinity, world.step, particles=PARTICLES))
+    trajectory = propagate(world.params, key, START, PLAN)
+    compare_moments(trajectory.observations, *world.moments_if_kept(START, PLAN))
+
+
+def test_particles_that_redraw_their_member_have_the_moments_of_a_random_product(key):
+    world = two_members(noise=0.1)
+    propagate = quickly(partial(ts1, world.step, particles=PARTICLES))
+    trajectory = propagate(world.params, key, START, PLAN)
+    compare_moments(trajectory.observations, *world.moments_if_redrawn(START, PLAN))
+
+
+def test_the_two_differ_so_that_one_cannot_pass_for_the_other():
+    world = two_members(noise=0.1)
+    kept, redrawn = world.moments_if_kept(START, PLAN), world.moments_if_redrawn(START, PLAN)
+    assert kept[0][0] == pytest.approx(redrawn[0][0])  # one step knows no difference
+    spread = np.sqrt(np.trace(kept[1][-1]))
+    assert np.max(np.abs(kept[0][-1] - redrawn[0][-1])) > 20 * spread / np.sqrt(PARTICLES)
+
+
+def test_without_noise_members_dealt_evenly_are_the_mixture_exactly(key):
+    world = two_members()
+    propagate = quickly(partial(ts_infinity, world.step, particles=4))
+    trajectory = propagate(world.params, key, START, PLAN)
+    mean, covariance = world.moments_if_kept(START, PLAN)
+    paths = np.asarray(trajectory.observations)[:, 1:]
+    assert paths.mean(axis=0) == pytest.approx(mean, abs=1e-12)
+    deviation = paths - mean
+    assert np.einsum("phi,phj->hij", deviation, deviation) / 4 == pytest.approx(
+        covariance, abs=1e-12
+    )
+
+
+def test_the_expectation_follows_the_average_system_exactly(key):
+    world = two_members()
+    average = LinearGaussian(
+        world.transition.mean(axis=0, keepdims=True), world.control.mean(axis=0, keepdims=True)
+    )
+    trajectory = expectation(world.step, world.params, key, START, PLAN, particles=1)
+    mean, _ = average.moments_if_kept(START, PLAN)
+    assert trajectory.observations[0, 1:] == pytest.approx(mean, abs=1e-12)
+    assert trajectory.rewards[0] == pytest.approx(mean.sum(axis=-1), abs=1e-12)
+
+
+def test_the_expectation_averages_what_members_say_of_rewards_and_ends(key):
+    def step(params, key, carry, action):
+        del key
+        return carry, StepOutput(observation=carry, reward=params, continue_prob=params / 4)
+
+    trajectory = expectation(step, jnp.array([1.0, 3.0]), key, START, PLAN, particles=1)
+    assert trajectory.rewards.tolist() == [[2.0] * 4]
+    assert trajectory.continue_probs.tolist() == [[0.5] * 4]
+
+
+def test_the_expectation_refuses_particles_that_would_all_be_the_same(key):
+    world = two_members()
+    with pytest.raises(ValueError, match="1 particle, not 3"):
+        expectation(world.step, world.params, key, START, PLAN, particles=3)
+
+
+@pytest.mark.parametrize(("members", "particles"), [(1, 3), (4, 4), (4, 8), (4, 6), (5, 2)])
+def test_members_are_dealt_as_evenly_as_can_be(members, particles, key):
+    counts = np.bincount(assign_members(key, members, particles), minlength=members)
+    assert counts.sum() == particles
+    assert counts.max() - counts.min() == (particles % members > 0)
+
+
+def test_no_member_is_favoured_where_they_cannot_be_dealt_evenly():
+    keys = jax.random.split(jax.random.key(0), 2000)
+    dealt = np.asarray(quickly(jax.vmap(lambda key: assign_members(key, 4, 6)))(keys))
+    share = np.bincount(dealt.ravel(), minlength=4) / dealt.size
+    error = np.sqrt(0.25 / 2000) / 6
+    assert share == pytest.approx(0.25, abs=4 * error)
+
+
+def test_a_trajectory_begins_where_it_is_told_and_keeps_its_plan(key):
+    world = two_members()
+    member = jax.tree.map(lambda leaf: leaf[0], world.params)
+    trajectory = imagine(world.step, member, key, START, PLAN)
+    assert trajectory.observations.shape == (5, 2)
+    assert trajectory.observations[0].tolist() == START.tolist()
+    assert trajectory.actions.tolist() == PLAN.tolist()
+    state = START
+    for t, action in enumerate(PLAN):
+        state = world.transition[0] @ state + world.control[0] @ action
+        assert trajectory.observations[t + 1] == pytest.approx(state, abs=1e-12)
+        assert trajectory.rewards[t] == pytest.approx(state.sum(), abs=1e-12)
+
+
+def test_a_carry_of_ones_own_goes_from_step_to_step(key):
+    def counting(params, key, carry, action):
+        del key, action
+        position, steps = carry
+        output = StepOutput(observation=position + params, reward=steps, continue_prob=jnp.ones(()))
+        return (position + params, steps + 1), output
+
+    trajectory = imagine(counting, 0.5, key, START, PLAN, carry=(jnp.asarray(START), 10.0))
+    assert trajectory.rewards.tolist() == [10.0, 11.0, 12.0, 13.0]
+    assert trajectory.observations[-1] == pytest.approx(START + 2.0)
+
+
+def test_the_expectation_averages_over_members_noise_that_is_fresh_at_every_step(key):
+    world = LinearGaussian(np.zeros((4, 2, 2)), np.zeros((4, 2, 1)), noise=1.0)
+    propagate = quickly(partial(expectation, world.step, particles=1))
+    plan = np.zeros((2000, 1))
+    noise = np.asarray(propagate(world.params, key, START, plan).observations)[0, 1:]
+    # The mean of four independent draws, and no step like another.
+    assert noise.var() == pytest.approx(1 / 4, abs=4 * np.sqrt(2 / noise.size) / 4)
+    assert len(np.unique(noise)) == noise.size
+
+
+@pytest.mark.parametrize("name", PROPAGATIONS)
+def test_vmap_over_candidates_and_jit_agree_with_a_plain_loop(name, key):
+    world, particles = two_members(noise=0.3), 1 if name == "expectation" else 3
+    plans = jnp.stack([PLAN, -PLAN[::-1]])
+
+    def propagate(plan) -> Trajectory:
+        return PROPAGATIONS[name](
+            world.step, world.params, key, jnp.asarray(START), plan, particles=particles
+        )
+
+    batched = jax.jit(jax.vmap(propagate))(plans)
+    for n, plan in enumerate(plans):
+        alone = propagate(plan)
+        for leaf, leaf_alone in zip(jax.tree.leaves(batched), jax.tree.leaves(alone), strict=True):
+            assert leaf[n] == pytest.approx(np.asarray(leaf_alone), rel=1e-9, abs=1e-9)

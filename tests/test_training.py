@@ -1,0 +1,617 @@
+"""The loop: what a run records, and that an interrupted one goes on as if it had not been."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import worlds
+from running import SCRIPTS
+from tiny import (
+    PowerCut,
+    assert_same_run,
+    cut_power,
+    finished,
+    interrupt,
+    new_run,
+    resume,
+    rows_of,
+    rows_of_kind,
+    sharing,
+    state_of,
+    stopped,
+    terminate,
+    tiny,
+    traces_of,
+    train,
+)
+
+from agents import checkpoint, reporting
+from agents.acting import Actor
+from agents.config import Config, load_run
+from agents.environments import EpisodeRunner, episode_seed
+from agents.errors import UserError
+from agents.logging import METRICS, SUMMARY, TIMINGS
+from agents.run_state import CHECKPOINTS
+from mbrl.replay import Replay
+
+CARTPOLE = {
+    "env": {"id": "CartPole-v1", "kwargs": {"max_episode_steps": 30}},
+    "model": {"propagation": "expectation"},
+    "planner": {"name": "mppi", "particles": 1},
+    "regularizer": {"name": "none"},
+}
+PENDULUM = {
+    "env": {"id": "Pendulum-v1", "kwargs": {"max_episode_steps": 15}},
+    "model": {"propagation": "ts1", "reward": "known"},
+    "regularizer": {"name": "none"},
+}
+
+
+def replay_of(run_dir: Path, config: Config) -> Replay:
+    """The episodes of a run's latest checkpoint."""
+    replay = Replay(
+        members=config.model.members,
+        repeat=config.env.action_repeat,
+        holdout=config.fit.holdout,
+        seed=config.seed,
+    )
+    replay.load_arrays(state_of(run_dir, config)["replay"])
+    return replay
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    return {str(file): file.read_bytes() for file in directory.rglob("*") if file.is_file()}
+
+
+# Interrupted and resumed.
+
+PLACES = {
+    "in a random episode": lambda fits, planned, last: 9,
+    "in the decision of the first fit": lambda fits, planned, last: fits[0],
+    "between two fits": lambda fits, planned, last: fits[1] + 5,
+    "at the end of a planned episode": lambda fits, planned, last: planned[1],
+    "in the last decision": lambda fits, planned, last: last,
+}
+
+
+def moments(whole) -> dict[str, int]:
+    """Simulator steps at which a run comes to each of `PLACES`."""
+    fits = [row["env_steps"] for row in whole.of_kind("fit")]
+    planned = [
+        row["env_steps"] for row in whole.of_kind("episode") if row["planned_return"] is not None
+    ]
+    return {name: where(fits, planned, whole.config.env_steps) for name, where in PLACES.items()}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_run_interrupted_and_resumed_equals_one_that_was_not(tmp_path, place):
+    whole = finished()
+    with stopped(moments(whole)[place]):
+        train(whole.config, tmp_path)
+    assert not (tmp_path / SUMMARY).exists()
+    resume(tmp_path)
+    assert_same_run(tmp_path, whole.run_dir, whole.config)
+
+
+def test_the_interruption_between_two_fits_is_in_mid_episode_in_both_environments(tmp_path):
+    whole = finished()
+    with stopped(moments(whole)["between two fits"]):
+        train(whole.config, tmp_path)
+    state = state_of(tmp_path, whole.config)
+    assert 2 <= state["progress"]["fits"] < len(whole.of_kind("fit"))
+    assert [len(slot["episode"]["actions"]) > 0 for slot in state["slots"]] == [True, True]
+
+
+def test_interruptions_add_up_to_nothing(tmp_path):
+    whole = finished()
+    with stopped(11):
+        train(whole.config, tmp_path)
+    for steps in (20, 25, 30):
+        with stopped(steps):
+            resume(tmp_path)
+    resume(tmp_path)
+    assert_same_run(tmp_path, whole.run_dir, whole.config)
+
+
+@pytest.mark.parametrize("changes", [CARTPOLE, {"env": {"id": "worlds:Walk-v0", "kwargs": {
+    "max_episode_steps": 15}, "action_repeat": 5}}], ids=["discrete", "action repeat 5"])  # fmt: skip
+def test_so_it_is_with_other_actions(tmp_path, changes):
+    whole = finished(**changes)
+    with stopped(moments(whole)["between two fits"]):
+        train(whole.config, tmp_path)
+    resume(tmp_path)
+    assert_same_run(tmp_path, whole.run_dir, whole.config)
+
+
+def test_a_run_that_stopped_dead_goes_on_from_its_last_checkpoint(tmp_path):
+    whole = finished()
+    with stopped(118, cut_power, PowerCut):
+        train(whole.config, tmp_path)
+    saved = checkpoint.latest(tmp_path / CHECKPOINTS)
+    late = [row for row in rows_of(tmp_path) if row["env_steps"] > (saved or 0)]
+    assert late  # which the resumed run drops, and writes again
+    resume(tmp_path)
+    assert_same_run(tmp_path, whole.run_dir, whole.config)
+
+
+def test_a_run_that_stopped_dead_in_its_evaluation_evaluates_again(tmp_path):
+    whole = finished()
+    with stopped(whole.config.env_steps + 10, cut_power, PowerCut):
+        train(whole.config, tmp_path)
+    resume(tmp_path)
+    assert_same_run(tmp_path, whole.run_dir, whole.config)
+
+
+def test_a_run_that_stopped_dead_before_its_first_checkpoint_cannot_be_resumed(tmp_path):
+    with stopped(10, cut_power, PowerCut):
+        train(finished().config, tmp_path)
+    before = contents(tmp_path)
+    with pytest.raises(UserError, match="no checkpoint"):
+        resume(tmp_path)
+    assert contents(tmp_path) == before
+
+
+def test_a_finished_run_resumed_evaluates_again_and_equals_itself(tmp_path):
+    whole = finished()
+    train(whole.config, tmp_path)
+    (tmp_path / SUMMARY).unlink()
+    resume(tmp_path)
+    assert_same_run(tmp_path, whole.run_dir, whole.config)
+    assert (tmp_path / SUMMARY).exists()
+
+
+def test_a_run_resumed_with_more_steps_equals_a_longer_one(tmp_path):
+    whole = finished()
+    train(tiny(env_steps=70), tmp_path)
+    resume(tmp_path, whole.config.env_steps)
+    assert_same_run(tmp_path, whole.run_dir, whole.config)
+    assert load_run(tmp_path) == whole.config
+
+
+def test_a_termination_signal_saves_as_an_interrupt_does(tmp_path):
+    whole = finished()
+    handlers = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
+    with stopped(60, terminate, KeyboardInterrupt):
+        train(whole.config, tmp_path)
+    assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == handlers
+    assert checkpoint.latest(tmp_path / CHECKPOINTS) in range(60, 64)
+    resume(tmp_path)
+    assert_same_run(tmp_path, whole.run_dir, whole.config)
+
+
+def test_a_second_interrupt_does_not_wait(tmp_path):
+    whole = finished()
+
+    def twice() -> None:
+        interrupt()
+        with pytest.raises(KeyboardInterrupt):
+            interrupt()
+        cut_power()
+
+    with stopped(60, twice, PowerCut):
+        train(whole.config, tmp_path)
+    assert checkpoint.latest(tmp_path / CHECKPOINTS) in range(30, 60)
+
+
+def test_an_interrupt_during_the_last_checkpoint_is_not_lost(tmp_path, monkeypatch):
+    whole = finished()
+    save = checkpoint.save
+
+    def interrupted_save(directory, step, *args, **options):
+        save(directory, step, *args, **options)
+        if step >= whole.config.env_steps:
+            interrupt()
+
+    monkeypatch.setattr(checkpoint, "save", interrupted_save)
+    with pytest.raises(KeyboardInterrupt):
+        train(whole.config, tmp_path)
+    assert not (tmp_path / SUMMARY).exists()
+
+
+# Environments that do not come back as they were left.
+
+UNREPEATABLE = {
+    "env": {
+        "id": "worlds:Noisy-v0",
+        "kwargs": {"source": "unseeded", "max_episode_steps": 15},
+        "action_repeat": 2,
+    }
+}
+
+
+def test_an_environment_that_cannot_be_replayed_goes_on_with_the_next_episode(tmp_path, capsys):
+    config = tiny(**UNREPEATABLE)
+    with stopped(70):
+        train(config, tmp_path)
+    open_episodes = [
+        slot["episode"]["index"] for slot in state_of(tmp_path, config)["slots"]
+    ]
+    capsys.readouterr()
+    resume(tmp_path)
+    said = re.findall(r"episode (\d+) of .*went on with the next episode", capsys.readouterr().out)
+    assert sorted(map(int, said)) == sorted(open_episodes)
+
+    rows = rows_of(tmp_path)
+    episodes = [row["episode"] for row in rows_of_kind(rows, "episode")]
+    assert not set(open_episodes) & set(episodes)
+    assert set(range(max(episodes))) <= {*open_episodes, *episodes}
+    assert rows[-1]["kind"] == "evaluation"
+    assert rows[-1]["env_steps"] in range(160, 164)
+
+
+def test_an_environment_that_has_changed_is_refused(tmp_path, monkeypatch):
+    whole = finished()
+    with stopped(moments(whole)["between two fits"]):
+        train(whole.config, tmp_path)
+    before = contents(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(worlds.Walk, "drift", 0.01)
+        with pytest.raises(UserError, match=r"cannot be resumed: episode \d+ of .*Walk") as error:
+            resume(tmp_path)
+    assert "\n" not in str(error.value)
+    assert contents(tmp_path) == before
+    resume(tmp_path)
+    assert_same_run(tmp_path, whole.run_dir, whole.config)
+
+
+# What is compiled.
+
+
+def test_everything_is_traced_once_in_a_whole_run():
+    whole = finished()
+    assert len(whole.of_kind("fit")) > 2  # on more and more data
+    assert len(whole.of_kind("evaluation")) == 1
+    assert whole.traces == dict.fromkeys(whole.traces, 1)
+
+
+def test_a_resumed_run_traces_nothing_again(tmp_path):
+    whole = finished()
+    agent = new_run(whole.config).agent
+    with stopped(80):
+        train(whole.config, tmp_path)
+    before = traces_of(agent)
+    resume(tmp_path)
+    assert traces_of(agent) == before
+
+
+# What is recorded.
+
+EPISODE = {"kind", "env_steps", "episode", "seed", "return", "length", "ended", "planned_return",
+           "penalty", "realised_return"}  # fmt: skip
+FIT = {"kind", "env_steps", "dynamics_nll", "reward_rmse", "termination_bce", "regularizer_mse",
+       "regularizer_copy_mse", "epochs", "regularizer_epochs"}  # fmt: skip
+EVALUATION = {"kind", "env_steps", "episodes", "seeds", "returns", "mean", "sd", "iqm", "iqm_ci95",
+              "share_solved", "planned", "realised", "penalty", "lengths"}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"), [("episode", EPISODE), ("fit", FIT), ("evaluation", EVALUATION)]
+)
+def test_rows_have_these_fields(kind, fields):
+    rows = finished().of_kind(kind)
+    assert rows
+    for row in rows:
+        assert set(row) == fields
+
+
+def test_a_run_without_a_regularizer_says_nothing_of_its_errors():
+    for row in finished(**CARTPOLE).of_kind("fit"):
+        assert set(row) == FIT - {"regularizer_mse", "regularizer_copy_mse"}
+
+
+def test_one_seed_one_record(tmp_path):
+    whole = finished()
+    train(whole.config, tmp_path)
+    assert_same_run(tmp_path, whole.run_dir, whole.config)
+
+
+def test_another_seed_brings_other_episodes_and_weights():
+    one, other = finished(), finished(seed=1)
+    returns = [[row["return"] for row in run.of_kind("episode")] for run in (one, other)]
+    assert not set(returns[0]) & set(returns[1])
+    assert one.of_kind("fit")[0]["dynamics_nll"] != other.of_kind("fit")[0]["dynamics_nll"]
+    assert one.of_kind("evaluation")[0]["returns"] != other.of_kind("evaluation")[0]["returns"]
+
+
+def test_timings_say_where_the_time_went():
+    whole = finished()
+    rows = rows_of(whole.run_dir, TIMINGS)
+    assert [row["env_steps"] for row in rows] == [
+        row["env_steps"] for row in whole.of_kind("episode")
+    ]
+    for row in rows:
+        assert set(row) == {"env_steps", "planning_seconds", "fitting_seconds", "stepping_seconds",
+                            "plans", "plans_per_second"}  # fmt: skip
+        assert row["stepping_seconds"] > 0
+        assert (row["planning_seconds"] > 0) == (row["plans"] > 0)
+    fitted = {row["env_steps"] for row in whole.of_kind("fit")}
+    assert {row["env_steps"] for row in rows if row["fitting_seconds"] > 0} == fitted
+
+
+def test_the_run_directory_holds_what_it_should():
+    whole = finished()
+    names = {path.name for path in whole.run_dir.iterdir()}
+    assert names == {"config.yaml", "metrics.jsonl", "timings.jsonl", "tensorboard", "checkpoints",
+                     "summary.json", "learning.png"}  # fmt: skip
+    assert load_run(whole.run_dir) == whole.config
+    assert list((whole.run_dir / "tensorboard").glob("events.*"))
+    steps = sorted(int(path.name) for path in (whole.run_dir / "checkpoints").iterdir())
+    assert len(steps) == whole.config.keep_checkpoints
+    assert steps[-1] == whole.of_kind("evaluation")[0]["env_steps"]
+    every = whole.config.checkpoint_every
+    assert all(gap in range(every, every + 4) for gap in np.diff(steps[:-1]))
+
+
+# Episodes and steps.
+
+
+def test_episodes_have_seeds_of_their_own_that_no_evaluation_uses():
+    whole = finished()
+    rows = whole.of_kind("episode")
+    assert len({row["seed"] for row in rows}) == len(rows)
+    for row in rows:
+        assert row["seed"] == episode_seed(whole.config.seed, row["episode"])
+        assert 2**30 <= row["seed"] < 2**31
+    assert whole.of_kind("evaluation")[0]["seeds"] == [10_000, 10_001, 10_002]
+
+
+@pytest.mark.parametrize("repeat", [1, 3, 7])
+def test_env_steps_are_the_simulators_and_overshoot_by_less_than_one_decision(
+    tmp_path, monkeypatch, repeat
+):
+    taken = 0
+    step = worlds.Walk.step
+
+    def counted(self, action):
+        nonlocal taken
+        taken += 1
+        return step(self, action)
+
+    monkeypatch.setattr(worlds.Walk, "step", counted)
+    env = {"id": "worlds:Walk-v0", "kwargs": {"max_episode_steps": 15}, "action_repeat": repeat}
+    config = tiny(env=env, env_steps=100)
+    rows = rows_of(train(config, tmp_path))
+    env_steps = rows[-1]["env_steps"]
+    assert 100 <= env_steps < 100 + repeat * config.num_envs
+    assert env_steps == taken - sum(rows[-1]["lengths"])
+
+    state = state_of(tmp_path, config)
+    under_way = sum(len(slot["episode"]["rewards"]) for slot in state["slots"])
+    recorded = sum(row["length"] for row in rows_of_kind(rows, "episode"))
+    assert env_steps == recorded + under_way == state["progress"]["env_steps"]
+
+
+def test_truncation_is_told_from_termination():
+    whole = finished()
+    rows = whole.of_kind("episode")
+    episodes = replay_of(whole.run_dir, whole.config).episodes
+    assert {row["ended"] for row in rows} == {"terminated", "truncated"}
+    for row, episode in zip(rows, episodes, strict=True):
+        left_the_track = abs(episode.observations[-1, 0]) > 1.0
+        assert row["ended"] == ("terminated" if left_the_track else "truncated")
+        assert episode.terminated == left_the_track
+        assert row["length"] == len(episode.rewards)
+        assert row["return"] == pytest.approx(episode.rewards.sum(), abs=1e-5)
+
+
+@pytest.mark.parametrize("end", ["terminate_at", "truncate_at"])
+def test_no_transition_crosses_a_reset(tmp_path, end):
+    # The counter observes the steps since its reset, and pays as much.
+    env = {"id": "worlds:Counter-v0", "kwargs": {end: 7}, "action_repeat": 2}
+    config = tiny(env=env)
+    rows = rows_of(train(config, tmp_path))
+    ended = "terminated" if end == "terminate_at" else "truncated"
+    for row in rows_of_kind(rows, "episode"):
+        assert row["ended"] == ended
+        # Four decisions of two steps reach beyond the end: 1 + 2 + .. + 7.
+        assert (row["length"], row["return"], row["realised_return"]) == (7, 28.0, 28.0)
+
+    seen = replay_of(tmp_path, config).draw_transitions(0, 100, 16)
+    before, after = seen.observation[..., 0], seen.next_observation[..., 0]
+    assert (after > before).all()
+    assert (after <= before + np.round(seen.hold * 2)).all()
+    np.testing.assert_array_equal(seen.reward, (after * (after + 1) - before * (before + 1)) / 2)
+    ends = (after == 7) & (ended == "terminated")
+    np.testing.assert_array_equal(seen.terminal, ends)
+    assert ends.any() == (ended == "terminated")
+
+
+def test_episodes_are_random_until_there_is_a_fit_and_enough_to_plan_with():
+    whole = finished()
+    config, fits = whole.config, 0
+    begun = dict.fromkeys(range(config.num_envs), True)  # the first episodes are random
+    for row, following in zip(whole.rows, whole.rows[1:], strict=False):
+        if row["kind"] == "episode":  # in its place begins the next one
+            fits += following["kind"] == "fit"
+            begun[len(begun)] = fits == 0 or row["env_steps"] < config.random_steps
+    for row in whole.of_kind("episode"):
+        assert (row["planned_return"] is None) == begun[row["episode"]]
+        assert (row["penalty"] is None) == begun[row["episode"]]
+    assert set(begun.values()) == {True, False}
+
+
+def test_plans_are_carried_out(tmp_path, monkeypatch):
+    planned = {}
+    plan = Actor.plan
+
+    def recorded(self, state, runners, weight=None):
+        plans = plan(self, state, runners, weight)
+        for slot, runner in enumerate(runners):
+            planned[runner.seed, runner.decisions] = plans.actions[slot, 0]
+        return plans
+
+    monkeypatch.setattr(Actor, "plan", recorded)
+    config = finished().config
+    rows = rows_of(train(config, tmp_path))
+    episodes = replay_of(tmp_path, config).episodes
+    compared = 0
+    for row, episode in zip(rows_of_kind(rows, "episode"), episodes, strict=True):
+        if row["planned_return"] is not None:
+            for decision, action in enumerate(episode.actions):
+                np.testing.assert_array_equal(action, planned[row["seed"], decision])
+                compared += 1
+    assert compared > 20
+
+
+def test_fits_come_when_enough_is_new():
+    whole = finished()
+    config = whole.config
+    new, episodes = 0, 0
+    for row, following in zip(whole.rows, whole.rows[1:], strict=False):
+        if row["kind"] == "fit":
+            continue
+        episodes += 1
+        new += row["length"]
+        due = (
+            row["env_steps"] >= config.random_steps and new >= config.fit_every and episodes > 1
+        )
+        assert (following["kind"] == "fit") == due
+        if due:
+            assert following["env_steps"] == row["env_steps"]
+            new = 0
+
+
+# What cannot be trained.
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"env": {"id": "NoSuchWorld-v0"}}, "NoSuchWorld"),
+        ({"env": {"id": "FrozenLake-v1"}}, "observation space"),
+        (
+            {
+                "env": {
+                    "id": "worlds:Counter-v0",
+                    "kwargs": {"bad_observation_at": 0},
+                }
+            },
+            "nan",
+        ),
+        ({"model": {"reward": "known"}}, "no known reward"),
+        ({"model": {"reward": "known", "known_reward": "worlds:nothing"}}, "worlds:nothing"),
+    ],
+)
+def test_what_cannot_be_used_leaves_nothing_behind(tmp_path, changes, named):
+    run_dir = tmp_path / "deep" / "run"
+    with pytest.raises(UserError, match=named):
+        train(tiny(**changes), run_dir)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_environment_that_fails_later_leaves_the_checkpoints_before(tmp_path):
+    # The Counter's 40th step comes after the first checkpoint.
+    kwargs = {"truncate_at": 50, "bad_reward_at": 40}
+    config = tiny(env={"id": "worlds:Counter-v0", "kwargs": kwargs})
+    with pytest.raises(UserError, match="reward nan at step 40"):
+        train(config, tmp_path)
+    assert checkpoint.latest(tmp_path / CHECKPOINTS) == 60
+
+
+def test_a_fit_that_fails_leaves_the_checkpoints_before(tmp_path, monkeypatch):
+    whole = finished()
+    with stopped(moments(whole)["between two fits"]):
+        train(whole.config, tmp_path)
+    append = Replay.append
+
+    def spoilt(self, episode):
+        append(self, replace(episode, rewards=np.full_like(episode.rewards, np.nan)))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Replay, "append", spoilt)
+        with pytest.raises(UserError, match="the model's held-out loss is"):
+            resume(tmp_path)
+    resume(tmp_path)
+    assert_same_run(tmp_path, whole.run_dir, whole.config)
+
+
+@pytest.mark.slow
+def test_a_learning_rate_that_diverges_is_named_in_one_line(tmp_path, capsys):
+    config = tiny(fit={"learning_rate": 1e6}, checkpoint_every=20)
+    with pytest.raises(UserError, match="the model's held-out loss is .* in fit 1") as error:
+        train(config, tmp_path)
+    assert "\n" not in str(error.value)
+    with sharing():
+        reporting.evaluate_run(tmp_path, episodes=2, seed=None, gif=False)
+    assert "2 episodes" in capsys.readouterr().out
+
+
+# Other environments, planners and models run to the end.
+
+
+@pytest.mark.parametrize("changes", [CARTPOLE, PENDULUM], ids=["CartPole", "Pendulum"])
+def test_these_run_to_the_end(changes):
+    run = finished(**changes)
+    (evaluation,) = run.of_kind("evaluation")
+    assert np.isfinite(evaluation["returns"]).all()
+    assert np.isfinite([evaluation["planned"], evaluation["realised"]]).all()
+    assert evaluation["penalty"] == 0.0  # there is no regulariser
+
+
+LANDER = {"id": "LunarLander-v3", "kwargs": {"continuous": True}, "action_repeat": 6}
+LANDER_DISCRETE = {"id": "LunarLander-v3", "kwargs": {"continuous": False}, "action_repeat": 4}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"env": LANDER, "model": {"reward": "known"}},
+        {"env": LANDER, "planner": {"name": "mppi"}, "model": {"sample_noise": True}},
+        {"env": LANDER_DISCRETE, "model": {"reward": "known", "propagation": "ts1"}},
+        {"env": LANDER_DISCRETE, "planner": {"name": "mppi"}},
+        {"env": {"id": "CartPole-v1"}, "num_envs": 1},
+        {"regularizer": {"architecture": "encoder-decoder"}},
+        {"model": {"members": 1, "hidden": [4, 5]}, "planner": {"horizon": 1}},
+        {"planner": {"horizon": 40}},
+    ],
+    ids=str,
+)
+def test_these_run_to_the_end_too(changes):
+    (evaluation,) = finished(env_steps=400, random_steps=200, **changes).of_kind("evaluation")
+    assert np.isfinite(evaluation["returns"]).all()
+    assert np.isfinite([evaluation["planned"], evaluation["penalty"]]).all()
+
+
+# The real thing: processes of their own, fully optimised, stopped at any moment.
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_process_that_is_stopped_and_resumed_equals_one_that_was_not(tmp_path, number):
+    file = tmp_path / "options.yaml"
+    file.write_text(
+        "env_steps: 1500\nnum_envs: 2\ncheckpoint_every: 100\n"
+        "fit: {steps_per_epoch: 4}\nplanner: {population: 16, horizon: 6}\n"
+        "regularizer: {steps_per_epoch: 4}\n"
+    )
+
+    def start(*arguments: str) -> subprocess.Popen:
+        return subprocess.Popen(
+            [sys.executable, str(SCRIPTS / "train.py"), *arguments], stdout=subprocess.DEVNULL
+        )
+
+    def new(name: str) -> tuple[str, ...]:
+        return ("quick", "--config", str(file), "--run-dir", str(tmp_path / name))
+
+    assert start(*new("whole")).wait() == 0
+    process = start(*new("stopped"))
+    metrics = tmp_path / "stopped" / METRICS
+    while not metrics.exists() or metrics.read_text().count('"fit"') < 2:
+        assert process.poll() is None
+        time.sleep(0.05)
+    os.kill(process.pid, number)
+    assert process.wait() == (130 if number == signal.SIGINT else -signal.SIGKILL)
+    assert not (tmp_path / "stopped" / SUMMARY).exists()
+    assert start("--resume", str(tmp_path / "stopped")).wait() == 0
+    config = load_run(tmp_path / "whole")
+    assert_same_run(tmp_path / "stopped", tmp_path / "whole", config)
+    assert json.loads((tmp_path / "stopped" / SUMMARY).read_text())["env_steps"] >= 1500

@@ -1,0 +1,231 @@
+"""Real runs, each as small as it can be, that share what they compile.
+
+A `PlanningAgent` holds compiled functions and no state, so that runs of one configuration may
+share one. To compile it takes half a minute; a run with it less than a second.
+"""
+
+import contextlib
+import json
+import signal
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+from unittest import mock
+
+import jax
+import numpy as np
+import pytest
+from analytic import quickly
+
+from agents import run_state, training
+from agents.config import CONFIG_FILE, Config
+from agents.environments import EpisodeRunner
+from agents.logging import METRICS
+from agents.planning_agent import PlanningAgent
+from agents.run_state import RunState
+
+TINY: dict[str, Any] = {
+    "env_steps": 160,
+    "num_envs": 2,
+    "random_steps": 40,
+    "fit_every": 20,
+    "checkpoint_every": 30,
+    "env": {"id": "worlds:Walk-v0", "kwargs": {"max_episode_steps": 15}, "action_repeat": 2},
+    "model": {"members": 2, "hidden": [8], "head_hidden": [8]},
+    "fit": {"batch_size": 8, "steps_per_epoch": 2, "min_epochs": 1, "max_epochs": 2},
+    "planner": {
+        "horizon": 4,
+        "iterations": 2,
+        "population": 8,
+        "particles": 2,
+        "cem": {"elites": 3},
+    },
+    "regularizer": {
+        "hidden": 8,
+        "batch_size": 8,
+        "steps_per_epoch": 2,
+        "min_epochs": 1,
+        "max_epochs": 2,
+    },
+    "evaluation": {"episodes": 3},
+}
+
+
+def tiny(**changes: Any) -> Config:
+    """The tiny configuration with some options changed; `planner={"name": "mppi"}` keeps others."""
+    values = dict(TINY)
+    for name, change in changes.items():
+        # An environment is replaced whole, since its arguments are its own.
+        merge = isinstance(change, dict) and name != "env"
+        values[name] = {**values.get(name, {}), **change} if merge else change
+    return Config.model_validate(values)
+
+
+_AGENTS: dict[str, PlanningAgent] = {}
+
+
+def shared_agent(config: Config, runner: EpisodeRunner) -> PlanningAgent:
+    """As `run_state.build_agent`, but two configurations that compile alike get one agent."""
+    spec = runner.spec
+    sizes = (spec.observation_size, spec.action_size, spec.discrete)
+    reward = config.model.reward == "known" and config.env
+    key = repr((sizes, config.model, config.fit, config.planner, config.regularizer, reward))
+    if key not in _AGENTS:
+        with mock.patch.object(jax, "jit", quickly):
+            _AGENTS[key] = _build_agent(config, runner)
+    return _AGENTS[key]
+
+
+_build_agent = run_state.build_agent
+
+
+def sharing() -> contextlib.AbstractContextManager:
+    """Within it, runs share what they compile."""
+    return mock.patch.object(run_state, "build_agent", shared_agent)
+
+
+def train(config: Config, run_dir: Path) -> Path:
+    with sharing():
+        training.train(config, run_dir)
+    return run_dir
+
+
+def resume(run_dir: Path, env_steps: int | None = None) -> None:
+    with sharing():
+        training.resume(run_dir, env_steps)
+
+
+def new_run(config: Config) -> RunState:
+    with sharing():
+        return RunState(config)
+
+
+class Finished(NamedTuple):
+    """A run from start to end, that nothing has interrupted; not to be changed.
+
+    `traces` says how often each compiled function was traced by then.
+    """
+
+    config: Config
+    run_dir: Path
+    rows: list[dict[str, Any]]
+    traces: dict[str, int]
+
+    def of_kind(self, kind: str) -> list[dict[str, Any]]:
+        return rows_of_kind(self.rows, kind)
+
+
+_KEPT = tempfile.TemporaryDirectory()
+_FINISHED: dict[str, Finished] = {}
+
+
+def finished(**changes: Any) -> Finished:
+    """The finished run of `tiny(**changes)`, made once per process."""
+    config = tiny(**changes)
+    key = config.model_dump_json()
+    if key not in _FINISHED:
+        run_dir = train(config, Path(_KEPT.name) / str(len(_FINISHED)))
+        traces = traces_of(new_run(config).agent)
+        _FINISHED[key] = Finished(config, run_dir, rows_of(run_dir), traces)
+    return _FINISHED[key]
+
+
+def traces_of(agent: PlanningAgent) -> dict[str, int]:
+    """How often each function that an agent compiles was traced."""
+    return {
+        "plan": _traces(agent.plan),
+        "fit model": _traces(agent._model_fitter.epoch),
+        "fit regularizer": _traces(agent._regularizer_fitter.epoch),
+        "judge model": _traces(agent._model_fitter.evaluate),
+        "judge regularizer": _traces(agent._regularizer_fitter.evaluate),
+        "model metrics": _traces(agent._model_metrics),
+        "regularizer metrics": _traces(agent._regularizer_metrics),
+        "calibrate": _traces(agent._calibrate),
+    }
+
+
+def _traces(function: Any) -> int:
+    return function._cache_size()
+
+
+def rows_of(run_dir: Path, name: str = METRICS) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run_dir / name).read_text().splitlines()]
+
+
+def rows_of_kind(rows: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    return [row for row in rows if row["kind"] == kind]
+
+
+def interrupt() -> None:
+    """What Ctrl-C does."""
+    signal.raise_signal(signal.SIGINT)
+
+
+def terminate() -> None:
+    """What `kill` does."""
+    signal.raise_signal(signal.SIGTERM)
+
+
+class PowerCut(Exception):
+    """Ends a run at once."""
+
+
+def cut_power() -> None:
+    raise PowerCut
+
+
+@contextlib.contextmanager
+def stopped(
+    env_steps: int,
+    stop: Callable[[], None] = interrupt,
+    error: type[BaseException] = KeyboardInterrupt,
+) -> Iterator[None]:
+    """Within it, a run calls `stop` in the decision that brings its steps to `env_steps`.
+
+    They are counted from here. The run must end with `error`.
+    """
+    step = EpisodeRunner.step
+    left = env_steps
+
+    def counted(runner: EpisodeRunner, action: Any):
+        nonlocal left
+        before, due = runner.steps, left > 0
+        ending = step(runner, action)
+        left -= runner.steps - before
+        if due and left <= 0:
+            stop()
+        return ending
+
+    with (
+        mock.patch.object(EpisodeRunner, "step", counted),
+        pytest.raises(error),
+    ):
+        yield
+
+
+def state_of(run_dir: Path, config: Config) -> dict[str, Any]:
+    """All of a run's latest checkpoint that does not depend on the clock."""
+    run = new_run(config)
+    rest = run.load_learned(run_dir)
+    del rest["progress"]["wall_seconds"], rest["log_position"]["timings.jsonl"]
+    return {"learned": run.learned, "plan_states": run.actor.plan_states, **rest}
+
+
+def assert_same_tree(left: Any, right: Any) -> None:
+    """Equal bit for bit: structure, types, shapes, numbers."""
+    left_leaves, left_structure = jax.tree_util.tree_flatten_with_path(left)
+    right_leaves, right_structure = jax.tree_util.tree_flatten_with_path(right)
+    assert left_structure == right_structure
+    for (path, ours), (_, theirs) in zip(left_leaves, right_leaves, strict=True):
+        ours, theirs = np.asarray(ours), np.asarray(theirs)
+        assert ours.dtype == theirs.dtype, path
+        assert ours.shape == theirs.shape, path
+        assert ours.tobytes() == theirs.tobytes(), path
+
+
+def assert_same_run(left: Path, right: Path, config: Config) -> None:
+    """Equal bit for bit: what was recorded, what was learned, and where it would go on."""
+    assert (left / METRICS).read_bytes() == (right / METRICS).read_bytes()
+    assert (left / CONFIG_FILE).read_bytes() == (right / CONFIG_FILE).read_bytes()
+    assert_same_tree(state_of(left, config), state_of(right, config))
