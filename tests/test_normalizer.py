@@ -31,7 +31,9 @@ def test_a_constant_feature_keeps_its_own_units():
     measured = fit(data)
     assert measured.std.tolist() == [1.0, 1.0]
     # A leg contact that is made for the first time is one unit off, not thousands.
-    assert normalize(measured, np.float32([7.0, 1.0])) == pytest.approx([0.0, 1.0], abs=1e-6)
+    assert normalize(measured, np.array([7.0, 1.0], np.float32)) == pytest.approx(
+        [0.0, 1.0], abs=1e-6
+    )
 
 
 def test_the_floor_is_the_smallest_standard_deviation_that_is_believed():
@@ -48,12 +50,12 @@ def test_too_few_rows_to_measure_a_spread_leave_the_units_as_they_are(rows):
 
 
 def test_the_identity_changes_nothing():
-    value = np.float32([3.0, -7.0])
+    value = np.array([3.0, -7.0], np.float32)
     assert normalize(identity(2), value).tolist() == value.tolist()
 
 
 @given(st.lists(st.tuples(finite, finite), min_size=1, max_size=6), st.tuples(finite, finite))
 def test_denormalize_undoes_normalize(rows, value):
     measured = fit(np.array(rows))
-    back = denormalize(measured, normalize(measured, np.float32(value)))
+    back = denormalize(measured, normalize(measured, np.array(value, np.float32)))
     assert back == pytest.approx(value, abs=1e-3, rel=1e-5)

@@ -31,7 +31,8 @@ lives = st.lists(st.tuples(st.floats(-5, 5), probability), min_size=6, max_size=
 
 def path(rewards, continue_probs, observations=None) -> Trajectory:
     """One particle's path, or several on a leading axis."""
-    rewards, continue_probs = np.float32(rewards), np.float32(continue_probs)
+    rewards = np.array(rewards, np.float32)
+    continue_probs = np.array(continue_probs, np.float32)
     if observations is None:
         observations = np.zeros((*rewards.shape[:-1], rewards.shape[-1] + 1, 1))
     return Trajectory(
@@ -229,5 +230,5 @@ def test_scores_in_an_analytic_world_agree_to_the_last_digits(key):
     batch = jax.jit(jax.vmap(score))(plans)
     loop = [score(plan) for plan in plans]
     for name in ("planned_return", "penalty", "spread", "score"):
-        expected = [float(alone[name]) for alone in loop]
-        assert batch[name] == pytest.approx(expected, rel=1e-9)
+        expected = [float(getattr(alone, name)) for alone in loop]
+        assert getattr(batch, name) == pytest.approx(expected, rel=1e-9)

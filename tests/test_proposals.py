@@ -20,7 +20,7 @@ def distribution(mean: float = 0.0, std: float = 0.5) -> Gaussian:
 
 
 def weights_of(values) -> np.ndarray:
-    return np.float32(values) / np.sum(values)
+    return np.array(values, np.float32) / np.float32(np.sum(values))
 
 
 # Gaussian plans.
@@ -107,7 +107,7 @@ def test_a_gaussians_mode_is_its_mean():
 
 ACTIONS = 3
 CHOICES = np.random.default_rng(0).integers(ACTIONS, size=(N, 3))
-CHANCES = np.float32([[0.7, 0.2, 0.1], [0.0, 1.0, 0.0], [0.1, 0.1, 0.8]])
+CHANCES = np.array([[0.7, 0.2, 0.1], [0.0, 1.0, 0.0], [0.1, 0.1, 0.8]], np.float32)
 CHOOSE = quickly(categorical(3, ACTIONS).sample, static_argnums=2)
 
 

@@ -57,7 +57,7 @@ def calibration_of(regularizer: Regularizer, batch: Window) -> Calibration:
 
 @given(st.lists(st.tuples(st.floats(0, 100, width=32), st.booleans()), min_size=3, max_size=3))
 def test_the_unit_is_from_the_median_to_the_95_percent_quantile_of_what_happened(steps):
-    raw = np.float32([value for value, _ in steps] + [3.0])
+    raw = np.array([value for value, _ in steps] + [3.0], np.float32)
     mask = np.array([present for _, present in steps] + [True])
     unit = calibrate(jnp.asarray(raw), jnp.asarray(mask))
     median, high = np.quantile(raw[mask], [0.5, 0.95])

@@ -18,6 +18,11 @@ PARTICLES = 20_000
 pytestmark = pytest.mark.usefixtures("float64")
 
 
+def here():
+    """The start and the plan, in the precision of the test."""
+    return jnp.asarray(START), jnp.asarray(PLAN)
+
+
 def compare_moments(observations, mean, covariance):
     """Each moment within four of its own standard errors, at every step."""
     paths = np.asarray(observations)[:, 1:]
@@ -69,7 +74,7 @@ def test_the_expectation_follows_the_average_system_exactly(key):
     average = LinearGaussian(
         world.transition.mean(axis=0, keepdims=True), world.control.mean(axis=0, keepdims=True)
     )
-    trajectory = expectation(world.step, world.params, key, START, PLAN, particles=1)
+    trajectory = expectation(world.step, world.params, key, *here(), particles=1)
     mean, _ = average.moments_if_kept(START, PLAN)
     assert trajectory.observations[0, 1:] == pytest.approx(mean, abs=1e-12)
     assert trajectory.rewards[0] == pytest.approx(mean.sum(axis=-1), abs=1e-12)
@@ -80,7 +85,7 @@ def test_the_expectation_averages_what_members_say_of_rewards_and_ends(key):
         del key
         return carry, StepOutput(observation=carry, reward=params, continue_prob=params / 4)
 
-    trajectory = expectation(step, jnp.array([1.0, 3.0]), key, START, PLAN, particles=1)
+    trajectory = expectation(step, jnp.array([1.0, 3.0]), key, *here(), particles=1)
     assert trajectory.rewards.tolist() == [[2.0] * 4]
     assert trajectory.continue_probs.tolist() == [[0.5] * 4]
 
@@ -88,7 +93,7 @@ def test_the_expectation_averages_what_members_say_of_rewards_and_ends(key):
 def test_the_expectation_refuses_particles_that_would_all_be_the_same(key):
     world = two_members()
     with pytest.raises(ValueError, match="1 particle, not 3"):
-        expectation(world.step, world.params, key, START, PLAN, particles=3)
+        expectation(world.step, world.params, key, *here(), particles=3)
 
 
 @pytest.mark.parametrize(("members", "particles"), [(1, 3), (4, 4), (4, 8), (4, 6), (5, 2)])
@@ -109,7 +114,7 @@ def test_no_member_is_favoured_where_they_cannot_be_dealt_evenly():
 def test_a_trajectory_begins_where_it_is_told_and_keeps_its_plan(key):
     world = two_members()
     member = jax.tree.map(lambda leaf: leaf[0], world.params)
-    trajectory = imagine(world.step, member, key, START, PLAN)
+    trajectory = imagine(world.step, member, key, *here())
     assert trajectory.observations.shape == (5, 2)
     assert trajectory.observations[0].tolist() == START.tolist()
     assert trajectory.actions.tolist() == PLAN.tolist()
@@ -127,7 +132,7 @@ def test_a_carry_of_ones_own_goes_from_step_to_step(key):
         output = StepOutput(observation=position + params, reward=steps, continue_prob=jnp.ones(()))
         return (position + params, steps + 1), output
 
-    trajectory = imagine(counting, 0.5, key, START, PLAN, carry=(jnp.asarray(START), 10.0))
+    trajectory = imagine(counting, jnp.array(0.5), key, *here(), carry=(jnp.asarray(START), 10.0))
     assert trajectory.rewards.tolist() == [10.0, 11.0, 12.0, 13.0]
     assert trajectory.observations[-1] == pytest.approx(START + 2.0)
 
