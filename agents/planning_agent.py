@@ -70,9 +70,12 @@ class PlanningAgent:
         self._model_fitter = make_fitter(
             self._ensemble.loss,
             optax.adamw(config.fit.learning_rate, weight_decay=config.fit.weight_decay),
+            averaging=config.fit.averaging,
         )
         self._regularizer_fitter = make_fitter(
-            self._regularizer.loss, optax.adam(config.regularizer.learning_rate)
+            self._regularizer.loss,
+            optax.adam(config.regularizer.learning_rate),
+            averaging=config.fit.averaging,
         )
         objective = make_objective(
             lambda bound, *rest, **knobs: PROPAGATIONS[config.model.propagation](
@@ -138,9 +141,9 @@ class PlanningAgent:
         """
         weight = self._config.regularizer.weight if weight is None else weight
         params = (
-            (state.scales, state.model.params),
+            (state.scales, state.model.average),
             RegularizerState(
-                params=state.regularizer.params,
+                params=state.regularizer.average,
                 scales=state.regularizer_scales,
                 calibration=state.calibration,
             ),
@@ -213,7 +216,7 @@ class PlanningAgent:
                     "allowed: a finite number, which a smaller learning rate may bring"
                 )
 
-        params = regularizer.trainable.params
+        params = regularizer.trainable.average
         fitted = AgentState(
             model=model.trainable,
             scales=scales,
@@ -221,7 +224,7 @@ class PlanningAgent:
             regularizer_scales=regularizer_scales,
             calibration=self._calibrate(regularizer_scales, params, windows),
         )
-        errors = self._model_metrics(scales, model.trainable.params, metrics_key, held_out)
+        errors = self._model_metrics(scales, model.trainable.average, metrics_key, held_out)
         errors |= self._regularizer_metrics(regularizer_scales, params, metrics_key, windows)
         row = {name: float(value) for name, value in errors.items()}
         return fitted, row | {"epochs": model.epochs, "regularizer_epochs": regularizer.epochs}

@@ -29,8 +29,10 @@ _DIFFERENCES: dict[str, dict[str, Any]] = {
         "env_steps": 2_400,
         "random_steps": 400,
         "checkpoint_every": 400,
-        # Nothing can crash, so there is no risk to avert.
-        "planner": {"risk_aversion": 0.0},
+        "model": {"hidden": [64, 64]},
+        # Nothing can crash, so there is no risk to avert; and one torque needs no large search.
+        "planner": {"risk_aversion": 0.0, "population": 64, "iterations": 4},
+        "evaluation": {"episodes": 10},
     },
     "quick": {
         "env_steps": 1_200,
@@ -38,7 +40,7 @@ _DIFFERENCES: dict[str, dict[str, Any]] = {
         "checkpoint_every": 600,
         # Every part of the real run, each as small as it can be.
         "model": {"hidden": [64, 64], "head_hidden": [64, 64]},
-        "planner": {"population": 32},
+        "planner": {"population": 32, "iterations": 4},
         "evaluation": {"episodes": 2},
     },
 }

@@ -181,7 +181,7 @@ def animate(run: RunState, seed: int, path: Path) -> Path:
 
 
 def _frame_rate(env: gym.Env, repeat: int) -> float:
-    return env.metadata.get("render_fps", 50) / repeat
+    return min(50.0, env.metadata.get("render_fps", 50) / repeat)  # the most that a GIF can show
 
 
 def _mean(values: Iterable[float | None]) -> float:

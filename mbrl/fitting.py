@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from mbrl.types import KeyArray, Params
 
@@ -19,10 +20,20 @@ LossFn = Callable[..., Float[Array, ""]]
 
 
 class Trainable(NamedTuple):
-    """Parameters and the state of their optimiser, which go together."""
+    """All that a fit changes; what belongs to one moment of training stays together.
+
+    Attributes:
+      params: where the optimiser is.
+      opt_state: what it remembers.
+      average: exponential moving average of `params`: **what is judged and used**. A refit ends
+        where the last minibatches happened to lead; the average does not jump with it.
+      steps: minibatches so far, all fits included.
+    """
 
     params: Params
     opt_state: optax.OptState
+    average: Params
+    steps: Int[Array, ""]
 
 
 class FitResult(NamedTuple):
@@ -53,11 +64,28 @@ class Fitter(NamedTuple):
     evaluate: Callable[..., Float[Array, ""]]
 
 
-def make_fitter(loss: LossFn, optimizer: optax.GradientTransformation) -> Fitter:
-    """Compiles one epoch and one evaluation of `loss` under `optimizer`."""
+def make_fitter(
+    loss: LossFn, optimizer: optax.GradientTransformation, *, averaging: float = 0.0
+) -> Fitter:
+    """Compiles one epoch and one evaluation of `loss` under `optimizer`.
+
+    Args:
+      loss: of a minibatch.
+      optimizer: changes the parameters.
+      averaging: decay of the moving average of the parameters, in [0, 1): it reaches back about
+        ``1 / (1 - averaging)`` minibatches, fewer at the start (``(1 + t) / (10 + t)`` bounds it,
+        so that the first, random parameters are soon forgotten). 0 uses the latest as they are.
+
+    Source: Polyak and Juditsky (1992).
+    """
 
     def init(params: Params) -> Trainable:
-        return Trainable(params=params, opt_state=optimizer.init(params))
+        return Trainable(
+            params=params,
+            opt_state=optimizer.init(params),
+            average=params,
+            steps=jnp.zeros((), jnp.int32),
+        )
 
     @jax.jit
     def epoch(scales: Any, trainable: Trainable, key: KeyArray, batches: Batch) -> Trainable:
@@ -65,7 +93,10 @@ def make_fitter(loss: LossFn, optimizer: optax.GradientTransformation) -> Fitter
             key, batch = inputs
             gradient = jax.grad(loss, argnums=1)(scales, trainable.params, key, batch)
             updates, opt_state = optimizer.update(gradient, trainable.opt_state, trainable.params)
-            return Trainable(optax.apply_updates(trainable.params, updates), opt_state), None
+            params = optax.apply_updates(trainable.params, updates)
+            decay = jnp.minimum(averaging, (1 + trainable.steps) / (10 + trainable.steps))
+            average = optax.incremental_update(params, trainable.average, 1 - decay)
+            return Trainable(params, opt_state, average, trainable.steps + 1), None
 
         steps = jax.tree.leaves(batches)[0].shape[0]
         trainable, _ = jax.lax.scan(minibatch, trainable, (jax.random.split(key, steps), batches))
@@ -115,7 +146,7 @@ def fit(
         if epoch < min_epochs:
             continue
         # The same key every time, so that epochs are compared under the same noise.
-        loss = float(fitter.evaluate(scales, trainable.params, holdout_key, holdout))
+        loss = float(fitter.evaluate(scales, trainable.average, holdout_key, holdout))
         if loss < best_loss:
             best, best_loss, best_epoch = trainable, loss, epoch
         elif epoch - best_epoch >= patience:

@@ -9,7 +9,7 @@ formulas waves, white       observations on a known manifold, and on none
 
 import itertools
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -163,11 +163,11 @@ class Track:
     prize = 20.0
 
     @staticmethod
-    def following(x, action, hold=1.0):
+    def following(x, action, hold: Any = 1.0):
         return x + 0.5 * hold * action
 
     @staticmethod
-    def running(x, action, hold=1.0):
+    def running(x, action, hold: Any = 1.0):
         return hold * action - Track.following(x, action, hold)
 
     @staticmethod

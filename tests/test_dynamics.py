@@ -60,7 +60,7 @@ loss_and_gradients = quickly(jax.value_and_grad(loss_of, argnums=(0, 1)))
 
 @given(rows)
 def test_the_loss_at_beta_0_is_the_gaussian_likelihood(rows):
-    mean, log_std, target = np.float32(rows).T
+    mean, log_std, target = np.array(rows, np.float32).T
     loss, _ = loss_and_gradients(mean, log_std, target, 0.0)
     expected = -scipy.stats.norm.logpdf(target, mean, np.exp(log_std)).sum()
     assert loss == pytest.approx(expected, rel=1e-4, abs=1e-4)
@@ -68,7 +68,7 @@ def test_the_loss_at_beta_0_is_the_gaussian_likelihood(rows):
 
 @given(rows, st.floats(0.0, 1.0))
 def test_a_larger_beta_weighs_each_dimensions_gradient_by_its_variance(rows, beta):
-    mean, log_std, target = np.float32(rows).T
+    mean, log_std, target = np.array(rows, np.float32).T
     _, (by_mean, by_log_std) = loss_and_gradients(mean, log_std, target, beta)
     variance, error = np.exp(2 * log_std), mean - target
     assert by_mean == pytest.approx(variance ** (beta - 1) * error, rel=1e-3, abs=1e-4)
@@ -77,7 +77,7 @@ def test_a_larger_beta_weighs_each_dimensions_gradient_by_its_variance(rows, bet
 
 
 def test_at_beta_1_the_mean_learns_as_under_a_squared_error_whatever_the_variance():
-    log_std, error = np.float32([-4.0, 0.0, 1.0]), np.full(3, -1.5, np.float32)
+    log_std, error = np.array([-4.0, 0.0, 1.0], np.float32), np.full(3, -1.5, np.float32)
     _, (by_mean, _) = loss_and_gradients(error, log_std, np.zeros(3, np.float32), 1.0)
     assert by_mean == pytest.approx(error, rel=1e-5)
 
@@ -270,7 +270,11 @@ def learned():
         """Each member's outcome `[E, B]` at states and actions `[B]`."""
         observation = np.stack([x, np.full_like(x, 0.1)], axis=-1).astype(np.float32)
         return step(
-            scales, trainable.params, jax.random.key(0), observation, np.float32(action)[:, None]
+            scales,
+            trainable.params,
+            jax.random.key(0),
+            observation,
+            action[:, None].astype(np.float32),
         )[1]
 
     return predict

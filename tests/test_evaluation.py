@@ -30,6 +30,12 @@ def evaluated(run, seeds, slots=2, env=None, **options):
     return evaluate(actor, run.learned, runners, seeds, horizon=horizon, **options)
 
 
+def numbers_of(result: EpisodeResult) -> list[float]:
+    numbers = [result.return_, result.planned_return, result.penalty, result.realised_return]
+    assert None not in numbers
+    return [float(number) for number in numbers if number is not None]
+
+
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_every_seed_is_run_once_and_reported_in_order(run, count):
     seeds = [10_007 + 3 * index for index in range(count)]
@@ -40,7 +46,7 @@ def test_every_seed_is_run_once_and_reported_in_order(run, count):
     for result in results:
         assert result.ended in ("terminated", "truncated")
         assert 0 < result.length <= 15
-        assert np.isfinite([result.return_, result.planned_return, result.penalty]).all()
+        assert np.isfinite(numbers_of(result)).all()
 
 
 def test_returns_are_sums_and_realised_is_the_part_within_the_horizon(run):
@@ -84,11 +90,7 @@ def test_an_evaluation_in_one_slot_agrees_with_one_in_two(run):
         evaluated(run, seeds, slots=1), evaluated(run, seeds, slots=2), strict=True
     ):
         assert (alone.length, alone.ended) == (together.length, together.ended)
-        numbers = [
-            [each.return_, each.planned_return, each.penalty, each.realised_return]
-            for each in (alone, together)
-        ]
-        np.testing.assert_allclose(numbers[0], numbers[1], rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(numbers_of(alone), numbers_of(together), rtol=1e-3, atol=1e-4)
 
 
 def test_an_evaluation_changes_nothing_and_compiles_nothing(run):

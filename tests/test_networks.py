@@ -41,7 +41,7 @@ def test_a_feed_forward_network_is_swish_layers_with_a_linear_end(key):
     network = networks.mlp(2, (4,), 3)
     params = jax.jit(network.init)(key)
     first, last = (jax.tree.map(np.asarray, params[f"mlp/~/linear_{i}"]) for i in (0, 1))
-    x = np.float32([0.3, -1.2])
+    x = np.array([0.3, -1.2], np.float32)
     before = x @ first["w"] + first["b"]
     expected = (before / (1 + np.exp(-before))) @ last["w"] + last["b"]
     assert jax.jit(network.apply)(params, x) == pytest.approx(expected, rel=1e-5)
@@ -63,7 +63,7 @@ def test_the_log_variance_follows_bounds_that_were_learned(key):
     network = networks.gaussian_mlp(2, (8,), 3)
     params = dict(jax.jit(network.init)(key))
     params["~"] = {"min_log_variance": jnp.full(3, -2.0), "max_log_variance": jnp.full(3, -1.0)}
-    _, log_variance = jax.jit(network.apply)(params, np.float32([1e5, -1e5]))
+    _, log_variance = jax.jit(network.apply)(params, np.array([1e5, -1e5], np.float32))
     assert np.all(log_variance >= -2.0)
     assert np.all(log_variance <= -2.0 + np.log1p(np.exp(1.0)) + 1e-6)
 

@@ -1,4 +1,4 @@
-"""The agent: what it plans does not depend on how it is compiled, and what it learns is in units."""
+"""The agent: one plan however it is compiled, and what it learns, in units of the data."""
 
 from dataclasses import replace
 
@@ -154,12 +154,8 @@ def test_without_a_regularizer_the_weight_means_nothing(wages):
 
 def test_a_fit_measures_units_on_the_training_episodes(run):
     learned, _ = run.agent.fit(run.learned, jax.random.key(0), run.replay, 1)
-    trained_on = [
-        episode for index, episode in enumerate(run.replay.episodes) if index % 10 != 1
-    ]
-    starts = np.concatenate(
-        [e.observations[np.cumsum([0, *e.holds[:-1]])] for e in trained_on]
-    )
+    trained_on = [episode for index, episode in enumerate(run.replay.episodes) if index % 10 != 1]
+    starts = np.concatenate([e.observations[np.cumsum([0, *e.holds[:-1]])] for e in trained_on])
     np.testing.assert_allclose(learned.scales.observation.mean, starts.mean(0), rtol=1e-5)
     np.testing.assert_allclose(learned.scales.observation.std, starts.std(0), rtol=1e-5)
     actions = np.concatenate([e.actions for e in trained_on])
@@ -245,7 +241,7 @@ def test_data_that_is_not_finite_is_refused_in_one_line(run, field):
         replace(episode, **{field: np.full_like(getattr(episode, field), np.nan)})
         for episode in run.replay.episodes[:3]
     ]
-    with pytest.raises(UserError, match="the model's held-out loss is .* in fit 4") as error:
+    with pytest.raises(UserError, match=r"the model's held-out loss is .* in fit 4") as error:
         run.agent.fit(run.learned, jax.random.key(0), replay_of(run, episodes), 4)
     assert "\n" not in str(error.value)
     assert "learning rate" in str(error.value)
@@ -256,7 +252,7 @@ def test_a_regularizer_that_diverges_is_named(run):
         lambda leaf: leaf * jnp.nan if leaf.dtype == jnp.float32 else leaf, run.learned.regularizer
     )
     state = replace(run.learned, regularizer=ruined)
-    with pytest.raises(UserError, match="the regularizer's held-out loss is .* in fit 4"):
+    with pytest.raises(UserError, match=r"the regularizer's held-out loss is .* in fit 4"):
         run.agent.fit(state, jax.random.key(0), run.replay, 4)
 
 

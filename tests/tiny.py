@@ -51,6 +51,20 @@ TINY: dict[str, Any] = {
     "evaluation": {"episodes": 3},
 }
 
+# Changes to it that together run what it leaves out: the other planner, propagations and kinds of
+# actions and rewards, and no regulariser.
+CARTPOLE = {
+    "env": {"id": "CartPole-v1", "kwargs": {"max_episode_steps": 30}},
+    "model": {"propagation": "expectation"},
+    "planner": {"name": "mppi", "particles": 1},
+    "regularizer": {"name": "none"},
+}
+PENDULUM = {
+    "env": {"id": "Pendulum-v1", "kwargs": {"max_episode_steps": 15}},
+    "model": {"propagation": "ts1", "reward": "known"},
+    "regularizer": {"name": "none"},
+}
+
 
 def tiny(**changes: Any) -> Config:
     """The tiny configuration with some options changed; `planner={"name": "mppi"}` keeps others."""
@@ -167,7 +181,7 @@ def terminate() -> None:
     signal.raise_signal(signal.SIGTERM)
 
 
-class PowerCut(Exception):
+class PowerCut(Exception):  # noqa: N818 - says what happened, as KeyboardInterrupt does
     """Ends a run at once."""
 
 

@@ -107,7 +107,6 @@ def categorical(
         most half of an even share, lest nothing be left to learn where there are many actions.
       momentum: share of the old distribution kept by `refit`, in [0, 1).
     """
-
     min_prob = min(min_prob, 0.5 / actions)
 
     def init() -> Float[Array, "H A"]:
