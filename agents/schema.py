@@ -93,11 +93,11 @@ class FitConfig(Options):
     batch_size: int = Field(default=256, ge=1, description="Transitions a minibatch")
     steps_per_epoch: int = Field(default=40, ge=1, description="Minibatches an epoch")
     min_epochs: int = Field(default=4, ge=0, description="Epochs before weights may be kept")
-    max_epochs: int = Field(default=10, ge=1, description="Epochs at most")
+    max_epochs: int = Field(default=8, ge=1, description="Epochs at most")
     patience: int = Field(default=3, ge=1, description="Epochs without improvement")
     holdout: float = Field(default=0.1, gt=0, lt=1, description="Share of episodes held out")
     averaging: float = Field(
-        default=0.998, ge=0, lt=1, description="Decay of the averaged weights, regulariser's too"
+        default=0.0, ge=0, lt=1, description="Decay of the averaged weights, regulariser's too"
     )
     bootstrap: float = Field(
         1.0, gt=0, le=100, description="Mean copies of a decision in a member's sample"
@@ -154,7 +154,7 @@ class RegularizerConfig(Options):
     """The penalty that keeps plans where the model was trained."""
 
     name: Literal["none", "rnn-dae"] = Field(default="rnn-dae", description="Penalty")
-    weight: float = Field(default=0.1, ge=0, description="Return given up per unit of penalty")
+    weight: float = Field(default=0.03, ge=0, description="Return given up per unit of penalty")
     noise_std: float = Field(default=0.2, gt=0, description="Noise to remove, in sd")
     hidden: int = Field(default=32, ge=1, description="Recurrent units")
     architecture: Literal["correction", "encoder-decoder"] = Field(
