@@ -3,6 +3,7 @@
 Pillow does all of it: no video encoder is needed, and no process is forked beside JAX.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,9 @@ def render_environment(id: str, kwargs: Mapping[str, Any]) -> gym.Env:
     Raises:
         UserError: as `make_environment` does, or the environment draws no RGB frames.
     """
+    # Frames are wanted and no window: without a display SDL would complain, and pygame greets.
+    os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     return make_environment(id, kwargs, render_mode="rgb_array")
 
 

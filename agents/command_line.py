@@ -169,7 +169,11 @@ def default_run_dir(preset: str, seed: int) -> Path:
 
 
 def report_errors(command: Callable[[], int]) -> int:
-    """Runs a script's command; bad input becomes one line on standard error and status 2."""
+    """Runs a script's command; bad input becomes one line on standard error and status 2.
+
+    Modules of the working directory can be named by the user, as in `--env.id my_module:MyEnv-v0`.
+    """
+    sys.path.append(os.getcwd())
     try:
         return command()
     except UserError as error:

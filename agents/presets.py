@@ -22,6 +22,8 @@ _DIFFERENCES: dict[str, dict[str, Any]] = {
         # An engine is fully on or off, so a hold of 6 overshoots: the built-in heuristic falls from
         # 245 at 4 to 127 at 6.
         "env": {"id": "LunarLander-v3", "kwargs": {"continuous": False}, "action_repeat": 4},
+        # Two seconds ahead: with less, it never pays to start moving.
+        "planner": {"horizon": 25},
     },
     "pendulum": {
         "env": {"id": "Pendulum-v1", "action_repeat": 1},

@@ -14,7 +14,7 @@ from agents.acting import Actor
 from agents.command_line import EVALUATE
 from agents.config import load_run
 from agents.display import Display
-from agents.environments import EpisodeRunner
+from agents.environments import EpisodeRunner, describe
 from agents.evaluation import EpisodeResult, evaluate
 from agents.logging import SUMMARY, RunLog, commit, versions, write_summary
 from agents.plots import plot_run
@@ -158,7 +158,8 @@ def animate(run: RunState, seed: int, path: Path) -> Path:
       UserError: the environment draws no frames.
     """
     config = run.config
-    shown = make_runner(config, render_mode="rgb_array")
+    env = animation.render_environment(config.env.id, config.env.kwargs)
+    shown = EpisodeRunner(env, describe(env), config.env.action_repeat)
     others = [make_runner(config) for _ in range(config.num_envs - 1)]
     frames: list[np.ndarray] = []
 
@@ -175,8 +176,8 @@ def animate(run: RunState, seed: int, path: Path) -> Path:
     evaluate(
         actor, run.learned, [shown, *others], [seed], horizon=config.planner.horizon, watch=draw
     )
-    shown.env.close()
-    animation.write_gif(path, frames, fps=_frame_rate(shown.env, config.env.action_repeat))
+    env.close()
+    animation.write_gif(path, frames, fps=_frame_rate(env, config.env.action_repeat))
     return path
 
 

@@ -191,13 +191,13 @@ def repeats_itself(runner: EpisodeRunner, snapshot: dict[str, Any]) -> bool:
     return outcomes[0] == outcomes[1]
 
 
-def make_runner(config: Config, *, render_mode: Any = None) -> EpisodeRunner:
+def make_runner(config: Config) -> EpisodeRunner:
     """One more environment of the configuration.
 
     Raises:
       UserError: it cannot be used.
     """
-    env = make_environment(config.env.id, config.env.kwargs, render_mode=render_mode)
+    env = make_environment(config.env.id, config.env.kwargs)
     return EpisodeRunner(env, describe(env), config.env.action_repeat)
 
 

@@ -100,7 +100,7 @@ class FitConfig(Options):
         default=0.0, ge=0, lt=1, description="Decay of the averaged weights, regulariser's too"
     )
     bootstrap: float = Field(
-        1.0, gt=0, le=100, description="Mean copies of a decision in a member's sample"
+        default=1.0, gt=0, le=100, description="Mean copies of a decision in a member's sample"
     )
     beta_nll: float = Field(default=0.5, ge=0, le=1, description="Variance weighting; 0: plain NLL")
     input_noise: float = Field(default=0.03, ge=0, description="Noise on inputs, in sd")

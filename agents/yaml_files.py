@@ -76,10 +76,11 @@ def load_yaml(file: Path) -> dict[Any, Any]:
 
 
 def dump(config: BaseModel) -> str:
-    """Writes a configuration as YAML that `load_yaml` reads back to the same values."""
-    return _HEADER + yaml.dump(
-        config.model_dump(), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100
-    )
+    """Writes a configuration as YAML that `load_yaml` reads back to the same values.
+
+    In ASCII: of other characters, some (a next-line mark, for one) would not come back.
+    """
+    return _HEADER + yaml.dump(config.model_dump(), Dumper=_Dumper, sort_keys=False, width=100)
 
 
 def _read_text(file: Path, where: str) -> str:

@@ -210,10 +210,10 @@ def test_the_evidence_is_the_evaluation_of_the_plan_returned(name):
 @each_planner
 def test_the_better_of_the_mode_and_the_best_candidate_is_returned(name):
     plan, _ = search(name, two_peaks)  # whose average is always the worse plan
-    assert np.array_equal(plan.score, plan.elite_scores[:, 0])
+    assert plan.score == pytest.approx(np.asarray(plan.elite_scores[:, 0]), abs=1e-6)
     plan, _ = search(name, smooth)
-    assert np.all(plan.score >= plan.elite_scores[:, 0])
-    mode_won = np.mean(plan.score > plan.elite_scores[:, 0])
+    assert np.all(plan.score >= plan.elite_scores[:, 0] - 1e-6)
+    mode_won = np.mean(plan.score > plan.elite_scores[:, 0] + 1e-6)
     assert 0.02 < mode_won < 0.98
 
 
@@ -249,12 +249,14 @@ def test_vmap_over_environments_and_jit_agree_with_a_plain_loop(name):
     states = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf + 0.1]), planner.init())
     together = jax.jit(jax.vmap(plan, in_axes=(None, 0, 0, 0)))(weight, keys, states, observations)
     assert together[0].actions.dtype == jnp.float64
-    for b in range(2):
-        state = jax.tree.map(lambda leaf, b=b: leaf[b], states)
-        alone = plan(weight, keys[b], state, observations[b])
+    one, other = (
+        jax.tree.map(lambda leaf, b=b: leaf[b], (keys, states, observations)) for b in (0, 1)
+    )
+    loop = [quickly(plan)(weight, *one), plan(weight, *other)]  # the second without any compilation
+    for b, alone in enumerate(loop):
         for leaf, leaf_alone in zip(jax.tree.leaves(together), jax.tree.leaves(alone), strict=True):
             assert leaf[b] == pytest.approx(np.asarray(leaf_alone), rel=1e-9, abs=1e-9)
-    assert np.max(np.abs(together[0].actions[0] - together[0].actions[1])) > 0.1
+    assert np.max(np.abs(loop[0][0].actions - loop[1][0].actions)) > 0.1
 
 
 @each_planner
