@@ -108,10 +108,14 @@ def describe_evaluation(summary: dict[str, Any], env_steps: int) -> list[str]:
     figures = summary["evaluation"]
     low, high = figures["iqm_ci95"]
     lines = [
-        f"return     mean {figures['mean']:.1f} (sd {figures['sd']:.1f}),"
-        f" {figures['episodes']} episodes after {env_steps:,} steps",
-        f"           interquartile mean {figures['iqm']:.1f}, 95% interval {low:.1f} to {high:.1f}",
+        f"return     mean {figures['mean']:.1f}, {figures['episodes']} episodes"
+        f" after {env_steps:,} steps"
     ]
+    if figures["episodes"] > 1:  # one episode has no spread
+        lines += [
+            f"           sd {figures['sd']:.1f}, interquartile mean {figures['iqm']:.1f}"
+            f" (95% interval {low:.1f} to {high:.1f})"
+        ]
     if figures["share_solved"] is not None:
         lines.append(f"solved     {figures['share_solved']:.0%} of the episodes")
     lines.append(

@@ -271,7 +271,7 @@ def learned():
         observation = np.stack([x, np.full_like(x, 0.1)], axis=-1).astype(np.float32)
         return step(
             scales,
-            trainable.params,
+            trainable.average,
             jax.random.key(0),
             observation,
             action[:, None].astype(np.float32),

@@ -30,7 +30,7 @@ def test_least_squares_arrives_at_the_closed_form(key):
         fitter, scales, fitter.init(jnp.zeros(3)), key,
         draw_batches=draw, holdout=(inputs, targets), min_epochs=1, max_epochs=8, patience=8,
     )  # fmt: skip
-    assert result.trainable.params == pytest.approx(best, abs=1e-4)
+    assert result.trainable.average == pytest.approx(best, abs=1e-4)
     error = np.mean((scales * inputs @ best - targets) ** 2)
     assert result.holdout_loss == pytest.approx(error, rel=1e-4)
 
@@ -46,12 +46,12 @@ def walk(scales, params, key, batch):
 FITTER = make_fitter(walk, optax.sgd(lambda count: 1.0))
 
 
-def walk_towards(target: float, start: float = 0.0, **knobs) -> FitResult:
+def walk_towards(target: float, start: float = 0.0, fitter=FITTER, **knobs) -> FitResult:
     def draw(epoch):
         return {"train": np.array([True]), "target": np.array([0.0], np.float32)}
 
     return fit(
-        FITTER, None, FITTER.init(jnp.float32(start)), jax.random.key(0), draw_batches=draw,
+        fitter, None, fitter.init(jnp.float32(start)), jax.random.key(0), draw_batches=draw,
         holdout={"train": np.array(False), "target": np.float32(target)}, **knobs,
     )  # fmt: skip
 
@@ -108,6 +108,26 @@ def test_a_held_out_loss_that_is_not_finite_gives_back_the_weights_as_they_were(
     assert steps_taken(result) == 0
     assert not np.isfinite(result.holdout_loss)
     assert result.epochs == 5
+
+
+def test_what_is_judged_and_used_is_the_moving_average_of_the_parameters():
+    fitter = make_fitter(walk, optax.sgd(lambda count: 1.0), averaging=0.6)
+    result = walk_towards(3.0, fitter=fitter, min_epochs=1, max_epochs=20, patience=2)
+    average, averages = 0.0, []
+    for t in range(20):  # the parameter is t + 1 after minibatch t
+        decay = min(0.6, (1 + t) / (10 + t))
+        average = decay * average + (1 - decay) * (t + 1)
+        averages.append(average)
+    best = int(np.argmin(np.abs(np.array(averages) - 3.0)))
+    assert result.trainable.average == pytest.approx(averages[best])
+    assert result.holdout_loss == pytest.approx(abs(averages[best] - 3.0), rel=1e-4)
+    # Training itself goes on from where the optimiser was, at the same moment.
+    assert result.trainable.params == result.trainable.steps == steps_taken(result) == best + 1
+
+
+def test_without_averaging_the_latest_parameters_are_used_as_they_are():
+    trainable = walk_towards(3.0, min_epochs=1, max_epochs=20, patience=2).trainable
+    assert trainable.average == trainable.params == 3.0
 
 
 def test_epochs_are_compared_under_the_same_noise_and_trained_under_fresh_noise(key):

@@ -61,9 +61,10 @@ def test_plans_have_the_mean_the_spread_and_the_correlation_asked_for(beta, key)
 
 
 def test_a_search_starts_in_the_middle_and_as_wide_as_told():
-    start = gaussian(H, A, init_std=0.7).init()
+    start = gaussian(H, A, init_std=1).init()
     assert start.mean.tolist() == np.zeros((H, A)).tolist()
-    assert start.std == pytest.approx(np.full((H, A), 0.7))
+    assert start.std.tolist() == np.ones((H, A)).tolist()
+    assert start.std.dtype == start.mean.dtype  # even of a whole number
 
 
 @given(st.lists(st.floats(0.01, 1.0), min_size=N, max_size=N), st.sampled_from([0.0, 0.25]))
@@ -138,6 +139,14 @@ def test_refitting_gives_the_weighted_frequencies_above_a_floor(values, momentum
     assert fitted == pytest.approx(0.05 + 0.85 * mixed, abs=1e-5)
     assert fitted.sum(axis=-1) == pytest.approx(1.0, abs=1e-5)
     assert fitted.min() >= 0.05 - 1e-6  # no action dies out
+
+
+def test_with_many_actions_at_least_half_of_the_probability_is_learned():
+    proposal, actions = categorical(1, 100, min_prob=0.02), 100
+    candidates = np.eye(actions, dtype=np.float32)[[[7]] * N]
+    fitted = proposal.refit(proposal.init(), candidates, weights_of(np.ones(N)))
+    assert fitted[0, 7] == pytest.approx(0.5 + 0.5 / actions)
+    assert np.delete(fitted[0], 7) == pytest.approx(0.5 / actions)
 
 
 def test_every_discrete_action_is_as_likely_at_first():

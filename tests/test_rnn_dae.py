@@ -156,7 +156,7 @@ def trained(dae: Regularizer, *worlds, steps: int):
     for world in worlds:
         windows = world(np.random.default_rng(0), steps * 64, LENGTH)
         batches = jax.tree.map(lambda leaf: leaf.reshape(steps, 64, *leaf.shape[1:]), windows)
-        yield epoch(identity(3), start, jax.random.key(1), batches).params
+        yield epoch(identity(3), start, jax.random.key(1), batches).average
 
 
 @pytest.fixture(scope="module")
