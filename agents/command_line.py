@@ -7,6 +7,7 @@ behind.
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -166,6 +167,17 @@ def default_run_dir(preset: str, seed: int) -> Path:
         number += 1
         candidate = base.with_name(f"{base.name}-{number}")
     return candidate
+
+
+def runnable(command: str) -> str:
+    """A command that starts with `python`, with the interpreter in its place that is running now.
+
+    After `make train` the shell's own `python` may be another one, which has nothing installed.
+    """
+    interpreter = Path(sys.executable)
+    if interpreter.is_relative_to(Path.cwd()):
+        interpreter = interpreter.relative_to(Path.cwd())
+    return shlex.quote(str(interpreter)) + command.removeprefix("python")
 
 
 def report_errors(command: Callable[[], int]) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 
 from agents import animation
 from agents.acting import Actor
-from agents.command_line import EVALUATE
+from agents.command_line import EVALUATE, runnable
 from agents.config import load_run
 from agents.display import Display
 from agents.environments import EpisodeRunner, describe
@@ -98,7 +98,7 @@ def conclude(run: RunState, run_dir: Path, log: RunLog, display: Display, starte
         [
             *describe_evaluation(summary, env_steps),
             f"results    {run_dir / SUMMARY}, {plot.name}",
-            f"watch it   {EVALUATE} {shlex.quote(str(run_dir))} --gif",
+            f"watch it   {runnable(EVALUATE)} {shlex.quote(str(run_dir))} --gif",
         ]
     )
 

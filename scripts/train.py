@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from agents.command_line import TRAIN, NewRun, parse_train, report_errors
+from agents.command_line import TRAIN, NewRun, parse_train, report_errors, runnable
 
 
 def main() -> int:
@@ -19,7 +19,11 @@ def main() -> int:
             training.resume(command.run_dir, command.env_steps)
     except KeyboardInterrupt:
         saved = (command.run_dir / "checkpoints").is_dir()
-        advice = f"go on with: {TRAIN} --resume {command.run_dir}" if saved else "nothing was saved"
+        advice = (
+            f"go on with: {runnable(TRAIN)} --resume {command.run_dir}"
+            if saved
+            else "nothing was saved"
+        )
         print(f"interrupted; {advice}", file=sys.stderr)
         return 130
     return 0

@@ -1,6 +1,7 @@
 """What every test starts from: the CPU, a fixed key, and single precision unless told otherwise."""
 
 import os
+import signal
 from collections.abc import Iterator
 
 # Before JAX is first imported, here or by a test: a machine's accelerator would add start-up time
@@ -10,6 +11,9 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 import hypothesis
 import jax
 import pytest
+
+# A shell that starts the tests in the background has interrupts ignored, and children inherit it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same few examples on every machine, however busy it is; the first of them compiles.
 hypothesis.settings.register_profile(

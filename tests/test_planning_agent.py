@@ -193,7 +193,7 @@ def test_calibration_puts_the_median_of_held_out_steps_at_0_and_their_95_percent
     learned, _ = run.agent.fit(run.learned, jax.random.key(0), run.replay, 1)
     windows = run.replay.held_out_windows(HOLDOUT_WINDOWS, run.config.planner.horizon)
     state = RegularizerState(
-        params=learned.regularizer.params,
+        params=learned.regularizer.average,
         scales=learned.regularizer_scales,
         calibration=learned.calibration,
     )

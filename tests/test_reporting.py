@@ -101,7 +101,8 @@ def test_the_last_words_say_what_was_reached_and_how_to_see_it(tmp_path, capsys)
     run_dir = train(finished().config, tmp_path / "a run")
     said = capsys.readouterr().out
     figures = summary_of(run_dir)["evaluation"]
-    assert f"mean {figures['mean']:.1f} (sd {figures['sd']:.1f}), 3 episodes" in said
+    assert f"mean {figures['mean']:.1f}, 3 episodes" in said
+    assert f"sd {figures['sd']:.1f}, interquartile mean {figures['iqm']:.1f}" in said
     assert f"evaluate.py '{run_dir}' --gif" in said
     assert str(run_dir / SUMMARY) in said
 
@@ -146,7 +147,7 @@ def test_a_saved_run_is_evaluated_as_it_was(copied, capsys):
     evaluate_run(copied)
     figures = summary_of(copied)["evaluation"]
     said = capsys.readouterr().out
-    assert f"mean {figures['mean']:.1f} (sd {figures['sd']:.1f}), 3 episodes after" in said
+    assert f"mean {figures['mean']:.1f}, 3 episodes after" in said
     assert ((copied / METRICS).read_bytes(), (copied / SUMMARY).read_bytes()) == before
     assert not (copied / "evaluation.gif").exists()
 

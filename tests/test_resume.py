@@ -16,6 +16,7 @@ import worlds
 from running import SCRIPTS
 from tiny import (
     CARTPOLE,
+    Finished,
     PowerCut,
     assert_same_run,
     cut_power,
@@ -47,22 +48,30 @@ def contents(directory: Path) -> dict[str, bytes]:
 
 # Interrupted and resumed.
 
-PLACES = {
-    "in a random episode": lambda fits, planned, last: 9,
-    "in the decision of the first fit": lambda fits, planned, last: fits[0],
-    "between two fits": lambda fits, planned, last: fits[1] + 5,
-    "at the end of a planned episode": lambda fits, planned, last: planned[1],
-    "in the last decision": lambda fits, planned, last: last,
-}
+PLACES = [
+    "in a random episode",
+    "in the decision of the first fit",
+    "in mid-episode",
+    "at the end of a planned episode",
+    "in the last decision",
+]
 
 
-def moments(whole) -> dict[str, int]:
+def moments(whole: Finished) -> dict[str, int]:
     """Simulator steps at which a run comes to each of `PLACES`."""
     fits = [row["env_steps"] for row in whole.of_kind("fit")]
     planned = [
         row["env_steps"] for row in whole.of_kind("episode") if row["planned_return"] is not None
     ]
-    return {name: where(fits, planned, whole.config.env_steps) for name, where in PLACES.items()}
+    # An end after which no other comes for two decisions of two environments, two steps each.
+    lull = next(
+        row["env_steps"]
+        for row, following in zip(whole.rows, whole.rows[1:], strict=False)
+        if row["env_steps"] >= fits[1] and following["env_steps"] > row["env_steps"] + 8
+    )
+    return dict(
+        zip(PLACES, (9, fits[0], lull + 5, planned[1], whole.config.env_steps), strict=True)
+    )
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -75,9 +84,9 @@ def test_a_run_interrupted_and_resumed_equals_one_that_was_not(tmp_path, place):
     assert_same_run(tmp_path, whole.run_dir, whole.config)
 
 
-def test_the_interruption_between_two_fits_is_in_mid_episode_in_both_environments(tmp_path):
+def test_in_mid_episode_is_in_mid_episode_in_both_environments(tmp_path):
     whole = finished()
-    with stopped(moments(whole)["between two fits"]):
+    with stopped(moments(whole)["in mid-episode"]):
         train(whole.config, tmp_path)
     state = state_of(tmp_path, whole.config)
     assert 2 <= state["progress"]["fits"] < len(whole.of_kind("fit"))
@@ -103,7 +112,7 @@ LONG_HOLDS = {
 @pytest.mark.parametrize("changes", [CARTPOLE, LONG_HOLDS], ids=["discrete", "action repeat 5"])
 def test_so_it_is_with_other_actions(tmp_path, changes):
     whole = finished(**changes)
-    with stopped(moments(whole)["between two fits"]):
+    with stopped(moments(whole)["in mid-episode"]):
         train(whole.config, tmp_path)
     resume(tmp_path)
     assert_same_run(tmp_path, whole.run_dir, whole.config)
@@ -206,7 +215,7 @@ def test_a_resumed_run_traces_nothing_again(tmp_path):
 
 def test_a_fit_that_fails_leaves_the_checkpoints_before(tmp_path, monkeypatch):
     whole = finished()
-    with stopped(moments(whole)["between two fits"]):
+    with stopped(moments(whole)["in mid-episode"]):
         train(whole.config, tmp_path)
     append = Replay.append
 
@@ -252,7 +261,7 @@ def test_an_environment_that_cannot_be_replayed_goes_on_with_the_next_episode(tm
 
 def test_an_environment_that_has_changed_is_refused(tmp_path, monkeypatch):
     whole = finished()
-    with stopped(moments(whole)["between two fits"]):
+    with stopped(moments(whole)["in mid-episode"]):
         train(whole.config, tmp_path)
     before = contents(tmp_path)
     with monkeypatch.context() as patch:

@@ -25,30 +25,64 @@ from agents.logging import METRICS
 from agents.planning_agent import PlanningAgent
 from agents.run_state import RunState
 
+# Every number that a run depends on stands here, so that tuning the defaults changes no test.
 TINY: dict[str, Any] = {
     "env_steps": 160,
     "num_envs": 2,
     "random_steps": 40,
     "fit_every": 20,
     "checkpoint_every": 30,
+    "keep_checkpoints": 3,
     "env": {"id": "worlds:Walk-v0", "kwargs": {"max_episode_steps": 15}, "action_repeat": 2},
-    "model": {"members": 2, "hidden": [8], "head_hidden": [8]},
-    "fit": {"batch_size": 8, "steps_per_epoch": 2, "min_epochs": 1, "max_epochs": 2},
-    "planner": {
-        "horizon": 4,
-        "iterations": 2,
-        "population": 8,
-        "particles": 2,
-        "cem": {"elites": 3},
+    "model": {
+        "members": 2,
+        "hidden": [8],
+        "head_hidden": [8],
+        "propagation": "tsinf",
+        "sample_noise": False,
+        "reward": "learned",
     },
-    "regularizer": {
-        "hidden": 8,
+    "fit": {
+        "learning_rate": 1e-3,
+        "weight_decay": 0.1,
         "batch_size": 8,
         "steps_per_epoch": 2,
         "min_epochs": 1,
         "max_epochs": 2,
+        "patience": 2,
+        "holdout": 0.1,
+        "averaging": 0.5,
+        "bootstrap": 1.0,
+        "beta_nll": 0.5,
+        "input_noise": 0.03,
     },
-    "evaluation": {"episodes": 3},
+    "planner": {
+        "name": "cem",
+        "horizon": 4,
+        "iterations": 2,
+        "population": 8,
+        "particles": 2,
+        "discount": 1.0,
+        "risk_aversion": 0.3,
+        "noise_beta": 2.0,
+        "init_std": 0.7,
+        "cem": {"elites": 3, "momentum": 0.1, "min_std": 0.05},
+        "mppi": {"temperature": 0.3},
+    },
+    "regularizer": {
+        "name": "rnn-dae",
+        "weight": 1.0,
+        "noise_std": 0.2,
+        "hidden": 8,
+        "architecture": "correction",
+        "learning_rate": 1e-3,
+        "batch_size": 8,
+        "steps_per_epoch": 2,
+        "min_epochs": 1,
+        "max_epochs": 2,
+        "patience": 2,
+    },
+    "evaluation": {"episodes": 3, "seed": 10_000},
 }
 
 # Changes to it that together run what it leaves out: the other planner, propagations and kinds of
