@@ -1,4 +1,4 @@
-"""The command lines of the two scripts: what may be asked for, and every reason to refuse.
+"""The command lines of the scripts: what may be asked for, and every reason to refuse.
 
 Nothing here imports JAX or writes a file, so that help and refusals come at once and leave nothing
 behind.
@@ -170,14 +170,14 @@ def default_run_dir(preset: str, seed: int) -> Path:
 
 
 def runnable(command: str) -> str:
-    """A command that starts with `python`, with the interpreter in its place that is running now.
+    """`python scripts/NAME.py` as it can be typed here: with this interpreter, from this directory.
 
     After `make train` the shell's own `python` may be another one, which has nothing installed.
     """
-    interpreter = Path(sys.executable)
-    if interpreter.is_relative_to(Path.cwd()):
-        interpreter = interpreter.relative_to(Path.cwd())
-    return shlex.quote(str(interpreter)) + command.removeprefix("python")
+    script = Path(__file__).resolve().parents[1] / command.removeprefix("python ")
+    here = Path.cwd()
+    parts = (Path(sys.executable), script)
+    return shlex.join(str(p.relative_to(here) if p.is_relative_to(here) else p) for p in parts)
 
 
 def report_errors(command: Callable[[], int]) -> int:

@@ -169,16 +169,17 @@ def _merge(
             )
     env = layer.get("env")
     if model is Config and isinstance(env, Mapping):
-        _drop_kwargs_of_another_environment(merged["env"], base.get("env", {}), env)
+        _drop_what_fits_another_environment(merged["env"], base.get("env", {}), env)
     return merged
 
 
-def _drop_kwargs_of_another_environment(
+def _drop_what_fits_another_environment(
     merged: dict[str, Any], base: Mapping[str, Any], layer: Mapping[Any, Any]
 ) -> None:
-    """Arguments belong to the environment they were written for; another one would refuse them."""
-    if merged.get("id") != base.get("id") and "kwargs" not in layer:
-        merged.pop("kwargs", None)
+    """Arguments and the hold of actions belong to the environment that they were chosen for."""
+    if merged.get("id") != base.get("id"):
+        for name in {"kwargs", "action_repeat"} - set(layer):
+            merged.pop(name, None)
 
 
 def _validate(

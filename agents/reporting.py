@@ -93,6 +93,11 @@ def conclude(run: RunState, run_dir: Path, log: RunLog, display: Display, starte
         },
     )
     plot = plot_run(run_dir)
+    if run.progress.fits == 0:
+        display.note(
+            f"nothing was learned: no fit in {env_steps:,} steps, of which the first"
+            f" {config.random_steps:,} are random"
+        )
     display.evaluation(figures["returns"])
     display.finish(
         [

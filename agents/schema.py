@@ -95,7 +95,7 @@ class FitConfig(Options):
     min_epochs: int = Field(default=4, ge=0, description="Epochs before weights may be kept")
     max_epochs: int = Field(default=8, ge=1, description="Epochs at most")
     patience: int = Field(default=3, ge=1, description="Epochs without improvement")
-    holdout: float = Field(default=0.1, gt=0, lt=1, description="Share of episodes held out")
+    holdout: float = Field(default=0.1, gt=0, le=0.5, description="Share of episodes held out")
     averaging: float = Field(
         default=0.0, ge=0, lt=1, description="Decay of the averaged weights, regulariser's too"
     )
@@ -142,7 +142,7 @@ class PlannerConfig(Options):
 
     @model_validator(mode="after")
     def _elites_in_population(self) -> PlannerConfig:
-        if self.cem.elites > self.population:
+        if self.name == "cem" and self.cem.elites > self.population:
             raise ValueError(
                 f"planner.cem.elites {self.cem.elites} is more than planner.population"
                 f" {self.population}; give at most as many elites as candidates"

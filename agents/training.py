@@ -140,7 +140,7 @@ class Training:
             self._display.progress(progress.env_steps, "planning")
             with self._watch.measure("planning"):
                 plans = run.actor.plan(run.learned, runners)
-            self._watch.plans += len(runners)
+            self._watch.plans += sum(not slot.explores for slot in run.slots)
         for index, slot in enumerate(run.slots):
             runner = slot.runner
             if slot.explores or plans is None:

@@ -7,7 +7,7 @@
 full and nothing after it does. Only here do a rollout and a penalty meet.
 
 Source: Boney et al. (2019), eq. 4, with the sum over imagined decisions weighted by survival and
-the penalty calibrated (see `mbrl.regularizers.calibration`), so that `weight` is return per unit
+the penalty calibrated (`mbrl.regularizers.calibrated_penalty`), so that `weight` is return per unit
 of it.
 """
 

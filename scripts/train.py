@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 
 from agents.command_line import TRAIN, NewRun, parse_train, report_errors, runnable
@@ -20,7 +21,7 @@ def main() -> int:
     except KeyboardInterrupt:
         saved = (command.run_dir / "checkpoints").is_dir()
         advice = (
-            f"go on with: {runnable(TRAIN)} --resume {command.run_dir}"
+            f"go on with: {runnable(TRAIN)} --resume {shlex.quote(str(command.run_dir))}"
             if saved
             else "nothing was saved"
         )

@@ -44,7 +44,7 @@ BAD_TRAIN = {
     "quick --planner.horizon 0": ["--planner.horizon: 0 is not allowed", "from 1 to 1000"],
     "quick --planner.horizon 1001": ["--planner.horizon: 1001", "from 1 to 1000"],
     "quick --planner.discount 0": ["--planner.discount: 0", "> 0 and <= 1"],
-    "quick --fit.holdout 1": ["--fit.holdout: 1", "> 0 and < 1"],
+    "quick --fit.holdout 1": ["--fit.holdout: 1", "> 0 and <= 0.5"],
     "quick --regularizer.weight -0.5": ["--regularizer.weight: -0.5", "a finite number >= 0"],
     "quick --regularizer.weight nan": ["--regularizer.weight: 'nan'", "a finite number >= 0"],
     "quick --regularizer.weight .nan": ["--regularizer.weight: nan", "a finite number >= 0"],

@@ -173,8 +173,15 @@ class TestLayers:
 
     def test_another_environment_drops_the_arguments_of_the_preset(self, tmp_path):
         file = write(tmp_path, "env: {id: Pendulum-v1}\n")
-        assert load("lunar-lander", file).env.kwargs == {}
-        assert load("lunar-lander", None, {("env", "id"): "Pendulum-v1"}).env.kwargs == {}
+        for env in (
+            load("lunar-lander", file).env,
+            load("lunar-lander", None, {("env", "id"): "Pendulum-v1"}).env,
+        ):
+            assert (env.kwargs, env.action_repeat) == ({}, 1)
+
+    def test_a_hold_given_with_another_environment_is_kept(self):
+        flags = {("env", "id"): "Pendulum-v1", ("env", "action_repeat"): 3}
+        assert load("lunar-lander", None, flags).env.action_repeat == 3
 
     def test_arguments_given_with_another_environment_are_kept(self, tmp_path):
         file = write(tmp_path, "env: {id: Pendulum-v1, kwargs: {g: 9.0}}\n")

@@ -153,6 +153,15 @@ def test_epochs_are_compared_under_the_same_noise_and_trained_under_fresh_noise(
     assert len(set(np.diff(params))) == 3
 
 
+def test_each_minibatch_of_an_epoch_has_noise_of_its_own(key):
+    def noisy(scales, params, key, batch):
+        return params[batch] * jax.random.normal(key)
+
+    fitter = make_fitter(noisy, optax.sgd(1.0))
+    moved = fitter.epoch(None, fitter.init(jnp.zeros(4)), key, np.arange(4)).params
+    assert len(set(moved.tolist()) - {0.0}) == 4
+
+
 def test_a_growing_replay_compiles_nothing(key):
     traces = []
 

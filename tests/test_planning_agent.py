@@ -116,6 +116,20 @@ def test_planning_compiled_agrees_with_planning_step_by_step(run):
         np.testing.assert_allclose(left, right, rtol=1e-4, atol=1e-5)
 
 
+def test_plans_are_made_with_the_averaged_weights(run):
+    def without_latest(part):
+        return part._replace(params=jax.tree.map(lambda leaf: leaf * jnp.nan, part.params))
+
+    learned = run.learned
+    averaged = replace(
+        learned,
+        model=without_latest(learned.model),
+        regularizer=without_latest(learned.regularizer),
+    )
+    plan, _ = run.agent.act(averaged, KEYS, run.agent.initial_plans(2), OBSERVATIONS)
+    assert_same_tree(plan, act(run)[0])
+
+
 def test_a_plan_starts_where_the_last_one_leads(run):
     _, states = act(run)
     warm, _ = act(run, plan_states=states)
@@ -158,6 +172,8 @@ def test_a_fit_measures_units_on_the_training_episodes(run):
     starts = np.concatenate([e.observations[np.cumsum([0, *e.holds[:-1]])] for e in trained_on])
     np.testing.assert_allclose(learned.scales.observation.mean, starts.mean(0), rtol=1e-5)
     np.testing.assert_allclose(learned.scales.observation.std, starts.std(0), rtol=1e-5)
+    ends = np.concatenate([e.observations[np.cumsum(e.holds)] for e in trained_on])
+    np.testing.assert_allclose(learned.scales.delta.std, (ends - starts).std(0), rtol=1e-4)
     actions = np.concatenate([e.actions for e in trained_on])
     np.testing.assert_allclose(learned.regularizer_scales.mean[2:], actions.mean(0), rtol=1e-5)
     rewards = np.concatenate(

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 import worlds
@@ -24,6 +25,7 @@ from agents.config import Config, load_run
 from agents.environments import episode_seed
 from agents.errors import UserError
 from agents.logging import TIMINGS
+from agents.planning_agent import PlanningAgent
 from agents.run_state import CHECKPOINTS
 from mbrl.replay import Replay
 
@@ -227,6 +229,20 @@ def test_plans_are_carried_out(tmp_path, monkeypatch):
                 np.testing.assert_array_equal(action, planned[row["seed"], decision])
                 compared += 1
     assert compared > 20
+
+
+def test_every_fit_draws_afresh(tmp_path, monkeypatch):
+    drawn = []
+    fit = PlanningAgent.fit
+
+    def recorded(self, state, key, replay, index):
+        drawn.append((*jax.random.key_data(key).tolist(), index))
+        return fit(self, state, key, replay, index)
+
+    monkeypatch.setattr(PlanningAgent, "fit", recorded)
+    train(finished().config, tmp_path)
+    assert [index for *_, index in drawn] == list(range(1, len(drawn) + 1))
+    assert len({tuple(key) for *key, _ in drawn}) == len(drawn)
 
 
 def test_fits_come_when_enough_is_new():
