@@ -43,6 +43,7 @@ def train(config: Config, run_dir: Path) -> None:
     run_dir.mkdir(parents=True, exist_ok=True)
     (run_dir / CONFIG_FILE).write_text(dump(config), encoding="utf-8")
     with RunLog(run_dir) as log, Display(config.env_steps, _title(config)) as display:
+        run.save(run_dir, log.position())  # from here on, whatever happens, the run can be resumed
         Training(run, run_dir, log, display).run()
 
 

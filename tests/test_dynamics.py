@@ -136,6 +136,21 @@ def test_rewards_do_not_move_the_dynamics_either_while_changes_do(small):
     assert biggest(jax.tree.map(np.subtract, before, moved)) > 1e-3
 
 
+def test_observations_are_corrupted_in_training_only(small):
+    noisy = make_ensemble(2, 1, **SMALL, input_noise=0.5)
+    batch, keys = (
+        batch_of(np.random.default_rng(0), (2, 6), 0.0),
+        jax.random.split(jax.random.key(0)),
+    )
+    clean_loss, noisy_loss = quickly(small.ensemble.loss), quickly(noisy.loss)
+    assert len({float(clean_loss(units(), small.params, key, batch)) for key in keys}) == 1
+    assert len({float(noisy_loss(units(), small.params, key, batch)) for key in keys}) == 2
+    member = jax.tree.map(lambda leaf: leaf[0], small.params)
+    planned = member, keys[0], jnp.array([0.4, -0.2]), jnp.array([0.5])
+    imagined = quickly(noisy.step)(units(), *planned)[1].observation
+    assert imagined.tolist() == small.step(units(), *planned)[1].observation.tolist()
+
+
 def test_members_start_unlike_each_other_and_learn_from_their_own_data_only(small):
     first, second = (jax.tree.map(lambda leaf, e=e: leaf[e], small.params) for e in (0, 1))
     observation, action = jnp.array([0.4, -0.2]), jnp.array([0.5])

@@ -125,6 +125,7 @@ def test_none_costs_nothing_and_learns_nothing(key):
     unit = calibration_of(none, batch)
     state = RegularizerState(params={}, scales=identity(3), calibration=unit)
     trajectory = as_trajectory(jax.tree.map(lambda leaf: leaf[0], batch))
+    assert none.penalty(identity(3), {}, trajectory).tolist() == [0.0] * 4
     assert calibrated_penalty(none, state, trajectory).tolist() == [0.0] * 4
 
 

@@ -1,5 +1,7 @@
 """Windows, bootstrap samples and the holdout, on episodes whose numbers tell where they stood."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -110,6 +112,15 @@ def test_half_of_the_transitions_are_whole_holds_and_the_others_anything():
     assert set(batch.hold.tolist()) == {0.25, 0.5, 0.75, 1.0}
 
 
+def test_a_reward_is_exact_however_much_was_earned_before():
+    rich = dataclasses.replace(
+        episode(0, [4, 4], True), rewards=np.array([3e7, 1, 1, 1, 0.1, 0.2, 0.3, 0.4], np.float32)
+    )
+    batch = flat(replay_of(rich, rich).draw_transitions(0, 5, 40))
+    late = batch.reward[batch.observation[:, 1] == 7]
+    assert late == pytest.approx(np.full(len(late), 0.4), abs=1e-6)
+
+
 def test_without_action_repeat_transitions_are_the_steps_of_the_environment():
     steps = 6
     plain = Episode(
@@ -218,8 +229,11 @@ def counts_of(replay: Replay, episodes: int, decisions: int) -> np.ndarray:
 
 
 def test_a_members_bootstrap_sample_is_its_own_and_stays_as_more_data_come():
-    early = counts_of(replay_of(*many(6), members=3), 12, 3)
-    late = counts_of(replay_of(*many(12), members=3), 12, 3)
+    replay = replay_of(*many(6), members=3)
+    early = counts_of(replay, 12, 3)
+    for more in many(12)[6:]:
+        replay.append(more)
+    late = counts_of(replay, 12, 3)
     old = np.array([0, 2, 4])
     assert np.array_equal(early[:, old] > 0, late[:, old] > 0)
     assert np.any(late[:, 6:] > 0)

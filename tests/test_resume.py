@@ -137,13 +137,13 @@ def test_a_run_that_stopped_dead_in_its_evaluation_evaluates_again(tmp_path):
     assert_same_run(tmp_path, whole.run_dir, whole.config)
 
 
-def test_a_run_that_stopped_dead_before_its_first_checkpoint_cannot_be_resumed(tmp_path):
+def test_a_run_that_stopped_dead_at_once_starts_again_from_its_first_step(tmp_path):
+    whole = finished()
     with stopped(10, cut_power, PowerCut):
-        train(finished().config, tmp_path)
-    before = contents(tmp_path)
-    with pytest.raises(UserError, match="no checkpoint"):
-        resume(tmp_path)
-    assert contents(tmp_path) == before
+        train(whole.config, tmp_path)
+    assert checkpoint.latest(tmp_path / CHECKPOINTS) == 0
+    resume(tmp_path)
+    assert_same_run(tmp_path, whole.run_dir, whole.config)
 
 
 def test_a_finished_run_resumed_evaluates_again_and_equals_itself(tmp_path):
