@@ -207,7 +207,7 @@ def test_scores_of_learned_models_agree_between_a_batch_and_a_loop(learned, key)
     score, _ = learned
     weight, one = jnp.float32(2.0), jax.jit(score)
     plans = jax.random.uniform(key, (4, 3, 1), minval=-1.0)
-    batch = jax.jit(jax.vmap(score, in_axes=(None, None, 0)))(weight, key, plans)
+    batch = quickly(jax.vmap(score, in_axes=(None, None, 0)))(weight, key, plans)
     loop = [float(one(weight, key, plan).score) for plan in plans]
     assert batch.score == pytest.approx(loop, rel=1e-4)
     assert len(set(loop)) == 4
@@ -227,7 +227,7 @@ def test_scores_in_an_analytic_world_agree_to_the_last_digits(key):
         return objective((world.params, {}), jnp.array(2.0), key, start, plan, particles=4)
 
     plans = jnp.array([[[0.5], [-1.0]], [[0.1], [0.9]]])
-    batch = jax.jit(jax.vmap(score))(plans)
+    batch = quickly(jax.vmap(score))(plans)
     loop = [quickly(score)(plans[0]), score(plans[1])]  # the second without compilation
     for name in ("planned_return", "penalty", "spread", "score"):
         expected = [float(getattr(alone, name)) for alone in loop]

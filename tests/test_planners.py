@@ -247,7 +247,7 @@ def test_vmap_over_environments_and_jit_agree_with_a_plain_loop(name):
     weight, observations = jnp.array(0.1), jnp.array([1.0, -2.0])
     keys = jax.random.split(jax.random.key(3), 2)
     states = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf + 0.1]), planner.init())
-    together = jax.jit(jax.vmap(plan, in_axes=(None, 0, 0, 0)))(weight, keys, states, observations)
+    together = quickly(jax.vmap(plan, in_axes=(None, 0, 0, 0)))(weight, keys, states, observations)
     assert together[0].actions.dtype == jnp.float64
     one, other = (
         jax.tree.map(lambda leaf, b=b: leaf[b], (keys, states, observations)) for b in (0, 1)

@@ -157,7 +157,7 @@ def test_vmap_over_candidates_and_jit_agree_with_a_plain_loop(name, key):
             world.step, world.params, key, jnp.asarray(START), plan, particles=particles
         )
 
-    batched = jax.jit(jax.vmap(propagate))(plans)
+    batched = quickly(jax.vmap(propagate))(plans)
     loop = [quickly(propagate)(plans[0]), propagate(plans[1])]  # the second without compilation
     for n, alone in enumerate(loop):
         for leaf, leaf_alone in zip(jax.tree.leaves(batched), jax.tree.leaves(alone), strict=True):
