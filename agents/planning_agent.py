@@ -14,17 +14,20 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float
 
+from agents.building import build_ensemble, build_planner, build_regularizer, build_risk
 from agents.config import Config
+from agents.devices import COMPILER_OPTIONS
 from agents.environments import EnvironmentSpec
 from agents.errors import UserError
 from agents.known_rewards import KnownReward
-from mbrl import dynamics, normalizer, planners, regularizers
-from mbrl.dynamics import Ensemble, Scales, make_ensemble
+from mbrl import dynamics, normalizer, regularizers
+from mbrl.dynamics import Scales
 from mbrl.fitting import Trainable, fit, make_fitter
 from mbrl.normalizer import Normalizer
 from mbrl.objective import make_objective
-from mbrl.planners import Planner, PlanState
-from mbrl.regularizers import Calibration, Regularizer, RegularizerState
+from mbrl.parallel import spread
+from mbrl.planners import PlanState
+from mbrl.regularizers import Calibration, RegularizerState
 from mbrl.replay import Replay
 from mbrl.rollout import PROPAGATIONS
 from mbrl.types import KeyArray, Plan, record
@@ -64,9 +67,12 @@ class PlanningAgent:
     def __init__(self, config: Config, spec: EnvironmentSpec, known: KnownReward | None = None):
         self._config = config
         self._spec = spec
-        self._ensemble = _make_ensemble(config, spec, known)
-        self._regularizer = _make_regularizer(config, spec)
-        self._planner = _make_planner(config, spec)
+        self._ensemble = build_ensemble(config, spec, known)
+        self._regularizer = build_regularizer(config, spec)
+        over = spread(jax.devices())
+        # Whole environments are divided where there are enough of them: their plans need not meet.
+        by_environment = config.num_envs % over.count == 0
+        self._planner = build_planner(config, spec, jax.vmap if by_environment else over.vmap)
         self._model_fitter = make_fitter(
             self._ensemble.loss,
             optax.adamw(config.fit.learning_rate, weight_decay=config.fit.weight_decay),
@@ -77,20 +83,26 @@ class PlanningAgent:
             optax.adam(config.regularizer.learning_rate),
             averaging=config.fit.averaging,
         )
+        propagate = partial(PROPAGATIONS[config.model.propagation], draw=self._ensemble.draw)
         objective = make_objective(
-            lambda bound, *rest, **knobs: PROPAGATIONS[config.model.propagation](
+            lambda bound, *rest, **knobs: propagate(
                 partial(self._ensemble.step, bound[0]), bound[1], *rest, **knobs
             ),
             partial(regularizers.calibrated_penalty, self._regularizer),
             discount=config.planner.discount,
-            risk_aversion=config.planner.risk_aversion,
+            risk=build_risk(config.planner.risk),
         )
 
-        def plan_one(params, weight, key, plan_state, observation):
-            score_fn = partial(_score, objective, params, weight, observation)
-            return self._planner.plan(score_fn, key, plan_state)
+        def plan_all(params, weight, keys, plan_states, observations):
+            def plan_one(key, plan_state, observation):
+                score_fn = partial(_score, objective, params, weight, observation)
+                return self._planner.plan(score_fn, key, plan_state)
 
-        self.plan = jax.jit(jax.vmap(plan_one, in_axes=(None, None, 0, 0, 0)))
+            vmap = over.vmap if by_environment else jax.vmap
+            return vmap(plan_one)(keys, plan_states, observations)
+
+        options = COMPILER_OPTIONS if jax.default_backend() == "cpu" else None
+        self.plan = jax.jit(over.run(plan_all), compiler_options=options)
         self._model_metrics = jax.jit(self._ensemble.metrics)
         self._regularizer_metrics = jax.jit(self._regularizer.metrics)
         self._calibrate = jax.jit(self._measure_calibration)
@@ -251,62 +263,3 @@ def _measure_scales(seen: dynamics.Transition) -> Scales:
             std=jnp.concatenate([running.std, terminal.std]),
         ),
     )
-
-
-def _make_ensemble(config: Config, spec: EnvironmentSpec, known: KnownReward | None) -> Ensemble:
-    repeat = config.env.action_repeat
-    return make_ensemble(
-        spec.observation_size,
-        spec.action_size,
-        members=config.model.members,
-        hidden=config.model.hidden,
-        head_hidden=config.model.head_hidden,
-        sample_noise=config.model.sample_noise,
-        beta=config.fit.beta_nll,
-        input_noise=config.fit.input_noise,
-        known_reward=known and (lambda s, a, s_next: known.reward(s, a, s_next, repeat)),
-        known_termination=known and known.termination,
-    )
-
-
-def _make_regularizer(config: Config, spec: EnvironmentSpec) -> Regularizer:
-    match config.regularizer.name:
-        case "none":
-            return regularizers.make_none()
-        case "rnn-dae":
-            return regularizers.make_rnn_dae(
-                spec.observation_size,
-                spec.action_size,
-                hidden=config.regularizer.hidden,
-                noise_std=config.regularizer.noise_std,
-                architecture=config.regularizer.architecture,
-            )
-
-
-def _make_planner(config: Config, spec: EnvironmentSpec) -> Planner:
-    knobs = config.planner
-    alone = config.model.propagation == "expectation"
-    budget = {
-        "population": knobs.population,
-        "iterations": knobs.iterations,
-        "particles": knobs.particles,
-        "final_particles": 1 if alone else config.model.members,
-    }
-    momentum = knobs.cem.momentum if knobs.name == "cem" else 0.0
-    if spec.discrete:
-        proposal = planners.categorical(knobs.horizon, spec.action_size, momentum=momentum)
-    else:
-        proposal = planners.gaussian(
-            knobs.horizon,
-            spec.action_size,
-            init_std=knobs.init_std,
-            min_std=knobs.cem.min_std,
-            noise_beta=knobs.noise_beta,
-            momentum=momentum,
-            adapt_std=knobs.name == "cem",
-        )
-    match knobs.name:
-        case "cem":
-            return planners.make_cem(proposal, elites=knobs.cem.elites, **budget)
-        case "mppi":
-            return planners.make_mppi(proposal, temperature=knobs.mppi.temperature, **budget)

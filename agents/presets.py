@@ -33,7 +33,7 @@ _DIFFERENCES: dict[str, dict[str, Any]] = {
         "checkpoint_every": 400,
         "model": {"hidden": [64, 64]},
         # Nothing can crash, so there is no risk to avert; and one torque needs no large search.
-        "planner": {"risk_aversion": 0.0, "population": 64, "iterations": 4},
+        "planner": {"risk": {"name": "mean"}, "population": 64, "iterations": 4},
         "evaluation": {"episodes": 10},
     },
     "quick": {

@@ -7,9 +7,20 @@ subtracted from what they promise. See `mbrl.types` for the records and the lett
 from mbrl.dynamics import Ensemble, Scales, Transition, make_ensemble
 from mbrl.fitting import FitResult, Fitter, Trainable, fit, make_fitter
 from mbrl.objective import Objective, make_objective, survival
-from mbrl.planners import Planner, categorical, gaussian, make_cem, make_mppi
+from mbrl.parallel import Spread, spread
+from mbrl.planners import (
+    Planner,
+    categorical,
+    gaussian,
+    make_cem,
+    make_gradient,
+    make_icem,
+    make_mppi,
+    make_random_shooting,
+)
 from mbrl.regularizers import Regularizer, RegularizerState, Window, make_none, make_rnn_dae
 from mbrl.replay import Episode, Replay
+from mbrl.risk import Risk, cvar, mean, mean_minus_std, worst_case
 from mbrl.rollout import expectation, imagine, ts1, ts_infinity
 from mbrl.types import Evaluation, Plan, ScoreFn, StepFn, StepOutput, Trajectory
 
@@ -25,8 +36,10 @@ __all__ = [
     "Regularizer",
     "RegularizerState",
     "Replay",
+    "Risk",
     "Scales",
     "ScoreFn",
+    "Spread",
     "StepFn",
     "StepOutput",
     "Trainable",
@@ -34,6 +47,7 @@ __all__ = [
     "Transition",
     "Window",
     "categorical",
+    "cvar",
     "expectation",
     "fit",
     "gaussian",
@@ -41,11 +55,18 @@ __all__ = [
     "make_cem",
     "make_ensemble",
     "make_fitter",
+    "make_gradient",
+    "make_icem",
     "make_mppi",
     "make_none",
     "make_objective",
+    "make_random_shooting",
     "make_rnn_dae",
+    "mean",
+    "mean_minus_std",
+    "spread",
     "survival",
     "ts1",
     "ts_infinity",
+    "worst_case",
 ]

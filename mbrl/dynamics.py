@@ -74,8 +74,9 @@ class Ensemble(NamedTuple):
     Attributes:
       members: E.
       init: ``init(key) -> params`` of all members.
-      step: ``step(scales, params, key, observation, action) -> (observation, StepOutput)`` with the
-        parameters of one member: the `StepFn` of the planner once `scales` is bound.
+      step: ``step(scales, params, noise, observation, action) -> (observation, StepOutput)`` with
+        the parameters of one member: the `StepFn` of the planner once `scales` is bound.
+      draw: ``draw(key) -> noise``, what a step needs of randomness; see `mbrl.rollout.imagine`.
       loss: ``loss(scales, params, key, batch) -> []``, batch leading with `[E, B]`.
       metrics: ``metrics(scales, params, key, batch) -> dict`` of held-out errors, batch `[B]`.
     """
@@ -83,6 +84,7 @@ class Ensemble(NamedTuple):
     members: int
     init: Callable[[KeyArray], Params]
     step: Callable[..., tuple[Float[Array, " O"], StepOutput]]
+    draw: Callable[[KeyArray], Float[Array, " O"]]
     loss: Callable[..., Float[Array, ""]]
     metrics: Callable[..., dict[str, Float[Array, ""]]]
 
@@ -160,18 +162,22 @@ def make_ensemble(
 
         return jax.vmap(init_member)(jax.random.split(key, members))
 
-    def predict(scales, params, key, observation, action, hold, noise_std=0.0) -> _Prediction:
-        corruption_key, sample_key = jax.random.split(key)
+    def draw(key: KeyArray) -> Float[Array, " O"]:
+        shape = (observation_size,)
+        return jax.random.normal(key, shape) if sample_noise else jnp.zeros(shape)
+
+    def predict(
+        scales, params, noise, observation, action, hold, corruption=None, training=False
+    ) -> _Prediction:
         state = normalize(scales.observation, observation)
-        if noise_std:
-            state = state + noise_std * jax.random.normal(corruption_key, state.shape)
+        state = state if corruption is None else state + corruption
         inputs = jnp.concatenate([state, action, hold[None]])
-        mean, log_variance = dynamics.apply(params["dynamics"], inputs)
-        delta = distrax.MultivariateNormalDiag(mean, jnp.exp(0.5 * log_variance))
-        change = delta.sample(seed=sample_key) if sample_noise else mean
-        # The heads judge the predicted state; they may not move it to where they are right.
-        change = jax.lax.stop_gradient(change)
-        features = jnp.concatenate([inputs, change])
+        mean, variance = dynamics.apply(params["dynamics"], inputs)
+        delta = distrax.MultivariateNormalDiag(mean, jnp.sqrt(variance))
+        change = mean + delta.scale_diag * noise if sample_noise else mean
+        # In training the heads judge the predicted state and may not move it to where they are
+        # right; a planner that follows gradients has to feel how an action moves it.
+        features = jnp.concatenate([inputs, jax.lax.stop_gradient(change) if training else change])
         return _Prediction(
             delta=delta,
             next_observation=observation + normalizer.denormalize(scales.delta, change),
@@ -189,9 +195,9 @@ def make_ensemble(
             end_prob = known_termination(observation, action, prediction.next_observation)
         return running, terminal, end_prob
 
-    def step(scales, params, key, observation, action):
+    def step(scales, params, noise, observation, action):
         hold = jnp.ones((), observation.dtype)
-        prediction = predict(scales, params, key, observation, action, hold)
+        prediction = predict(scales, params, noise, observation, action, hold)
         running, terminal, end_prob = outcome(scales, prediction, observation, action)
         output = StepOutput(
             observation=prediction.next_observation,
@@ -204,9 +210,12 @@ def make_ensemble(
         """Mean over a member's batch of the three losses, each in standardised units."""
 
         def one(key, transition: Transition):
+            noise_key, corruption_key = jax.random.split(key)
+            shape = transition.observation.shape
+            corruption = input_noise * jax.random.normal(corruption_key, shape)
             prediction = predict(
-                scales, params, key, transition.observation, transition.action, transition.hold,
-                input_noise,
+                scales, params, draw(noise_key), transition.observation, transition.action,
+                transition.hold, corruption, training=True,
             )  # fmt: skip
             change = transition.next_observation - transition.observation
             # What is observed at an end is the wreck. Left out, the dynamics say what would have
@@ -234,8 +243,9 @@ def make_ensemble(
     def metrics(scales, params, key, batch: Transition):
         def one(params, key, transition: Transition):
             prediction = predict(
-                scales, params, key, transition.observation, transition.action, transition.hold
-            )
+                scales, params, draw(key), transition.observation, transition.action,
+                transition.hold,
+            )  # fmt: skip
             change = transition.next_observation - transition.observation
             nll = jnp.negative(prediction.delta.log_prob(normalize(scales.delta, change)))
             running, terminal, end_prob = outcome(
@@ -255,4 +265,4 @@ def make_ensemble(
             "termination_bce": jnp.mean(bce),
         }
 
-    return Ensemble(members=members, init=init, step=step, loss=loss, metrics=metrics)
+    return Ensemble(members, init, step, draw, loss, metrics)

@@ -1,6 +1,6 @@
 """What a plan is worth: imagined return, less risk, less the regulariser's penalty.
 
-    score = mean_p R_p - risk_aversion * sd_p R_p - weight * mean_p sum_t s_t penalty_t
+    score = risk_p R_p - weight * mean_p sum_t s_t penalty_t
     R_p   = sum_t discount^t s_t r_t,     s_t = prod_{i<t} P(episode goes on after i)
 
 `s_t` is the probability that decision t is made at all: the decision that ends an episode counts in
@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from mbrl.risk import Risk, mean
 from mbrl.types import Evaluation, KeyArray, Params, Trajectory
 
 
@@ -55,7 +56,7 @@ def make_objective(
     penalty: Callable[[Params, Trajectory], Float[Array, " H"]],
     *,
     discount: float = 1.0,
-    risk_aversion: float = 0.0,
+    risk: Risk = mean,
 ) -> Objective:
     """Joins a way of imagining and a penalty into one number per candidate.
 
@@ -65,7 +66,7 @@ def make_objective(
       penalty: ``(regularizer_params, trajectory) -> [H]``, calibrated, of one particle.
       discount: per decision, in (0, 1]. Lunar Lander's shaping is a potential difference with
         discount 1; a smaller one changes the ranking of plans near the ground.
-      risk_aversion: standard deviations over particles to subtract; >= 0.
+      risk: what counts of the returns of the particles; see `mbrl.risk`.
 
     Returns:
       The objective. `weight` >= 0 is traced: changing it compiles nothing, and it may be vmapped.
@@ -80,14 +81,12 @@ def make_objective(
         def total_penalty(path: Trajectory) -> Float[Array, ""]:
             return jnp.sum(survival(path.continue_probs) * penalty(regularizer_params, path))
 
-        planned_return = jnp.mean(returns)
-        spread = jnp.std(returns)
         total = jnp.mean(jax.vmap(total_penalty)(trajectories))
         return Evaluation(
-            planned_return=planned_return,
+            planned_return=jnp.mean(returns),
             penalty=total,
-            spread=spread,
-            score=planned_return - risk_aversion * spread - weight * total,
+            spread=jnp.std(returns),
+            score=risk(returns) - weight * total,
         )
 
     return objective

@@ -10,7 +10,9 @@ All three take a `StepFn`, the stacked parameters of E members and one plan, and
 over the whole plan. Source: Chua et al. (2018), section 4.
 """
 
+import math
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,13 +21,22 @@ from jaxtyping import Array, Float, Int
 from mbrl.types import Carry, KeyArray, Params, StepFn, Trajectory
 
 Propagation = Callable[..., Trajectory]
-"""``propagate(step, params[E], key, observation, actions[H, A], *, particles) -> Trajectory[P]``"""
+"""``propagate(step, params[E], key, observation, actions[H, A], *, particles, draw) ->
+Trajectory[P]``"""
+
+Noise = Any
+"""What a step needs of randomness: a key, or whatever a `draw` made of one."""
+
+
+def as_it_is(key: KeyArray) -> Noise:
+    """The `draw` of a step that takes a key."""
+    return key
 
 
 def imagine(
     step: StepFn,
     params: Params,
-    key: KeyArray,
+    noise: Noise,
     observation: Float[Array, " O"],
     actions: Float[Array, "H A"],
     *,
@@ -36,7 +47,10 @@ def imagine(
     Args:
       step: the model.
       params: parameters that `step` understands.
-      key: random key, consumed.
+      noise: what `step` is handed at each decision, leading with `[H]`: keys, or numbers drawn
+        ahead. Drawing ahead, by the argument `draw` of the three propagations, is what a small
+        model needs to be fast: inside the loop over decisions random numbers are a loop of their
+        own, two thirds of the time of a plan with two layers of 64.
       observation: `o_0`, in the environment's units.
       actions: the plan, in [-1, 1] or one-hot rows.
       carry: what `step` is first handed; `observation` itself when None.
@@ -46,12 +60,11 @@ def imagine(
     """
 
     def body(carry, inputs):
-        key, action = inputs
-        return step(params, key, carry, action)
+        noise, action = inputs
+        return step(params, noise, carry, action)
 
-    keys = jax.random.split(key, actions.shape[0])
     carry = observation if carry is None else carry
-    _, outputs = jax.lax.scan(body, carry, (keys, actions))
+    _, outputs = jax.lax.scan(body, carry, (noise, actions))
     return Trajectory(
         observations=jnp.concatenate([observation[None], outputs.observation]),
         actions=actions,
@@ -64,13 +77,22 @@ def _count(params: Params) -> int:
     return jax.tree.leaves(params)[0].shape[0]
 
 
-def _select(params: Params, member: Int[Array, ""]) -> Params:
+def _select(params: Params, member: Int[Array, "*P"]) -> Params:
     return jax.tree.map(lambda leaf: leaf[member], params)
 
 
+def _draw(draw: Callable[[KeyArray], Noise], key: KeyArray, *shape: int) -> Noise:
+    """Noise leading with `shape`, all of it at once."""
+    keys = jax.random.split(key, math.prod(shape))
+    return jax.tree.map(lambda leaf: leaf.reshape(*shape, *leaf.shape[1:]), jax.vmap(draw)(keys))
+
+
 def assign_members(key: KeyArray, members: int, particles: int) -> Int[Array, " P"]:
-    """Deals members to particles as evenly as possible, the remainder at random."""
-    return jax.random.permutation(key, members)[jnp.arange(particles) % members]
+    """Deals members to particles as evenly as possible, the remainder in a random place."""
+    dealt = jnp.arange(particles)
+    if particles % members:
+        dealt += jax.random.randint(key, (), 0, members)
+    return dealt % members
 
 
 def ts_infinity(
@@ -81,15 +103,17 @@ def ts_infinity(
     actions: Float[Array, "H A"],
     *,
     particles: int,
+    draw: Callable[[KeyArray], Noise] = as_it_is,
 ) -> Trajectory:
     """Each particle keeps one member (dealt evenly) for the whole plan."""
     member_key, noise_key = jax.random.split(key)
+    if particles != _count(params):  # else every member has its particle, in order
+        params = _select(params, assign_members(member_key, _count(params), particles))
 
-    def one(member: Int[Array, ""], key: KeyArray) -> Trajectory:
-        return imagine(step, _select(params, member), key, observation, actions)
+    def one(params: Params, noise: Noise) -> Trajectory:
+        return imagine(step, params, noise, observation, actions)
 
-    members = assign_members(member_key, _count(params), particles)
-    return jax.vmap(one)(members, jax.random.split(noise_key, particles))
+    return jax.vmap(one)(params, _draw(draw, noise_key, particles, actions.shape[0]))
 
 
 def ts1(
@@ -100,19 +124,21 @@ def ts1(
     actions: Float[Array, "H A"],
     *,
     particles: int,
+    draw: Callable[[KeyArray], Noise] = as_it_is,
 ) -> Trajectory:
     """Each particle draws a member, uniformly and independently, at every step."""
-    members = _count(params)
+    member_key, noise_key = jax.random.split(key)
+    shape = (particles, actions.shape[0])
+    members = jax.random.randint(member_key, shape, 0, _count(params))
 
-    def redrawn(params: Params, key: KeyArray, carry: Carry, action: Float[Array, " A"]):
-        member_key, step_key = jax.random.split(key)
-        member = jax.random.randint(member_key, (), 0, members)
-        return step(_select(params, member), step_key, carry, action)
+    def redrawn(params: Params, inputs, carry: Carry, action: Float[Array, " A"]):
+        member, noise = inputs
+        return step(_select(params, member), noise, carry, action)
 
-    def one(key: KeyArray) -> Trajectory:
-        return imagine(redrawn, params, key, observation, actions)
+    def one(member, noise: Noise) -> Trajectory:
+        return imagine(redrawn, params, (member, noise), observation, actions)
 
-    return jax.vmap(one)(jax.random.split(key, particles))
+    return jax.vmap(one)(members, _draw(draw, noise_key, *shape))
 
 
 def expectation(
@@ -123,6 +149,7 @@ def expectation(
     actions: Float[Array, "H A"],
     *,
     particles: int,
+    draw: Callable[[KeyArray], Noise] = as_it_is,
 ) -> Trajectory:
     """One particle that moves to the mean over members of the next carry; `particles` must be 1.
 
@@ -131,14 +158,13 @@ def expectation(
     """
     if particles != 1:
         raise ValueError(f"expectation propagates 1 particle, not {particles}")
-    members = _count(params)
 
-    def averaged(params: Params, key: KeyArray, carry: Carry, action: Float[Array, " A"]):
-        over_members = jax.vmap(step, in_axes=(0, 0, None, None))
-        outcome = over_members(params, jax.random.split(key, members), carry, action)
+    def averaged(params: Params, noise: Noise, carry: Carry, action: Float[Array, " A"]):
+        outcome = jax.vmap(step, in_axes=(0, 0, None, None))(params, noise, carry, action)
         return jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0), outcome)
 
-    trajectory = imagine(averaged, params, key, observation, actions)
+    noise = _draw(draw, key, actions.shape[0], _count(params))
+    trajectory = imagine(averaged, params, noise, observation, actions)
     return jax.tree.map(lambda leaf: leaf[None], trajectory)
 
 

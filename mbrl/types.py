@@ -51,8 +51,10 @@ class StepOutput:
     continue_prob: Float[Array, "*P"]
 
 
-StepFn = Callable[[Params, KeyArray, Carry, Float[Array, " A"]], tuple[Carry, StepOutput]]
-"""``step(params, key, carry, action) -> (carry, StepOutput)``: one member, one particle."""
+StepFn = Callable[[Params, Any, Carry, Float[Array, " A"]], tuple[Carry, StepOutput]]
+"""``step(params, key, carry, action) -> (carry, StepOutput)``: one member, one particle.
+
+In the place of the key stands what a `draw` made of it, where one is given (`mbrl.rollout`)."""
 
 
 @record
@@ -80,8 +82,7 @@ class Evaluation:
       planned_return: mean over particles of the (discounted) return; risk-neutral, no penalty.
       penalty: mean over particles of the summed calibrated penalty.
       spread: standard deviation of the return over particles, in units of return.
-      score: what a planner maximises: ``planned_return - risk_aversion * spread - weight *
-        penalty``.
+      score: what a planner maximises: ``risk(returns) - weight * penalty``.
     """
 
     planned_return: Float[Array, "*N"]

@@ -1,8 +1,33 @@
-"""Trajectory optimisers: one file each, one signature, batched by `jax.vmap`."""
+"""Trajectory optimisers: one file each, one signature, batched by `jax.vmap`.
+
+How to choose (the numbers are in the README):
+
+    icem             the default: the best plan for a small budget, since it keeps what it found
+    cem              large populations, few parameters to set
+    mppi             smooth control; plans that change little from decision to decision
+    gradient         long horizons, many action dimensions, smooth models
+    random_shooting  a baseline; horizons of a few decisions
+
+All of them serve continuous and discrete actions: by the proposal they are given.
+"""
 
 from mbrl.planners.base import Planner, PlanState
 from mbrl.planners.cem import make_cem
+from mbrl.planners.gradient import make_gradient
+from mbrl.planners.icem import make_icem
 from mbrl.planners.mppi import make_mppi
 from mbrl.planners.proposals import Proposal, categorical, gaussian
+from mbrl.planners.random_shooting import make_random_shooting
 
-__all__ = ["PlanState", "Planner", "Proposal", "categorical", "gaussian", "make_cem", "make_mppi"]
+__all__ = [
+    "PlanState",
+    "Planner",
+    "Proposal",
+    "categorical",
+    "gaussian",
+    "make_cem",
+    "make_gradient",
+    "make_icem",
+    "make_mppi",
+    "make_random_shooting",
+]

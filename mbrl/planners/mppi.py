@@ -3,16 +3,21 @@
     w_n = softmax_n( (score_n - max score) / (temperature * sd(scores)) )
     next mean = sum_n w_n plan_n
 
+Good at: smooth control. Plans change little from decision to decision, and the width of the search
+need not shrink (build the proposal with ``adapt_std=False``), so that it follows a moving target.
+
 Source: Williams et al. (2017), eq. 9-11. Departures: the temperature divides scores measured in
 standard deviations of the population, not returns, so that it means the same in every environment
 and at every weight; several iterations; noise correlated in time, as set in the proposal.
 """
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from mbrl.planners.base import Planner, make_sampling_planner
+from mbrl.planners.base import Planner, Vmap
 from mbrl.planners.proposals import Proposal
+from mbrl.planners.sampling import Returns, make_sampling_planner
 
 
 def path_integral_weights(scores: Float[Array, " N"], temperature: float) -> Float[Array, " N"]:
@@ -39,11 +44,10 @@ def make_mppi(
     iterations: int = 4,
     particles: int = 5,
     final_particles: int = 5,
+    returns: Returns = "better",
+    vmap: Vmap = jax.vmap,
 ) -> Planner:
     """Builds the planner.
-
-    Use it where plans should stay smooth and the width of the search should not shrink (build the
-    proposal with ``adapt_std=False``).
 
     Args:
       proposal: what plans are drawn from; see `mbrl.planners.proposals`.
@@ -53,9 +57,11 @@ def make_mppi(
       iterations: rounds of drawing and averaging, >= 1.
       particles: P, imagined paths per candidate.
       final_particles: paths for the last evaluation of the plan returned; all members.
+      returns: the plan returned; see `mbrl.planners.sampling.Returns`.
+      vmap: maps the evaluation over the candidates; see `mbrl.parallel`.
 
     Returns:
-      The planner; see `mbrl.planners.base.make_sampling_planner`.
+      The planner; see `mbrl.planners.sampling.make_sampling_planner`.
     """
     return make_sampling_planner(
         proposal,
@@ -65,4 +71,6 @@ def make_mppi(
         iterations=iterations,
         particles=particles,
         final_particles=final_particles,
+        returns=returns,
+        vmap=vmap,
     )

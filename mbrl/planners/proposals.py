@@ -5,10 +5,11 @@ planner serves both kinds of action without knowing which it has.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.scipy.special import ndtr, ndtri
 from jaxtyping import Array, Float
 
 from mbrl.planners.noise import coloured_noise_factor
@@ -54,8 +55,9 @@ def gaussian(
     noise_beta: float = 0.0,
     momentum: float = 0.0,
     adapt_std: bool = True,
+    bounds: Literal["clip", "truncate"] = "clip",
 ) -> Proposal:
-    """Clipped Gaussian plans for actions in [-1, 1].
+    """Gaussian plans for actions in [-1, 1].
 
     Args:
       horizon: H.
@@ -65,6 +67,10 @@ def gaussian(
       noise_beta: exponent of the noise's spectrum, >= 0; see `coloured_noise_factor`.
       momentum: share of the old distribution kept by `refit`, in [0, 1).
       adapt_std: whether `refit` fits the standard deviation too.
+      bounds: what becomes of noise that leads out of [-1, 1]. `clip` puts it on the bound: one that
+        is often best (an engine off) is drawn often. `truncate` draws from what lies within, by
+        mapping the quantiles of the noise, which keeps its correlation; bounds themselves are then
+        never drawn (Chua et al., 2018).
     """
     factor = coloured_noise_factor(horizon, noise_beta)
 
@@ -76,7 +82,10 @@ def gaussian(
         dtype = distribution.mean.dtype
         white = jax.random.normal(key, (n, horizon, action_size), dtype)
         noise = jnp.einsum("ts,nsa->nta", jnp.asarray(factor, dtype), white)
-        # Clipped, not truncated: a bound that is often best (an engine off) should be drawn often.
+        if bounds == "truncate":
+            lower = ndtr((-1.0 - distribution.mean) / distribution.std)
+            upper = ndtr((1.0 - distribution.mean) / distribution.std)
+            noise = ndtri(lower + (upper - lower) * ndtr(noise))
         return jnp.clip(distribution.mean + distribution.std * noise, -1.0, 1.0)
 
     def refit(distribution: Gaussian, candidates, weights) -> Gaussian:

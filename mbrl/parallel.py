@@ -1,0 +1,74 @@
+"""One plan on several devices: candidates, or environments, divided among them.
+
+`spread(devices)` gives two functions that belong together. Inside `run`, every device computes the
+same, except that a `vmap` from here is divided: each device maps its share of the rows, and all of
+them receive all the results. A planner has one such place, the evaluation of its candidates, where
+all the time goes; what it makes of their scores is a moment's work that each device repeats, and so
+plans do not depend on the number of devices.
+
+    over = mbrl.spread(jax.devices())
+    planner = mbrl.make_cem(proposal, vmap=over.vmap)
+    plan = jax.jit(over.run(lambda key, state: planner.plan(score_fn, key, state)))
+
+Processor cores count as devices when JAX is told so before it starts, which is worth it where
+matrices are too small for one product to keep several cores busy.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, PartitionSpec
+
+_AXIS = "devices"
+
+
+class Spread(NamedTuple):
+    """How to use several devices.
+
+    Attributes:
+      count: devices, >= 1.
+      vmap: like ``jax.vmap(function)`` with all arguments batched along their first axis, which
+        is divided among the devices. Any number of rows will do. Only within `run`.
+      run: ``run(function)`` is `function`, computed on all devices at once.
+    """
+
+    count: int
+    vmap: Callable[[Callable], Callable]
+    run: Callable[[Callable], Callable]
+
+
+def spread(devices: Sequence[Any]) -> Spread:
+    """Divides the rows of a `vmap` among devices.
+
+    Args:
+      devices: of one kind, such as ``jax.devices()``; with one of them nothing changes.
+    """
+    count = len(devices)
+    if count == 1:
+        return Spread(count=1, vmap=jax.vmap, run=lambda function: function)
+    mesh = Mesh(np.asarray(devices), (_AXIS,))
+
+    def divided(function: Callable) -> Callable:
+        def mapped(*rows):
+            total = jax.tree.leaves(rows)[0].shape[0]
+            share = -(-total // count)
+            # The last device may have fewer rows; it repeats the last one, and nobody reads that.
+            first = jax.lax.axis_index(_AXIS) * share
+            index = jnp.minimum(first + jnp.arange(share), total - 1)
+            results = jax.vmap(function)(*jax.tree.map(lambda leaf: leaf[index], rows))
+            return jax.tree.map(
+                lambda leaf: jax.lax.all_gather(leaf, _AXIS, tiled=True)[:total], results
+            )
+
+        return mapped
+
+    def run(function: Callable) -> Callable:
+        everywhere = PartitionSpec()
+        return jax.shard_map(
+            function, mesh=mesh, in_specs=everywhere, out_specs=everywhere, check_vma=False
+        )
+
+    return Spread(count=count, vmap=divided, run=run)
