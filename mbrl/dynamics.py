@@ -76,7 +76,7 @@ class Ensemble(NamedTuple):
       init: ``init(key) -> params`` of all members.
       step: ``step(scales, params, noise, observation, action) -> (observation, StepOutput)`` with
         the parameters of one member: the `StepFn` of the planner once `scales` is bound.
-      draw: ``draw(key) -> noise``, what a step needs of randomness; see `mbrl.rollout.imagine`.
+      draw: ``draw(key, shape) -> noise``, what steps need of randomness; see `mbrl.rollout.Draw`.
       loss: ``loss(scales, params, key, batch) -> []``, batch leading with `[E, B]`.
       metrics: ``metrics(scales, params, key, batch) -> dict`` of held-out errors, batch `[B]`.
     """
@@ -84,7 +84,7 @@ class Ensemble(NamedTuple):
     members: int
     init: Callable[[KeyArray], Params]
     step: Callable[..., tuple[Float[Array, " O"], StepOutput]]
-    draw: Callable[[KeyArray], Float[Array, " O"]]
+    draw: Callable[[KeyArray, tuple[int, ...]], Float[Array, "*shape O"]]
     loss: Callable[..., Float[Array, ""]]
     metrics: Callable[..., dict[str, Float[Array, ""]]]
 
@@ -162,8 +162,8 @@ def make_ensemble(
 
         return jax.vmap(init_member)(jax.random.split(key, members))
 
-    def draw(key: KeyArray) -> Float[Array, " O"]:
-        shape = (observation_size,)
+    def draw(key: KeyArray, shape: tuple[int, ...]) -> Float[Array, "*shape O"]:
+        shape = (*shape, observation_size)
         return jax.random.normal(key, shape) if sample_noise else jnp.zeros(shape)
 
     def predict(
@@ -214,7 +214,7 @@ def make_ensemble(
             shape = transition.observation.shape
             corruption = input_noise * jax.random.normal(corruption_key, shape)
             prediction = predict(
-                scales, params, draw(noise_key), transition.observation, transition.action,
+                scales, params, draw(noise_key, ()), transition.observation, transition.action,
                 transition.hold, corruption, training=True,
             )  # fmt: skip
             change = transition.next_observation - transition.observation
@@ -243,7 +243,7 @@ def make_ensemble(
     def metrics(scales, params, key, batch: Transition):
         def one(params, key, transition: Transition):
             prediction = predict(
-                scales, params, draw(key), transition.observation, transition.action,
+                scales, params, draw(key, ()), transition.observation, transition.action,
                 transition.hold,
             )  # fmt: skip
             change = transition.next_observation - transition.observation

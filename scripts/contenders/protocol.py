@@ -97,6 +97,11 @@ class Workload:
         """Evaluations of a member's network in one plan."""
         return self.population * self.members * self.horizon * self.iterations
 
+    @property
+    def flops(self) -> int:
+        """Multiplications and additions of the matrix products in one plan."""
+        return 2 * self.evaluations * sum(weight[0].size for weight in self.weights)
+
 
 class Predicted(NamedTuple):
     """What a peer's model predicts, [E, O + 1] each, the log-variance as bounded."""
@@ -122,6 +127,7 @@ class Peer:
       threads: how many the library computes with.
       check: predicts for the workload's observation and an action of zeros.
       plan: makes one plan.
+      scale: by which the seconds measured are multiplied, for a piece of the work.
     """
 
     name: str
@@ -129,6 +135,7 @@ class Peer:
     threads: int
     check: Callable[[], Predicted]
     plan: Callable[[], Planned]
+    scale: float = 1.0
 
 
 def serve(build: Callable[[Workload], Peer]) -> int:
@@ -154,12 +161,22 @@ def serve(build: Callable[[Workload], Peer]) -> int:
                 break
             print(json.dumps(_answer(question, peer, workload)), file=answers, flush=True)
     except ImportError as error:
-        print(f"error: {error}; install both scripts/contenders/requirements*.txt", file=sys.stderr)
+        print(
+            f"error: {error}; see scripts/contenders/protocol.py for what to install",
+            file=sys.stderr,
+        )
         return 2
     except UnusableError as error:
         print("error:", " ".join(str(error).split()), file=sys.stderr)
         return 2
     return 0
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def load(path: Path) -> Workload:
@@ -219,14 +236,14 @@ def _answer(question: str, peer: Peer, workload: Workload) -> dict[str, object]:
         cpu, wall = time.process_time(), time.perf_counter()
         planned = peer.plan()
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-        if planned.evaluations != workload.evaluations:
+        if planned.evaluations < workload.evaluations:
             raise AssertionError(
                 f"{peer.name} made {planned.evaluations} evaluations, not {workload.evaluations}"
             )
         known = planned.planned_return is not None and math.isfinite(planned.planned_return)
         return {
-            "seconds": wall,
-            "cpu_seconds": cpu,
+            "seconds": wall * peer.scale,
+            "cpu_seconds": cpu * peer.scale,
             "planned_return": planned.planned_return if known else None,
         }
     raise UnusableError(f"{question!r} is no question; ask about, check, plan or quit")
