@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, ValidationError
@@ -18,12 +18,14 @@ from pydantic_core import ErrorDetails
 
 from agents.errors import UserError, shown
 from agents.presets import PRESETS
-from agents.schema import Config
+from agents.schema import Config, Options
 from agents.yaml_files import dump, load_yaml
 
 __all__ = ["PRESETS", "Config", "OptionPath", "dump", "load", "load_run", "load_yaml", "override"]
 
 CONFIG_FILE = "config.yaml"
+
+_Options = TypeVar("_Options", bound=Options)
 
 OptionPath = tuple[str, ...]
 """Where an option is in the configuration: `("planner", "horizon")`."""
@@ -117,7 +119,7 @@ def load(
     values = PRESETS[preset].model_dump()
     if file is not None:
         values = _merge(Config, values, load_yaml(file), f"{shown(str(file))}: ")
-    return _validate(values, flags or {}, file)
+    return _validate(Config, values, flags or {}, file)
 
 
 def load_run(run_dir: Path) -> Config:
@@ -127,23 +129,24 @@ def load_run(run_dir: Path) -> Config:
         UserError: the directory holds no readable configuration.
     """
     file = run_dir / CONFIG_FILE
-    return _validate(_merge(Config, {}, load_yaml(file), f"{shown(str(file))}: "), {}, file)
+    values = _merge(Config, {}, load_yaml(file), f"{shown(str(file))}: ")
+    return _validate(Config, values, {}, file)
 
 
 def override(
-    config: Config, flags: Mapping[OptionPath, Any], names: Mapping[OptionPath, str] | None = None
-) -> Config:
+    config: _Options, flags: Mapping[OptionPath, Any], names: Mapping[OptionPath, str] | None = None
+) -> _Options:
     """Changes options of a finished configuration.
 
     Args:
-        config: what to start from.
+        config: what to start from, of a run or of another command.
         flags: the new values.
         names: what an option is called in messages, where it is not its usual flag.
 
     Raises:
         UserError: a value is not allowed.
     """
-    return _validate(config.model_dump(), flags, None, names)
+    return _validate(type(config), config.model_dump(), flags, None, names)
 
 
 def flag(path: OptionPath) -> str:
@@ -183,11 +186,12 @@ def _drop_what_fits_another_environment(
 
 
 def _validate(
+    model: type[_Options],
     values: dict[str, Any],
     flags: Mapping[OptionPath, Any],
     file: Path | None,
     names: Mapping[OptionPath, str] | None = None,
-) -> Config:
+) -> _Options:
     layer: dict[str, Any] = {}
     for path, value in flags.items():
         section = layer
@@ -195,16 +199,18 @@ def _validate(
             section = section.setdefault(name, {})
         section[path[-1]] = value
     try:
-        return Config.model_validate(_merge(Config, values, layer, ""))
+        return model.model_validate(_merge(model, values, layer, ""))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
     names = {path: flag(path) for path in flags} | dict(names or {})
-    raise UserError(_explain(first, names, f"{shown(str(file))}: " if file else ""))
+    raise UserError(_explain(model, first, names, f"{shown(str(file))}: " if file else ""))
 
 
-def _explain(error: ErrorDetails, names: Mapping[OptionPath, str], file: str) -> str:
+def _explain(
+    model: type[BaseModel], error: ErrorDetails, names: Mapping[OptionPath, str], file: str
+) -> str:
     """One line from one of pydantic's errors: the option, the value received, what is allowed."""
-    known = options()
+    known = options(model)
     place = tuple(str(part) for part in error["loc"])
     if error["type"] == "value_error":  # from a validator of the schema, whose text says it all
         text = error.get("ctx", {}).get("error", error["msg"])

@@ -29,12 +29,10 @@ def prepare() -> None:
     if "jax" in sys.modules:
         raise RuntimeError("prepare() comes too late: JAX has been imported")
     flags = os.environ.get("XLA_FLAGS", "")
-    cores = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
-    if "device_count" not in flags and cores > 1:
+    count = cores()
+    if "device_count" not in flags and count > 1:
         # A product that spreads over the cores by itself would get in the others' way.
-        ours = f"--xla_force_host_platform_device_count={cores} --xla_cpu_multi_thread_eigen=false"
+        ours = f"--xla_force_host_platform_device_count={count} --xla_cpu_multi_thread_eigen=false"
         os.environ["XLA_FLAGS"] = f"{flags} {ours}".strip()
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -42,8 +40,8 @@ def prepare() -> None:
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
 
 
-def _cores() -> int:
-    """Cores that this process may use."""
+def cores() -> int:
+    """Processor cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -107,6 +107,11 @@ class PlanningAgent:
         self._regularizer_metrics = jax.jit(self._regularizer.metrics)
         self._calibrate = jax.jit(self._measure_calibration)
 
+    @property
+    def evaluations(self) -> int:
+        """Evaluations of the model (of one member, for one decision) that one plan costs."""
+        return self._planner.paths * self._config.planner.horizon
+
     def init(self, key: KeyArray) -> AgentState:
         """Fresh weights, in the units of no data."""
         model_key, regularizer_key = jax.random.split(key)

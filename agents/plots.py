@@ -24,15 +24,15 @@ from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 from agents.errors import UserError, shown
 from agents.logging import METRICS
 
-__all__ = ["of_kind", "plot_comparison", "plot_run", "read_metrics"]
+__all__ = ["frame", "of_kind", "plot_comparison", "plot_run", "read_metrics", "write"]
 
 Row = dict[str, Any]
 Vector = npt.NDArray[np.float64]
 
-_BLUE, _ORANGE, _GREEN, _PURPLE, _GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#666666"
-_CYCLE = (_BLUE, _ORANGE, _GREEN, _PURPLE, "#E69F00", "#56B4E9", "#000000")
-_MARKERS = "oDs^vPX*"
-_LINES = ("-", "--", "-.")  # where labels outnumber colours
+_BLUE, _ORANGE, _GREEN, _PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#666666"
+CYCLE = (_BLUE, _ORANGE, _GREEN, _PURPLE, "#E69F00", "#56B4E9", "#000000")
+MARKERS = "oDs^vPX*"
+LINES = ("-", "--", "-.")  # where labels outnumber colours
 _RECENT = 10  # episodes in a running median or mean
 _DPI = 120
 
@@ -86,7 +86,7 @@ def plot_run(run_dir: str | os.PathLike[str]) -> Path:
         "Regulariser: held-out mse",
         fits,
         [
-            ("regularizer_copy_mse", "copying its input", _GREY, "--"),
+            ("regularizer_copy_mse", "copying its input", GREY, "--"),
             ("regularizer_mse", "denoising", _BLUE, "-"),
         ],
         from_zero=True,
@@ -94,7 +94,7 @@ def plot_run(run_dir: str | os.PathLike[str]) -> Path:
     end = max((row["env_steps"] for row in rows), default=1)
     for axes in figure.axes:
         axes.set_xlim(0, 1.03 * end)
-    return _write(figure, run_dir / "learning.png")
+    return write(figure, run_dir / "learning.png")
 
 
 def plot_comparison(
@@ -126,8 +126,8 @@ def plot_comparison(
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(2.1, 1))
     handles: list[Artist] = []
     for index, (label, run_dirs) in enumerate(runs.items()):
-        colour, marker = _CYCLE[index % len(_CYCLE)], _MARKERS[index % len(_MARKERS)]
-        line = _LINES[index // len(_CYCLE) % len(_LINES)]
+        colour, marker = CYCLE[index % len(CYCLE)], MARKERS[index % len(MARKERS)]
+        line = LINES[index // len(CYCLE) % len(LINES)]
         tables = [read_metrics(Path(run_dir)) for run_dir in run_dirs]
         curves = [
             _curve(of_kind(rows, "episode"), run_dir)
@@ -145,18 +145,18 @@ def plot_comparison(
         levels.append((f"solved at {solved_at:g}", ":", solved_at, solved_at))
     for text, style, mean, iqm in levels:
         for axes, value in ((left, mean), (right, iqm)):
-            axes.axhline(value, color=_GREY, ls=style, lw=1.4, zorder=1)
-        handles.append(Line2D([], [], color=_GREY, ls=style, lw=1.4, label=text))
+            axes.axhline(value, color=GREY, ls=style, lw=1.4, zorder=1)
+        handles.append(Line2D([], [], color=GREY, ls=style, lw=1.4, label=text))
     left.set_title(f"Training: mean return of the last {_RECENT} episodes", fontsize="medium")
     right.set_title("Evaluation: IQM, 95% interval", fontsize="medium")
     _finish(left, legend=False)
-    _frame(right)
+    frame(right)
     right.set_xticks([])
     right.set_xlim(-0.5, len(runs) - 0.5)
     longest = max(len(str(handle.get_label())) for handle in handles)
     columns = min(max(105 // (longest + 9), 1), 3)  # 105 characters a line, 9 for a handle
     figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False)
-    return _write(figure, Path(path))
+    return write(figure, Path(path))
 
 
 # --- reading -------------------------------------------------------------------------------------
@@ -221,7 +221,7 @@ def _at(grid: Vector, steps: Vector, values: Vector) -> Vector:
 def _draw_returns(axes: Axes, episodes: Sequence[Row], evaluations: Sequence[Row]) -> None:
     random = [row for row in episodes if row.get("planned_return") is None]
     planned = [row for row in episodes if row.get("planned_return") is not None]
-    for rows, label, colour in ((random, "random", _GREY), (planned, "planned", _BLUE)):
+    for rows, label, colour in ((random, "random", GREY), (planned, "planned", _BLUE)):
         steps, returns = _points(rows, "return")
         if len(steps):
             axes.plot(steps, returns, "o", ms=4, alpha=0.5, mew=0, color=colour, label=label)
@@ -278,7 +278,7 @@ def _draw_promises(axes: Axes, episodes: Sequence[Row]) -> None:
     )
     for row in realised:
         pair = [row["planned_return"], row["realised_return"]]
-        axes.plot([row["env_steps"]] * 2, pair, color=_GREY, lw=0.6, alpha=0.4, zorder=1)
+        axes.plot([row["env_steps"]] * 2, pair, color=GREY, lw=0.6, alpha=0.4, zorder=1)
 
 
 def _draw(
@@ -307,23 +307,25 @@ def _draw(
 
 
 def _finish(axes: Axes, *, legend: bool) -> None:
-    _frame(axes)
+    frame(axes)
     axes.set_xlabel("environment steps", fontsize="small")
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))  # more run into each other
     if not axes.has_data():
-        axes.text(0.5, 0.5, "no data", transform=axes.transAxes, ha="center", color=_GREY)
+        axes.text(0.5, 0.5, "no data", transform=axes.transAxes, ha="center", color=GREY)
         axes.set_yticks([])
     elif legend:
         axes.legend(frameon=False, fontsize="small")
 
 
-def _frame(axes: Axes) -> None:
+def frame(axes: Axes) -> None:
+    """A light grid and two spines."""
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _write(figure: Figure, path: Path) -> Path:
+def write(figure: Figure, path: Path) -> Path:
+    """Writes a figure as a PNG file and returns its path."""
     # A canvas of its own instead of pyplot: nothing global, and no window system is asked for.
     FigureCanvasAgg(figure).print_figure(path, dpi=_DPI, facecolor="white")
     return path

@@ -3,8 +3,8 @@
 LinearGaussian     an ensemble of linear systems; moments of every propagation in closed form
 regulator          the open-loop plan that is best under a quadratic cost, by least squares
 Ring               a chain of places and three actions, of which every plan can be tried
-Track              a line that ends behind a threshold; its dynamics, rewards and ends are
-formulas waves, white       observations on a known manifold, and on none
+Track              a line that ends behind a threshold; its dynamics, rewards, ends are formulas
+waves, white       observations on a known manifold, and on none
 """
 
 import itertools
@@ -33,10 +33,16 @@ class LinearGaussian(NamedTuple):
         return jnp.asarray(self.transition), jnp.asarray(self.control)
 
     def step(self, params, key, observation, action):
+        noise = self.draw(key, ()) if self.noise else 0.0
+        return self.step_drawn(params, noise, observation, action)
+
+    def draw(self, key, shape):
+        return jax.random.normal(key, (*shape, self.transition.shape[-1]))
+
+    def step_drawn(self, params, noise, observation, action):
+        """The same step with what `draw` gave in place of a key."""
         transition, control = params
-        following = transition @ observation + control @ action
-        if self.noise:
-            following += self.noise * jax.random.normal(key, observation.shape, observation.dtype)
+        following = transition @ observation + control @ action + self.noise * noise
         output = StepOutput(
             observation=following, reward=jnp.sum(following), continue_prob=jnp.ones(())
         )

@@ -11,6 +11,7 @@ from running import SCRIPTS, run_script
 from agents.config import PRESETS, dump
 
 PNG = b"\x89PNG\r\n\x1a\n\x00\x00"
+PLANNERS = "icem, cem, mppi, gradient, random-shooting"
 NESTED = b"a: " + b"[" * 500 + b"]" * 500
 
 # A command line, and what its one line of refusal must hold: the value, and what is allowed.
@@ -60,19 +61,35 @@ BAD_TRAIN = {
     "quick --env.kwargs gravity=.inf": ["--env.kwargs.gravity: inf", "finite numbers"],
     "quick --env.id=": ["--env.id: ''", "LunarLander-v3"],
     "quick --evaluation.seed 9999": ["--evaluation.seed: 9999", "from 10000 to"],
+    "quick --planner.risk.aversion -1": ["--planner.risk.aversion: -1", "a finite number >= 0"],
+    "quick --planner.risk.share 0": ["--planner.risk.share: 0", "> 0 and <= 1"],
+    "quick --planner.icem.keep 1.1": ["--planner.icem.keep: 1.1", "from 0 to 1"],
+    "quick --planner.icem.decay 0.5": ["--planner.icem.decay: 0.5", "a finite number >= 1"],
+    "quick --planner.icem.momentum 1": ["--planner.icem.momentum: 1", ">= 0 and < 1"],
+    "quick --planner.gradient.starts 0": ["--planner.gradient.starts: 0", "an integer >= 1"],
+    "quick --planner.gradient.learning-rate 0": ["--planner.gradient.learning-rate: 0", "> 0"],
+    "quick --planner.random-shooting.keep -1": ["--planner.random-shooting.keep: -1", ">= 0"],
     # names, also those kept for later
-    "quick --planner.name icme": ["--planner.name: 'icme' is not one of: cem, mppi"],
-    **{
-        f"quick --planner.name {name}": [f"--planner.name: '{name}' is not one of: cem, mppi"]
-        for name in ("random-shooting", "icem", "gradient")
-    },
+    "quick --planner.name icme": [f"--planner.name: 'icme' is not one of: {PLANNERS}"],
+    "quick --planner.name random_shooting": [f"'random_shooting' is not one of: {PLANNERS}"],
+    "quick --planner.returns worse": ["'worse' is not one of: better, best, mean"],
+    "quick --planner.bounds wrap": ["--planner.bounds: 'wrap' is not one of: clip, truncate"],
+    "quick --planner.risk.name var": ["'var' is not one of: mean, mean-std, cvar, worst"],
+    "quick --planner.risk-aversion 1": ["unknown option '--planner.risk-aversion'"],
     **{
         f"quick --regularizer.name {name}": [f"'{name}' is not one of: none, rnn-dae"]
         for name in ("dae", "window-dae", "deen", "disagreement", "gaussian")
     },
     "quick --model.propagation TS1": ["'TS1' is not one of: ts1, tsinf, expectation"],
     # options that contradict each other
-    "quick --planner.cem.elites 200": ["planner.cem.elites 200", "planner.population 32"],
+    **{
+        f"quick --planner.name {name} --planner.population 32 --planner.{name}.{rest}": parts
+        for name, rest, parts in (
+            ("cem", "elites 33", ["planner.cem.elites 33", "population 32; give at most as many"]),
+            ("icem", "elites 17", ["planner.icem.elites 17", "population 32; give at most half"]),
+            ("random-shooting", "keep 32", ["planner.random_shooting.keep 32", "population 32"]),
+        )
+    },
     "quick --fit.min-epochs 9": ["fit.max_epochs 8", "fit.min_epochs 9"],
     "quick --model.known-reward a:b": ["model.known_reward 'a:b'", "model.reward known"],
     "quick --model.known-reward a": ["--model.known-reward: 'a'", "my_package.rewards:hopper"],
@@ -98,7 +115,7 @@ BAD_TRAIN = {
     "quick --config range.yaml": ["'range.yaml': env.action_repeat: 0", "from 1 to 100"],
     "quick --config type.yaml": ["'type.yaml': seed: true", "an integer"],
     "quick --config none.yaml": ["'none.yaml': seed: null", "an integer"],
-    "quick --config elites.yaml": ["'elites.yaml': planner.cem.elites 200", "population 32"],
+    "quick --config elites.yaml": ["'elites.yaml': planner.cem.elites 200", "population 99"],
     "quick --config kwargs.yaml": ["'kwargs.yaml': env.kwargs.wind: [1, 2]", "names with values"],
     # run directories
     "quick --run-dir done": ["'done' already holds a run (config.yaml)", "--resume", "--run-dir"],
@@ -158,7 +175,7 @@ def bad_place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "range.yaml": b"env:\n  action_repeat: 0\n",
         "type.yaml": b"seed: yes\n",
         "none.yaml": b"seed:\n",
-        "elites.yaml": b"planner:\n  cem:\n    elites: 200\n",
+        "elites.yaml": b"planner: {name: cem, population: 99, cem: {elites: 200}}\n",
         "kwargs.yaml": b"env:\n  kwargs:\n    wind: [1, 2]\n",
         "done/config.yaml": dump(PRESETS["quick"]).encode(),
         "broken/config.yaml": b"env: {id: Pendulum-v1}\nplanner: {horizon: 0}\n",

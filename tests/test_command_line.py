@@ -105,7 +105,8 @@ def test_help_shows_every_option_with_the_defaults_of_the_preset(preset, capsys,
     config = PRESETS[preset or "lunar-lander"]
     assert f"default: {config.env.id}" in words
     assert f"default: {config.env_steps})" in words
-    assert f"default: {config.planner.risk_aversion})" in words
+    assert f"default: {config.planner.population})" in words
+    assert f"default: {config.planner.risk.name})" in words
 
 
 def test_help_of_evaluate_mentions_its_options(capsys, monkeypatch):

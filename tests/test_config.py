@@ -127,7 +127,7 @@ def test_presets_are_what_their_names_say():
     assert (discrete.env.id, discrete.env.kwargs) == ("LunarLander-v3", {"continuous": False})
     assert (discrete.env_steps, discrete.env.action_repeat) == (10_000, 4)
     assert (pendulum.env.id, pendulum.env.kwargs) == ("Pendulum-v1", {})
-    assert pendulum.planner.risk_aversion == 0
+    assert pendulum.planner.risk.name == "mean"
     assert quick.env == lander.env
     assert quick.env_steps < lander.env_steps
 

@@ -1,6 +1,7 @@
 """The ensemble: its likelihood, what its heads see, and what they learn in a world of formulas."""
 
 import dataclasses
+from functools import partial
 from types import SimpleNamespace
 
 import distrax
@@ -14,11 +15,20 @@ from analytic import Track, quickly
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mbrl import Ensemble, Scales, Transition, make_ensemble, make_fitter, normalizer
+from mbrl import (
+    Ensemble,
+    Scales,
+    Transition,
+    imagine,
+    make_ensemble,
+    make_fitter,
+    normalizer,
+)
 from mbrl.dynamics import beta_nll
 from mbrl.normalizer import Normalizer
 
 SMALL = {"members": 2, "hidden": (8,), "head_hidden": (8,)}
+NOTHING = jnp.zeros(2)  # the noise of a step without any
 number = st.floats(-3.0, 3.0)
 rows = st.lists(st.tuples(number, number, number), min_size=2, max_size=2)
 
@@ -146,7 +156,7 @@ def test_observations_are_corrupted_in_training_only(small):
     assert len({float(clean_loss(units(), small.params, key, batch)) for key in keys}) == 1
     assert len({float(noisy_loss(units(), small.params, key, batch)) for key in keys}) == 2
     member = jax.tree.map(lambda leaf: leaf[0], small.params)
-    planned = member, keys[0], jnp.array([0.4, -0.2]), jnp.array([0.5])
+    planned = member, noisy.draw(keys[0], ()), jnp.array([0.4, -0.2]), jnp.array([0.5])
     imagined = quickly(noisy.step)(units(), *planned)[1].observation
     assert imagined.tolist() == small.step(units(), *planned)[1].observation.tolist()
 
@@ -155,8 +165,7 @@ def test_members_start_unlike_each_other_and_learn_from_their_own_data_only(smal
     first, second = (jax.tree.map(lambda leaf, e=e: leaf[e], small.params) for e in (0, 1))
     observation, action = jnp.array([0.4, -0.2]), jnp.array([0.5])
     one, other = (
-        small.step(units(), member, jax.random.key(0), observation, action)[1]
-        for member in (first, second)
+        small.step(units(), member, NOTHING, observation, action)[1] for member in (first, second)
     )
     assert np.all(np.abs(one.observation - other.observation) > 1e-3)
     assert abs(one.reward - other.reward) > 1e-3
@@ -191,7 +200,7 @@ def test_the_reward_of_a_step_weighs_going_on_and_ending_by_their_probabilities(
     ensemble, logit = make_ensemble(2, 1, **SMALL), 0.8
     observation, action = jnp.array([2.0, -3.0]), jnp.array([0.5])
     params = set_by_hand(ensemble, logit)
-    carry, output = ensemble.step(units(), params, jax.random.key(0), observation, action)
+    carry, output = ensemble.step(units(), params, NOTHING, observation, action)
     end = 1 / (1 + np.exp(-logit))
     assert output.continue_prob == pytest.approx(1 - end)
     assert output.reward == pytest.approx((1 - end) * -1.0 + end * 40.0)
@@ -206,9 +215,7 @@ def test_a_known_reward_and_a_known_termination_take_the_places_of_the_learned_o
         known_termination=lambda o, a, o_next: jnp.where(o_next[0] > 2.05, 0.25, 0.0),
     )  # fmt: skip
     params = set_by_hand(ensemble, 30.0)
-    _, output = ensemble.step(
-        units(), params, jax.random.key(0), jnp.array([2.0, -3.0]), jnp.array([0.5])
-    )
+    _, output = ensemble.step(units(), params, NOTHING, jnp.array([2.0, -3.0]), jnp.array([0.5]))
     known = 100 * 2.0 + 10 * 0.5 - 2.9
     assert output.continue_prob == pytest.approx(0.75)
     # The reward of an end stays learned: 40 is the mean of the terminal rewards seen.
@@ -217,15 +224,44 @@ def test_a_known_reward_and_a_known_termination_take_the_places_of_the_learned_o
 
 def test_an_imagined_state_is_the_mean_or_a_draw_from_the_predicted_gaussian():
     observation, action = jnp.zeros(2), jnp.zeros(1)
-    keys = jax.random.split(jax.random.key(0), 4000)
     ensemble = make_ensemble(2, 1, **SMALL, sample_noise=True)
+    noise = ensemble.draw(jax.random.key(0), (4000,))
     params = set_by_hand(ensemble, end_logit=0.0)
     params["dynamics"]["~"] = bounds_at(np.log(0.4**2))
-    draw = quickly(jax.vmap(ensemble.step, in_axes=(None, None, 0, None, None)))
-    change = np.asarray(draw(units(), params, keys, observation, action)[0])
-    error = 0.4 * 0.25 / np.sqrt(len(keys))
+    step = quickly(jax.vmap(ensemble.step, in_axes=(None, None, 0, None, None)))
+    change = np.asarray(step(units(), params, noise, observation, action)[0])
+    error = 0.4 * 0.25 / np.sqrt(len(noise))
     assert change.mean(axis=0) == pytest.approx(0.1, abs=4 * error)
     assert change.std(axis=0) == pytest.approx(0.4 * 0.25, abs=4 * error)
+    assert len(np.unique(change)) > 0.99 * change.size  # no draw is another's
+    certain = make_ensemble(2, 1, **SMALL)
+    noise = certain.draw(jax.random.key(0), (3,))
+    change, _ = jax.vmap(certain.step, (None, None, 0, None, None))(
+        units(), params, noise, observation, action
+    )
+    assert change == pytest.approx(np.full((3, 2), 0.1))  # the mean, whatever the variance
+
+
+def test_an_imagined_return_feels_how_actions_move_the_states_that_follow(small):
+    member = jax.tree.map(lambda leaf: leaf[0], small.params)
+    first = member["reward"]["mlp/~/linear_0"]
+
+    @quickly
+    @partial(jax.grad, argnums=2)
+    def slope(weights, t, actions):
+        """Of the reward of decision t, by all actions."""
+        params = member | {"reward": member["reward"] | {"mlp/~/linear_0": weights}}
+        step = partial(small.ensemble.step, units())
+        path = imagine(step, params, jnp.zeros((2, 2)), jnp.array([0.4, -0.2]), actions)
+        return path.rewards[t]
+
+    actions = jnp.array([[0.5], [-0.3]])
+    assert abs(slope(first, 1, actions)[0, 0]) > 1e-3  # the first action moved the second state
+    assert slope(first, 0, actions)[1, 0] == 0.0  # and the second comes too late
+    # A reward that reads the predicted change only is moved by nothing else than that.
+    rows = np.arange(first["w"].shape[0])[:, None]
+    change_only = first | {"w": jnp.where(rows >= 4, first["w"], 0.0)}
+    assert abs(slope(change_only, 0, actions)[0, 0]) > 1e-4
 
 
 def test_held_out_errors_are_in_the_units_that_their_names_say():
@@ -287,7 +323,7 @@ def learned():
         return step(
             scales,
             trainable.average,
-            jax.random.key(0),
+            NOTHING,
             observation,
             action[:, None].astype(np.float32),
         )[1]

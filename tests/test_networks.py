@@ -1,12 +1,14 @@
 """The networks: bounded variances, and denoisers that do not look behind the end."""
 
-from functools import cache
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mbrl import networks
 
@@ -47,11 +49,12 @@ def test_a_feed_forward_network_is_swish_layers_with_a_linear_end(key):
     assert jax.jit(network.apply)(params, x) == pytest.approx(expected, rel=1e-5)
 
 
-def test_the_log_variance_keeps_within_its_bounds_far_outside_the_data(key):
+def test_the_variance_keeps_within_its_bounds_far_outside_the_data(key):
     network = networks.gaussian_mlp(2, (8,), 3)
     params = jax.jit(network.init)(key)
     inputs = np.random.default_rng(0).normal(size=(200, 2)) * np.logspace(0, 4, 200)[:, None]
-    _, log_variance = jax.jit(jax.vmap(network.apply, in_axes=(None, 0)))(params, inputs)
+    _, variance = jax.jit(jax.vmap(network.apply, in_axes=(None, 0)))(params, inputs)
+    log_variance = np.log(variance)
     lower, upper = networks.log_variance_bounds(params)
     assert (lower.tolist(), upper.tolist()) == ([-10.0] * 3, [0.5] * 3)
     # The two soft limits are applied one after the other: the lower one lifts the upper a little.
@@ -59,13 +62,44 @@ def test_the_log_variance_keeps_within_its_bounds_far_outside_the_data(key):
     assert np.max(log_variance) == pytest.approx(0.5 + np.log1p(np.exp(-10.5)), abs=1e-4)
 
 
-def test_the_log_variance_follows_bounds_that_were_learned(key):
+def test_the_variance_follows_bounds_that_were_learned(key):
     network = networks.gaussian_mlp(2, (8,), 3)
     params = dict(jax.jit(network.init)(key))
     params["~"] = {"min_log_variance": jnp.full(3, -2.0), "max_log_variance": jnp.full(3, -1.0)}
-    _, log_variance = jax.jit(network.apply)(params, np.array([1e5, -1e5], np.float32))
+    _, variance = jax.jit(network.apply)(params, np.array([1e5, -1e5], np.float32))
+    log_variance = np.log(variance)
     assert np.all(log_variance >= -2.0)
     assert np.all(log_variance <= -2.0 + np.log1p(np.exp(1.0)) + 1e-6)
+
+
+number = st.floats(-30.0, 30.0)
+
+
+@pytest.mark.usefixtures("float64")
+@given(number, st.floats(-12.0, -2.0), st.floats(-2.0, 3.0))
+def test_the_variance_is_the_two_nested_soft_limits_of_pets(output, lower, upper):
+    network = networks.gaussian_mlp(1, (), 1)
+    params = {
+        # Without a hidden layer the outputs are the last layer's biases.
+        "mlp/~/linear_0": {"w": jnp.zeros((1, 2)), "b": jnp.array([7.0, output])},
+        "~": {"min_log_variance": jnp.array([lower]), "max_log_variance": jnp.array([upper])},
+    }
+    mean, variance = network.apply(params, jnp.zeros(1))
+    softplus = partial(np.logaddexp, 0.0)
+    log_variance = upper - softplus(upper - output)
+    log_variance = lower + softplus(log_variance - lower)
+    assert mean[0] == 7.0
+    assert np.log(variance[0]) == pytest.approx(log_variance, rel=1e-12, abs=1e-12)
+
+
+@pytest.mark.usefixtures("float64")
+def test_the_units_are_swish_and_so_are_their_slopes():
+    x = jnp.concatenate([jnp.linspace(-40.0, 40.0, 801), jnp.array([-1e4, 1e4])])
+    for ours, theirs in (
+        (networks.swish, jax.nn.swish),
+        (jax.vmap(jax.grad(networks.swish)), jax.vmap(jax.grad(jax.nn.swish))),
+    ):
+        assert ours(x) == pytest.approx(np.asarray(theirs(x)), rel=1e-12, abs=1e-13)
 
 
 def test_an_untrained_correction_copies_its_input():

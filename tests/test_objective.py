@@ -17,6 +17,7 @@ from mbrl import (
     make_ensemble,
     make_objective,
     make_rnn_dae,
+    mean_minus_std,
     survival,
     ts_infinity,
 )
@@ -97,18 +98,18 @@ def test_the_discount_is_per_decision_and_starts_with_the_second():
 
 
 @given(st.floats(0, 3), st.floats(0, 50))
-def test_the_score_is_return_less_risk_less_weighted_penalty(risk_aversion, weight):
+def test_the_score_is_return_less_risk_less_weighted_penalty(aversion, weight):
     evaluation = evaluate(
         path([[1.0, 2.0], [5.0, 2.0], [3.0, -4.0]], np.ones((3, 2))),
         weight,
         penalty=lambda params, path: path.rewards**2,
-        risk_aversion=risk_aversion,
+        risk=mean_minus_std(aversion),
     )
     returns, penalty = np.array([3.0, 7.0, -1.0]), np.mean([5.0, 29.0, 25.0])
     assert evaluation.planned_return == pytest.approx(returns.mean())
     assert evaluation.spread == pytest.approx(returns.std())
     assert evaluation.penalty == pytest.approx(penalty)
-    score = returns.mean() - risk_aversion * returns.std() - weight * penalty
+    score = returns.mean() - aversion * returns.std() - weight * penalty
     assert evaluation.score == pytest.approx(score, rel=1e-5, abs=1e-3)
 
 
@@ -168,7 +169,7 @@ def learned():
     objective = make_objective(
         partial(ts_infinity, partial(ensemble.step, units)),
         partial(calibrated_penalty, regularizer),
-        risk_aversion=0.3,
+        risk=mean_minus_std(0.3),
     )
     params = (quickly(ensemble.init)(jax.random.key(0)), state)
     traces = []
@@ -220,7 +221,7 @@ def test_scores_in_an_analytic_world_agree_to_the_last_digits(key):
         partial(ts_infinity, world.step),
         lambda params, path: jnp.sum(path.observations[1:] ** 2, axis=-1),
         discount=0.95,
-        risk_aversion=0.5,
+        risk=mean_minus_std(0.5),
     )
 
     def score(plan):

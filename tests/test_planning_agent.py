@@ -42,14 +42,14 @@ def test_a_plan_is_within_bounds_and_comes_with_its_evidence(run):
     knobs = run.config.planner
     assert plan.actions.shape == (2, knobs.horizon, 1)
     assert (jnp.abs(plan.actions) <= 1.0).all()
-    assert plan.elite_scores.shape == (2, knobs.cem.elites)
+    assert plan.elite_scores.shape == (2, knobs.icem.elites)
     for number in (plan.planned_return, plan.penalty, plan.spread, plan.score):
         assert number.shape == (2,)
         assert jnp.isfinite(number).all()
     np.testing.assert_allclose(
         plan.score,
         plan.planned_return
-        - knobs.risk_aversion * plan.spread
+        - knobs.risk.aversion * plan.spread
         - run.config.regularizer.weight * plan.penalty,
         rtol=1e-4,
         atol=1e-5,
@@ -80,7 +80,7 @@ def test_changing_the_weight_compiles_nothing_and_changes_the_scores(run):
     assert traces_of(run.agent) == before
     assert (free.score != dear.score).all()
     assert (free.elite_scores != dear.elite_scores).all()
-    risk = run.config.planner.risk_aversion
+    risk = run.config.planner.risk.aversion
     for plan, weight in ((free, 0.0), (dear, 5.0)):
         np.testing.assert_allclose(
             plan.planned_return - risk * plan.spread - plan.score,
@@ -135,8 +135,9 @@ def test_a_plan_starts_where_the_last_one_leads(run):
     warm, _ = act(run, plan_states=states)
     cold, _ = act(run)
     assert (warm.actions != cold.actions).any()
-    # The mean moves up by one decision, the last of which is repeated.
-    np.testing.assert_array_equal(states.mean[:, -1], states.mean[:, -2])
+    # The mean and the plans kept move up by one decision, the last of which is repeated.
+    for plans in (states.distribution.mean, states.kept):
+        np.testing.assert_array_equal(plans[..., -1, :], plans[..., -2, :])
 
 
 @pytest.fixture(scope="module")

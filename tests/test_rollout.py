@@ -34,16 +34,28 @@ def compare_moments(observations, mean, covariance):
         assert np.max(np.abs(measured.mean(axis=0) - expected) / error) < 4.0
 
 
-def test_particles_that_keep_their_member_have_the_moments_of_a_mixture(key):
+ways_to_draw = pytest.mark.parametrize("ahead", [False, True], ids=["by the step", "ahead"])
+
+
+def drawing(world: LinearGaussian, ahead: bool):
+    """The world's step, and how its noise is drawn if the step does not do so itself."""
+    return (world.step_drawn, {"draw": world.draw}) if ahead else (world.step, {})
+
+
+@ways_to_draw
+def test_particles_that_keep_their_member_have_the_moments_of_a_mixture(ahead, key):
     world = two_members(noise=0.1)
-    propagate = quickly(partial(ts_infinity, world.step, particles=PARTICLES))
+    step, draw = drawing(world, ahead)
+    propagate = quickly(partial(ts_infinity, step, particles=PARTICLES, **draw))
     trajectory = propagate(world.params, key, START, PLAN)
     compare_moments(trajectory.observations, *world.moments_if_kept(START, PLAN))
 
 
-def test_particles_that_redraw_their_member_have_the_moments_of_a_random_product(key):
+@ways_to_draw
+def test_particles_that_redraw_their_member_have_the_moments_of_a_random_product(ahead, key):
     world = two_members(noise=0.1)
-    propagate = quickly(partial(ts1, world.step, particles=PARTICLES))
+    step, draw = drawing(world, ahead)
+    propagate = quickly(partial(ts1, step, particles=PARTICLES, **draw))
     trajectory = propagate(world.params, key, START, PLAN)
     compare_moments(trajectory.observations, *world.moments_if_redrawn(START, PLAN))
 
@@ -103,18 +115,23 @@ def test_members_are_dealt_as_evenly_as_can_be(members, particles, key):
     assert counts.max() - counts.min() == (particles % members > 0)
 
 
-def test_no_member_is_favoured_where_they_cannot_be_dealt_evenly():
-    keys = jax.random.split(jax.random.key(0), 2000)
-    dealt = np.asarray(quickly(jax.vmap(lambda key: assign_members(key, 4, 6)))(keys))
-    share = np.bincount(dealt.ravel(), minlength=4) / dealt.size
-    error = np.sqrt(0.25 / 2000) / 6
-    assert share == pytest.approx(0.25, abs=4 * error)
+@pytest.mark.parametrize("particles", [1, 3, 6])
+def test_no_member_is_favoured_where_they_cannot_be_dealt_evenly(particles):
+    keys, members = jax.random.split(jax.random.key(0), 2000), 4
+    deal = quickly(jax.vmap(lambda key: assign_members(key, members, particles)))
+    dealt = np.asarray(deal(keys))
+    error = np.sqrt(0.25 * 0.75 / len(keys))
+    for particle in dealt.T:  # whichever it is
+        share = np.bincount(particle, minlength=members) / len(keys)
+        assert share == pytest.approx(1 / members, abs=4 * error)
+    if particles < members:  # none is dealt twice while others wait
+        assert np.all(np.diff(np.sort(dealt, axis=1), axis=1) > 0)
 
 
 def test_a_trajectory_begins_where_it_is_told_and_keeps_its_plan(key):
     world = two_members()
     member = jax.tree.map(lambda leaf: leaf[0], world.params)
-    trajectory = imagine(world.step, member, key, *here())
+    trajectory = imagine(world.step, member, jax.random.split(key, 4), *here())
     assert trajectory.observations.shape == (5, 2)
     assert trajectory.observations[0].tolist() == START.tolist()
     assert trajectory.actions.tolist() == PLAN.tolist()
@@ -132,19 +149,60 @@ def test_a_carry_of_ones_own_goes_from_step_to_step(key):
         output = StepOutput(observation=position + params, reward=steps, continue_prob=jnp.ones(()))
         return (position + params, steps + 1), output
 
-    trajectory = imagine(counting, jnp.array(0.5), key, *here(), carry=(jnp.asarray(START), 10.0))
+    keys, carry = jax.random.split(key, 4), (jnp.asarray(START), 10.0)
+    trajectory = imagine(counting, jnp.array(0.5), keys, *here(), carry=carry)
     assert trajectory.rewards.tolist() == [10.0, 11.0, 12.0, 13.0]
     assert trajectory.observations[-1] == pytest.approx(START + 2.0)
 
 
-def test_the_expectation_averages_over_members_noise_that_is_fresh_at_every_step(key):
+@ways_to_draw
+def test_the_expectation_averages_over_members_noise_that_is_fresh_at_every_step(ahead, key):
     world = LinearGaussian(np.zeros((4, 2, 2)), np.zeros((4, 2, 1)), noise=1.0)
-    propagate = quickly(partial(expectation, world.step, particles=1))
+    step, draw = drawing(world, ahead)
+    propagate = quickly(partial(expectation, step, particles=1, **draw))
     plan = np.zeros((2000, 1))
     noise = np.asarray(propagate(world.params, key, START, plan).observations)[0, 1:]
     # The mean of four independent draws, and no step like another.
     assert noise.var() == pytest.approx(1 / 4, abs=4 * np.sqrt(2 / noise.size) / 4)
     assert len(np.unique(noise)) == noise.size
+
+
+@pytest.mark.parametrize("particles", [2, 3])
+def test_every_particle_and_every_step_has_noise_of_its_own(particles, key):
+    world = LinearGaussian(np.zeros((2, 2, 2)), np.zeros((2, 2, 1)), noise=1.0)
+    for propagate in (ts_infinity, ts1):
+        for ahead in (False, True):
+            step, draw = drawing(world, ahead)
+            trajectory = quickly(partial(propagate, step, particles=particles, **draw))(
+                world.params, key, *here()
+            )
+            noise = np.asarray(trajectory.observations)[:, 1:]
+            assert len(np.unique(noise)) == noise.size == particles * len(PLAN) * 2
+
+
+def test_numbers_drawn_ahead_reach_the_step_as_they_are(key):
+    asked = []
+
+    def draw(key, shape):
+        asked.append(shape)
+        numbers = jnp.arange(float(np.prod(shape))).reshape(shape)
+        return {"number": numbers, "halves": jnp.stack([numbers, numbers / 2], axis=-1)}
+
+    def step(params, noise, carry, action):
+        del params, action
+        output = StepOutput(
+            observation=noise["halves"], reward=noise["number"], continue_prob=jnp.ones(())
+        )
+        return carry, output
+
+    params = jnp.zeros(2)
+    for propagate in (ts_infinity, ts1):
+        trajectory = propagate(step, params, key, *here(), particles=3, draw=draw)
+        assert trajectory.rewards.tolist() == np.arange(12.0).reshape(3, 4).tolist()
+        assert trajectory.observations[1, 2].tolist() == [5.0, 2.5]
+    trajectory = expectation(step, params, key, *here(), particles=1, draw=draw)
+    assert trajectory.rewards.tolist() == [[0.5, 2.5, 4.5, 6.5]]  # of two members each
+    assert asked == [(3, 4), (3, 4), (4, 2)]
 
 
 @pytest.mark.parametrize("name", PROPAGATIONS)

@@ -57,17 +57,30 @@ TINY: dict[str, Any] = {
         "input_noise": 0.03,
     },
     "planner": {
-        "name": "cem",
+        "name": "icem",
         "horizon": 4,
         "iterations": 2,
         "population": 8,
         "particles": 2,
         "discount": 1.0,
-        "risk_aversion": 0.3,
         "noise_beta": 2.0,
         "init_std": 0.7,
+        "bounds": "clip",
+        "returns": "better",
+        "risk": {"name": "mean-std", "aversion": 0.3, "share": 0.4},
+        "icem": {
+            "elites": 3,
+            "momentum": 0.1,
+            "min_std": 0.05,
+            "keep": 0.3,
+            "shift_kept": True,
+            "decay": 1.0,
+            "try_mode": True,
+        },
         "cem": {"elites": 3, "momentum": 0.1, "min_std": 0.05},
         "mppi": {"temperature": 0.3},
+        "gradient": {"starts": 2, "steps": 2, "learning_rate": 0.1},
+        "random_shooting": {"keep": 1},
     },
     "regularizer": {
         "name": "rnn-dae",
@@ -85,7 +98,7 @@ TINY: dict[str, Any] = {
     "evaluation": {"episodes": 3, "seed": 10_000},
 }
 
-# Changes to it that together run what it leaves out: the other planner, propagations and kinds of
+# Changes to it that together run what it leaves out: other planners, propagations and kinds of
 # actions and rewards, and no regulariser.
 CARTPOLE = {
     "env": {"id": "CartPole-v1", "kwargs": {"max_episode_steps": 30}},
@@ -96,6 +109,7 @@ CARTPOLE = {
 PENDULUM = {
     "env": {"id": "Pendulum-v1", "kwargs": {"max_episode_steps": 15}},
     "model": {"propagation": "ts1", "reward": "known"},
+    "planner": {"name": "cem"},
     "regularizer": {"name": "none"},
 }
 

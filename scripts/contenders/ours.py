@@ -1,5 +1,6 @@
-"""Plans with this project: `python scripts/contenders/ours.py WORKLOAD.npz`; see `protocol`.
+"""Plans with this project: `scripts/contenders/ours.py WORKLOAD.npz [B]`; see `protocol`.
 
+With a number B, plans for as many environments in one call; the seconds are those of one of them.
 The network is the library's own with the workload's weights; the plan is that of CEM, compiled as
 the agent compiles its plans, on as many devices as `agents.devices.prepare` makes.
 """
@@ -13,8 +14,9 @@ import protocol
 from protocol import Peer, Planned, Predicted, Workload
 
 
-def build(workload: Workload) -> Peer:
+def build(workload: Workload, *arguments: str) -> Peer:
     """Gives the library the workload."""
+    batch = int(arguments[0]) if arguments else 1
     from agents import devices
 
     devices.prepare()
@@ -52,6 +54,7 @@ def build(workload: Workload) -> Peer:
 
     objective = make_objective(propagate, lambda _, path: jnp.zeros_like(path.rewards))
     over = spread(jax.devices())
+    by_environment = batch % over.count == 0  # as the agent divides its work
     planner = make_cem(
         gaussian(workload.horizon, workload.action_size, momentum=0.1),
         population=workload.population,
@@ -59,18 +62,23 @@ def build(workload: Workload) -> Peer:
         iterations=workload.iterations,
         particles=workload.members,
         final_particles=workload.members,
-        vmap=over.vmap,
+        vmap=jax.vmap if by_environment else over.vmap,
     )
 
-    def plan_once(params, key, state, observation):
-        def score_fn(key, actions, *, particles):
-            return objective((params, ()), 0.0, key, observation, actions, particles=particles)
+    def plan_all(params, keys, states, observation):
+        def plan_one(key, state):
+            def score_fn(key, actions, *, particles):
+                zero = jnp.zeros(())
+                return objective((params, ()), zero, key, observation, actions, particles=particles)
 
-        return planner.plan(score_fn, key, state)
+            return planner.plan(score_fn, key, state)
 
-    planned = jax.jit(over.run(plan_once), compiler_options=devices.COMPILER_OPTIONS)
+        return (over.vmap if by_environment else jax.vmap)(plan_one)(keys, states)
+
+    planned = jax.jit(over.run(plan_all), compiler_options=devices.COMPILER_OPTIONS)
     observation = jnp.asarray(workload.observation)
-    memory, made = planner.init(), 0
+    memory = jax.tree.map(lambda leaf: jnp.stack([leaf] * batch), planner.init())
+    made = 0
 
     def check() -> Predicted:
         inputs = jnp.concatenate([observation, jnp.zeros(workload.action_size)])
@@ -80,8 +88,9 @@ def build(workload: Workload) -> Peer:
     def plan() -> Planned:
         nonlocal memory, made
         made += 1
-        found, memory = planned(params, jax.random.key(made), memory, observation)
-        return Planned(planner.paths * workload.horizon, float(found.planned_return))
+        keys = jax.random.split(jax.random.key(made), batch)
+        found, memory = planned(params, keys, memory, observation)
+        return Planned(planner.paths * workload.horizon, float(found.planned_return[0]))
 
     return Peer(
         name=f"mbrl-dae {importlib.metadata.version('mbrl-dae')}",
@@ -89,6 +98,7 @@ def build(workload: Workload) -> Peer:
         threads=over.count,
         check=check,
         plan=plan,
+        scale=1 / batch,
     )
 
 

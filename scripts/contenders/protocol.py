@@ -138,12 +138,12 @@ class Peer:
     scale: float = 1.0
 
 
-def serve(build: Callable[[Workload], Peer]) -> int:
+def serve(build: Callable[..., Peer]) -> int:
     """Runs a worker, on the workload that the command line names, until it is told to quit.
 
     Args:
-      build: gives a peer the workload. It imports the peer's packages itself, so that a missing one
-        can be told apart.
+      build: gives a peer the workload, and the words that follow it on the command line. It
+        imports the peer's packages itself, so that a missing one can be told apart.
 
     Returns:
       The exit status.
@@ -151,10 +151,10 @@ def serve(build: Callable[[Workload], Peer]) -> int:
     answers = _keep_standard_output()
     _forget_this_directory()
     try:
-        if len(sys.argv) != 2:
+        if len(sys.argv) < 2:
             raise UnusableError(f"usage: python {sys.argv[0]} WORKLOAD.npz")
         workload = load(Path(sys.argv[1]))
-        peer = build(workload)
+        peer = build(workload, *sys.argv[2:])
         for line in sys.stdin:
             question = line.strip()
             if question == "quit":

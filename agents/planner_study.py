@@ -1,0 +1,137 @@
+"""Planners on one frozen model: what a plan is worth against what it costs.
+
+Every planner plans at the same states, those that the run's own agent meets in a few fresh
+episodes, in order, so that each is warm-started by its own last plan. The score is that of the plan
+returned, evaluated afresh over all members: what the planner was asked for. Beside it stands what
+the planner realises when it acts for itself in the environment, which the model's errors decide as
+much as the search.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from agents import config as configuration
+from agents.acting import Actor
+from agents.benchmark_options import StudyOptions
+from agents.config import Config, OptionPath
+from agents.evaluation import evaluate
+from agents.planning_agent import PlanningAgent
+from agents.run_state import RunState, build_agent, make_runner
+from agents.tables import Row
+
+REFERENCE_SEED = 20_000
+"""Of the first reference episode; the episodes that planners act in begin at 10,000."""
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A planner with a budget.
+
+    Attributes:
+      label: of its line in the figure.
+      options: of the section `planner`, by their names there ("cem.elites").
+    """
+
+    label: str
+    options: dict[str, Any]
+
+    def config(self, base: Config, slots: int) -> Config:
+        """The run's configuration with this planner, for `slots` environments at once."""
+        values: dict[OptionPath, Any] = {("num_envs",): slots}
+        for name, value in self.options.items():
+            values["planner", *name.split(".")] = value
+        return configuration.override(base, values)
+
+
+def study(
+    run_dir: Path, contenders: Sequence[Contender], options: StudyOptions
+) -> Iterator[list[Row]]:
+    """Lets every contender plan with the model of a run.
+
+    Args:
+      run_dir: of a finished run; its latest checkpoint is used and not changed.
+      contenders: planners with budgets.
+      options: how many seeds, episodes and decisions.
+
+    Yields:
+      For each contender a row a seed.
+
+    Raises:
+      UserError: no run or no usable checkpoint.
+    """
+    run = RunState(configuration.load_run(run_dir))
+    run.load_learned(run_dir)
+    paths = [path[: options.decisions] for path in _reference_paths(run, options.episodes)]
+    for contender in contenders:
+        config = contender.config(run.config, options.episodes)
+        runners = [make_runner(config) for _ in paths]
+        agent = build_agent(config, runners[0])
+        rows = []
+        for seed in range(options.seeds):
+            root = jax.random.key(seed)
+            score, seconds = _plan_along(agent, run, root, paths)
+            first = config.evaluation.seed + seed * options.episodes
+            results = evaluate(
+                Actor(agent, root, options.episodes),
+                run.learned,
+                runners,
+                range(first, first + options.episodes),
+                horizon=config.planner.horizon,
+            )
+            rows.append(
+                {
+                    "label": contender.label,
+                    "planner": config.planner.name,
+                    "evaluations": agent.evaluations,
+                    "seed": seed,
+                    "score": score,
+                    "realised": float(np.mean([result.return_ for result in results])),
+                    "seconds_per_plan": seconds,
+                }
+            )
+        for runner in runners:
+            runner.env.close()
+        yield rows
+
+
+def _reference_paths(run: RunState, episodes: int) -> Iterator[np.ndarray]:
+    """Observations `[T, O]` at the decisions of the run's own agent, an episode at a time."""
+    seen: dict[int, list[np.ndarray]] = {}
+    runners = [make_runner(run.config) for _ in range(run.config.num_envs)]
+    evaluate(
+        Actor(run.agent, run.keys.evaluate, run.config.num_envs),
+        run.learned,
+        runners,
+        range(REFERENCE_SEED, REFERENCE_SEED + episodes),
+        horizon=run.config.planner.horizon,
+        watch=lambda runner, _: seen.setdefault(runner.index, []).append(runner.observation.copy()),
+    )
+    for index in range(episodes):
+        yield np.stack(seen[index])
+
+
+def _plan_along(
+    agent: PlanningAgent, run: RunState, root: jax.Array, paths: Sequence[np.ndarray]
+) -> tuple[float, float]:
+    """Mean score of the plans at all states of the paths, and the seconds of one plan."""
+    plan_states = agent.initial_plans(len(paths))
+    scores, seconds = [], []
+    for decision in range(max(map(len, paths))):
+        # A path that has ended stays where it was, and its plans are not counted.
+        observations = jnp.stack([path[min(decision, len(path) - 1)] for path in paths])
+        keys = jax.random.split(jax.random.fold_in(root, decision), len(paths))
+        begin = time.perf_counter()
+        plans, plan_states = agent.act(run.learned, keys, plan_states, observations)
+        found = np.asarray(plans.score)
+        seconds.append((time.perf_counter() - begin) / len(paths))
+        scores += [score for score, path in zip(found, paths, strict=True) if decision < len(path)]
+    return float(np.mean(scores)), float(np.median(seconds))

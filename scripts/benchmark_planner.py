@@ -1,0 +1,36 @@
+"""Times plans: `python scripts/benchmark_planner.py [--peers]`, or `--help`."""
+
+from __future__ import annotations
+
+import sys
+
+from agents import planner_speed
+from agents.benchmark_options import SpeedOptions, read
+from agents.command_line import report_errors
+
+_TEXT = """\
+Time plans against the rate of one large matrix product and, asked to, against peers.
+
+Workload A is 5 members of 4x200 with 500 candidates, B 5 of 2x64 with 100; both with a horizon of
+20, 5 iterations and TS-infinity. Contenders take turns; keep the machine quiet."""
+
+
+def main() -> int:
+    """Measures as the command line asks; returns the exit status."""
+    options, switches, out = read(
+        sys.argv[1:],
+        "python scripts/benchmark_planner.py",
+        _TEXT,
+        SpeedOptions(),
+        switches={
+            "peers": "Also mbrl-lib and pytorch-mppi, installed into .venv-peers",
+            "sizes": "Also many sizes of both, for the figure",
+        },
+    )
+    for line in planner_speed.benchmark(options, out, **switches):
+        print(line, flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(report_errors(main))

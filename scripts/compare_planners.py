@@ -1,0 +1,34 @@
+"""Compares planners on a frozen model: `python scripts/compare_planners.py RUN_DIR`."""
+
+from __future__ import annotations
+
+import sys
+
+from agents.benchmark_options import StudyOptions, read
+from agents.command_line import report_errors
+from agents.devices import prepare
+
+_TEXT = """\
+Compare planners on the frozen model of a run: the score of their plans and what they realise,
+against the evaluations of the model that a plan costs."""
+
+
+def main() -> int:
+    """Compares as the command line asks; returns the exit status."""
+    options, found, out = read(
+        sys.argv[1:],
+        "python scripts/compare_planners.py",
+        _TEXT,
+        StudyOptions(),
+        positional="RUN_DIR",
+    )
+    prepare()
+    from agents import planner_study  # brings JAX, which must start after prepare()
+
+    for line in planner_study.compare(found["run_dir"], options, out):
+        print(line, flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(report_errors(main))
