@@ -23,10 +23,13 @@ from agents import config as configuration
 from agents.acting import Actor
 from agents.benchmark_options import StudyOptions
 from agents.config import Config, OptionPath
+from agents.errors import UserError, shown
 from agents.evaluation import evaluate
+from agents.logging import commit
+from agents.planner_plots import plot_study
 from agents.planning_agent import PlanningAgent
 from agents.run_state import RunState, build_agent, make_runner
-from agents.tables import Row
+from agents.tables import Row, write_csv
 
 REFERENCE_SEED = 20_000
 """Of the first reference episode; the episodes that planners act in begin at 10,000."""
@@ -50,6 +53,81 @@ class Contender:
         for name, value in self.options.items():
             values["planner", *name.split(".")] = value
         return configuration.override(base, values)
+
+
+PLAIN = "plain CEM"
+"""The reference: CEM as in PETS, its mean returned, without any later improvement."""
+
+_PLAIN: dict[str, Any] = {
+    "name": "cem",
+    "iterations": 5,
+    "cem.momentum": 0.1,
+    "noise_beta": 0.0,
+    "init_std": 0.5,
+    "bounds": "truncate",
+    "returns": "mean",
+}
+
+
+def contenders() -> list[Contender]:
+    """The default planner at several budgets, every other one, and plain CEM."""
+    plain = [
+        Contender(PLAIN, _PLAIN | {"population": n, "cem.elites": n // 10}) for n in (50, 150, 500)
+    ]
+    return [
+        *plain,
+        *_budgets("icem", "icem", (24, 48, 96, 192)),
+        *_budgets("cem", "cem", (24, 48, 96, 192)),
+        *_budgets("mppi", "mppi", (24, 48, 96, 192)),
+        *(Contender("random-shooting", {"name": "random-shooting", "population": n})
+          for n in (150, 600, 2400)),
+        *(Contender("gradient", {"name": "gradient", "gradient.starts": n}) for n in (1, 4, 12)),
+    ]  # fmt: skip
+
+
+def _budgets(label: str, name: str, populations: Sequence[int]) -> list[Contender]:
+    elites = {"icem": "icem.elites", "cem": "cem.elites"}.get(name)
+    return [
+        Contender(
+            label,
+            {"name": name, "population": n} | ({elites: max(n // 10, 4)} if elites else {}),
+        )
+        for n in populations
+    ]
+
+
+def compare(run_dir: Path, options: StudyOptions, out: Path) -> Iterator[str]:
+    """Studies all `contenders`, and writes `planners.csv` and `planners.png`.
+
+    Args:
+      run_dir: of a finished run.
+      options: how many seeds, episodes and decisions.
+      out: directory of the files, made where missing.
+
+    Yields:
+      A line a contender, when it is known.
+
+    Raises:
+      UserError: as `study`, or `out` cannot be used.
+    """
+    rows: list[Row] = []
+    for found in study(run_dir, contenders(), options):
+        score, realised = ([row[key] for row in found] for key in ("score", "realised"))
+        yield (
+            f"{found[0]['label']:<16} {found[0]['evaluations']:>8,} evaluations"
+            f"  score {np.mean(score):7.1f} ± {np.std(score):4.1f}"
+            f"  realised {np.mean(realised):7.1f} ± {np.std(realised):5.1f}"
+            f"  {1e3 * float(np.median([row['seconds_per_plan'] for row in found])):6.1f} ms"
+        )
+        rows += found
+    about = {"run": run_dir.resolve().name, "commit": commit()}
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        write_csv(out / "planners.csv", [row | about for row in rows])
+        plot_study(rows, out / "planners.png", PLAIN)
+    except OSError as error:
+        raise UserError(f"{shown(str(out))} cannot be written to: {error.strerror}") from None
+    yield f"written to {out}: planners.csv, planners.png"
 
 
 def study(

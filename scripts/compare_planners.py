@@ -22,8 +22,7 @@ def main() -> int:
         StudyOptions(),
         positional="RUN_DIR",
     )
-    prepare()
-    from agents import planner_study  # brings JAX, which must start after prepare()
+    from agents import planner_study  # brings JAX, which bad input need not wait for
 
     for line in planner_study.compare(found["run_dir"], options, out):
         print(line, flush=True)
@@ -31,4 +30,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    prepare()
     sys.exit(report_errors(main))

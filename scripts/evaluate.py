@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from agents.command_line import parse_evaluate, report_errors
+from agents.devices import prepare
 
 
 def main() -> int:
@@ -21,4 +22,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    prepare()
     sys.exit(report_errors(main))

@@ -6,6 +6,7 @@ import shlex
 import sys
 
 from agents.command_line import TRAIN, NewRun, parse_train, report_errors, runnable
+from agents.devices import prepare
 
 
 def main() -> int:
@@ -31,4 +32,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    prepare()
     sys.exit(report_errors(main))
