@@ -21,13 +21,11 @@ def prepare() -> None:
     with a device per core the candidates of a plan are divided among them (`mbrl.parallel`).
     Accelerators, where there are any, are used instead and are not affected. What the environment
     sets already, in `XLA_FLAGS` or `JAX_COMPILATION_CACHE_DIR`, is left alone; an empty
-    `JAX_COMPILATION_CACHE_DIR` means no cache.
-
-    Raises:
-      RuntimeError: if JAX has been imported, which is too late.
+    `JAX_COMPILATION_CACHE_DIR` means no cache. Where JAX has been imported already, as when a
+    command is called from within another program, that program has decided, and nothing is changed.
     """
     if "jax" in sys.modules:
-        raise RuntimeError("prepare() comes too late: JAX has been imported")
+        return
     flags = os.environ.get("XLA_FLAGS", "")
     count = cores()
     if "device_count" not in flags and count > 1:

@@ -120,11 +120,12 @@ class Contender:
         inherited = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
         if script not in PEERS:
             inherited["PYTHONPATH"] = str(CONTENDERS.parents[1])
+        self._errors = tempfile.TemporaryFile("w+")  # a pipe that nobody reads would fill up
         self._process = subprocess.Popen(
             [python, str(CONTENDERS / f"{script}.py"), str(workload), *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=self._errors,
             text=True,
             env=inherited | (environment or {}),
         )
@@ -139,7 +140,6 @@ class Contender:
         process = self._process
         assert process.stdin
         assert process.stdout
-        assert process.stderr
         try:
             process.stdin.write(f"{question}\n")
             process.stdin.flush()
@@ -147,13 +147,17 @@ class Contender:
         except BrokenPipeError:
             answer = ""
         if not answer:
-            last = (process.stderr.read().strip().splitlines() or ["it said nothing"])[-1]
+            process.communicate()
+            self._errors.seek(0)
+            last = (self._errors.read().strip().splitlines() or ["it said nothing"])[-1]
+            self._errors.close()
             raise UserError(f"the contender {self.name} failed: {last.removeprefix('error: ')}")
         return json.loads(answer)
 
     def close(self) -> None:
         """Ends the process."""
         self._process.communicate()
+        self._errors.close()
 
 
 def make_peers(directory: Path) -> str:
@@ -287,7 +291,7 @@ def benchmark(options: SpeedOptions, out: Path, *, peers: bool, sizes: bool) -> 
     about = {
         "machine": _machine(),
         "commit": commit(),
-        **{f"start_{k}": v for k, v in starts.items()},
+        **{f"first_plan_{name}": seconds for name, seconds in starts.items()},
     }
     try:
         out.mkdir(parents=True, exist_ok=True)
