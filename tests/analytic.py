@@ -1,7 +1,7 @@
 """Worlds whose every number is known: what the library computes is compared with what it should be.
 
 LinearGaussian     an ensemble of linear systems; moments of every propagation in closed form
-regulator          the open-loop plan that is best under a quadratic cost, by least squares
+regulator          the plan that is best under a quadratic cost, by least squares and by Riccati
 Ring               a chain of places and three actions, of which every plan can be tried
 Track              a line that ends behind a threshold; its dynamics, rewards, ends are formulas
 waves, white       observations on a known manifold, and on none
@@ -115,9 +115,35 @@ class Regulator(NamedTuple):
         return certain(-self.cost(actions))
 
 
+MASS = np.array([[1.0, 0.5], [0.0, 0.9]]), np.array([[0.1], [0.5]])
+"""A mass on a line, pushed once per decision; its state is (position, velocity)."""
+
+
+def riccati(horizon: int, observation: np.ndarray, price: float = 0.5) -> tuple[float, np.ndarray]:
+    """The least cost of `regulator`, and the plan that has it, by Riccati's recursion.
+
+    With ``P_H = 0``, ``M = I + P_{t+1}`` and ``K = (price I + B'MB)^-1 B'MA``, the cost to go from
+    x is ``x' P_t x``, where ``P_t = A'M (A - BK)``, and the best push is ``-K x``.
+    """
+    transition, control = MASS
+    to_go, gains = np.zeros((2, 2)), []
+    for _ in range(horizon):
+        worth = np.eye(2) + to_go
+        gain = np.linalg.solve(
+            price * np.eye(1) + control.T @ worth @ control, control.T @ worth @ transition
+        )
+        to_go = transition.T @ worth @ (transition - control @ gain)
+        gains.append(gain)
+    plan, state = [], observation
+    for gain in reversed(gains):
+        plan.append(-gain @ state)
+        state = transition @ state + control @ plan[-1]
+    return float(observation @ to_go @ observation), np.array(plan)
+
+
 def regulator(horizon: int, observation: np.ndarray, price: float = 0.5) -> Regulator:
-    """A mass on a line, pushed once per decision; its state is (position, velocity)."""
-    transition, control = np.array([[1.0, 0.5], [0.0, 0.9]]), np.array([[0.1], [0.5]])
+    """The cost of every plan for `MASS`."""
+    transition, control = MASS
     powers = [np.linalg.matrix_power(transition, t) for t in range(horizon + 1)]
     effect = np.zeros((horizon, 2, horizon, 1))
     for t in range(horizon):
@@ -145,10 +171,17 @@ class Ring:
 
     @classmethod
     def score(cls, key, actions, *, particles) -> Evaluation:
-        """A `ScoreFn`."""
+        """A `ScoreFn`, with slopes: rows that add up to 1 are the chances of the three steps."""
         del key, particles
-        places = jnp.cumsum(jnp.argmax(actions, axis=-1) - 1) % 5
-        return certain(jnp.sum(jnp.asarray(cls.pay)[jnp.arange(cls.horizon), places]))
+
+        def move(chances, inputs):
+            action, pay = inputs
+            steps = jnp.stack([jnp.roll(chances, step) for step in (-1, 0, 1)])
+            chances = action @ steps
+            return chances, chances @ pay
+
+        _, paid = jax.lax.scan(move, jnp.eye(5)[0], (actions, jnp.asarray(cls.pay)))
+        return certain(jnp.sum(paid))
 
 
 def certain(score) -> Evaluation:

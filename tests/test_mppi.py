@@ -3,11 +3,10 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from analytic import Ring, quickly, regulator
+from analytic import quickly
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from mbrl import categorical, gaussian, make_mppi
 from mbrl.planners.mppi import path_integral_weights
 
 compiled_weights = quickly(path_integral_weights)
@@ -54,31 +53,3 @@ def test_a_low_temperature_follows_the_best_and_a_high_one_averages():
 def test_equal_scores_have_equal_weights():
     weights = compiled_weights(jnp.array([7.0, 7.0, -jnp.inf, 7.0]), 0.3)
     assert weights == pytest.approx([1 / 3, 1 / 3, 0, 1 / 3])
-
-
-@pytest.mark.usefixtures("float64")
-def test_it_finds_the_best_open_loop_plan_of_a_linear_system_under_a_quadratic_cost(key):
-    horizon = 5
-    world = regulator(horizon, np.array([0.5, 0.25]))
-    best = world.best_plan((horizon, 1))
-    planner = make_mppi(
-        gaussian(horizon, 1, init_std=0.2, adapt_std=False),
-        population=400, temperature=0.2, iterations=15, particles=1, final_particles=1,
-    )  # fmt: skip
-    plan, state = quickly(lambda key: planner.plan(world.score, key, planner.init()))(key)
-    assert plan.actions.dtype == jnp.float64
-    assert -plan.planned_return == pytest.approx(world.cost(best), rel=0.01)
-    assert -plan.planned_return >= world.cost(best)
-    assert plan.actions == pytest.approx(best, abs=0.1)
-    assert np.all(state.std == 0.2)  # the width of the search is not touched
-
-
-def test_it_finds_the_best_sequence_of_discrete_actions(key):
-    planner = make_mppi(
-        categorical(Ring.horizon, Ring.actions),
-        population=100, temperature=0.3, iterations=6, particles=1, final_particles=1,
-    )  # fmt: skip
-    plan, _ = quickly(lambda key: planner.plan(Ring.score, key, planner.init()))(key)
-    assert np.argmax(plan.actions, axis=-1).tolist() == list(Ring.best_plan())
-    assert np.sum(plan.actions, axis=-1).tolist() == [1.0] * Ring.horizon
-    assert plan.planned_return == pytest.approx(Ring.worth(Ring.best_plan()))
