@@ -111,7 +111,7 @@ def _build_proposal(knobs: PlannerConfig, spec: EnvironmentSpec) -> Proposal:
     return planners.gaussian(
         knobs.horizon,
         spec.action_size,
-        init_std=knobs.init_std,
+        init_std=knobs.mppi.std if knobs.name == "mppi" else knobs.init_std,
         min_std=fitted.min_std if fitted else 0.0,
         noise_beta=knobs.noise_beta,
         momentum=momentum,

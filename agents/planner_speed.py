@@ -120,7 +120,8 @@ class Contender:
         inherited = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
         if script not in PEERS:
             inherited["PYTHONPATH"] = str(CONTENDERS.parents[1])
-        self._errors = tempfile.TemporaryFile("w+")  # a pipe that nobody reads would fill up
+        # Not a pipe, which would fill up with warnings that nobody reads, and stop the process.
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - open as long as the process
         self._process = subprocess.Popen(
             [python, str(CONTENDERS / f"{script}.py"), str(workload), *arguments],
             stdin=subprocess.PIPE,

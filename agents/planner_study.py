@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from agents import config as configuration
+from agents import run_state
 from agents.acting import Actor
 from agents.benchmark_options import StudyOptions
 from agents.config import Config, OptionPath
@@ -28,7 +29,7 @@ from agents.evaluation import evaluate
 from agents.logging import commit
 from agents.planner_plots import plot_study
 from agents.planning_agent import PlanningAgent
-from agents.run_state import RunState, build_agent, make_runner
+from agents.run_state import RunState, make_runner
 from agents.tables import Row, write_csv
 
 REFERENCE_SEED = 20_000
@@ -152,7 +153,7 @@ def study(
     for contender in contenders:
         config = contender.config(run.config, options.episodes)
         runners = [make_runner(config) for _ in paths]
-        agent = build_agent(config, runners[0])
+        agent = run_state.build_agent(config, runners[0])
         rows = []
         for seed in range(options.seeds):
             root = jax.random.key(seed)

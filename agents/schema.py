@@ -132,7 +132,7 @@ class CemConfig(Options):
 class IcemConfig(Options):
     """The improved cross-entropy method."""
 
-    elites: int = Field(default=10, ge=1, description="Best candidates refitted to")
+    elites: int = Field(default=8, ge=1, description="Best candidates refitted to")
     momentum: float = Field(default=0.0, ge=0, lt=1, description="Share of the old mean kept")
     min_std: float = Field(default=0.05, ge=0, description="Least spread, in half-ranges")
     keep: float = Field(default=0.3, ge=0, le=1, description="Share of elites tried again")
@@ -144,7 +144,8 @@ class IcemConfig(Options):
 class MppiConfig(Options):
     """Model predictive path integral control."""
 
-    temperature: float = Field(default=0.3, gt=0, description="Of the softmax, in sd of the scores")
+    temperature: float = Field(default=0.1, gt=0, description="Of the softmax, in sd of the scores")
+    std: float = Field(default=0.4, gt=0, description="Constant spread, in place of init_std")
 
 
 class GradientConfig(Options):
@@ -152,7 +153,7 @@ class GradientConfig(Options):
 
     starts: int = Field(default=8, ge=1, description="Plans improved side by side")
     steps: int = Field(default=20, ge=1, description="Steps of Adam a decision")
-    learning_rate: float = Field(default=0.1, gt=0, description="First step, in half-ranges")
+    learning_rate: float = Field(default=0.3, gt=0, description="First step, in half-ranges")
 
 
 class RandomShootingConfig(Options):
@@ -169,7 +170,7 @@ class PlannerConfig(Options):
     )
     horizon: int = Field(default=20, ge=1, le=1000, description="Decisions looked ahead")
     iterations: int = Field(default=6, ge=1, description="Rounds a decision")
-    population: int = Field(default=128, ge=2, description="Candidates a round")
+    population: int = Field(default=80, ge=2, description="Candidates a round")
     particles: int = Field(default=5, ge=1, description="Imagined paths a candidate")
     discount: float = Field(default=1.0, gt=0, le=1, description="Discount a decision")
     noise_beta: float = Field(default=2.0, ge=0, description="Noise spectrum exponent; 0: white")

@@ -41,7 +41,7 @@ def make_gradient(
     discrete: bool = False,
     starts: int = 8,
     iterations: int = 20,
-    learning_rate: float = 0.1,
+    learning_rate: float = 0.3,
     particles: int = 5,
     final_particles: int = 5,
     vmap: Vmap = jax.vmap,

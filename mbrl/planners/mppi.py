@@ -40,7 +40,7 @@ def make_mppi(
     proposal: Proposal,
     *,
     population: int = 100,
-    temperature: float = 0.3,
+    temperature: float = 0.1,
     iterations: int = 4,
     particles: int = 5,
     final_particles: int = 5,
@@ -53,7 +53,7 @@ def make_mppi(
       proposal: what plans are drawn from; see `mbrl.planners.proposals`.
       population: N, plans per iteration.
       temperature: > 0, in standard deviations of the population's scores: 0.1 follows the few best,
-        1 averages over many.
+        1 averages over many (and stays near the start of the search).
       iterations: rounds of drawing and averaging, >= 1.
       particles: P, imagined paths per candidate.
       final_particles: paths for the last evaluation of the plan returned; all members.
