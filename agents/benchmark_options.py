@@ -30,8 +30,8 @@ class StudyOptions(Options):
     """How planners are compared on a frozen model."""
 
     seeds: int = Field(default=5, ge=1, description="Of each planner's randomness")
-    episodes: int = Field(default=4, ge=1, description="That states come from; acted in")
-    decisions: int = Field(default=40, ge=1, description="First ones of each that count")
+    episodes: int = Field(default=4, ge=1, description="That states come from; acted in, per seed")
+    decisions: int = Field(default=15, ge=1, description="First ones of each that count")
 
 
 _O = TypeVar("_O", bound=Options)

@@ -68,13 +68,15 @@ def plot_study(rows: Sequence[Row], path: Path, reference: str) -> Path:
     Points are means over seeds, bars their standard deviations.
 
     Args:
-      rows: of `agents.planner_study.study`.
+      rows: of `agents.planner_study.study`; those of contenders that did not act are left out.
       path: of the PNG file.
       reference: label of the contender whose mean is drawn across.
     """
-    acted = all(row["realised"] is not None for row in rows)
-    panels = [("score", "Score of the plan, evaluated afresh")]
-    panels += [("realised", "Realised return of an episode")] if acted else []
+    rows = [row for row in rows if row["realised"] is not None]
+    panels = [
+        ("score", "Score of the plan, evaluated afresh"),
+        ("realised", "Realised return of an episode"),
+    ]
     figure = Figure(figsize=(6.5 * len(panels), 4.8), layout="constrained")
     for number, (key, title) in enumerate(panels):
         axes = figure.add_subplot(1, len(panels), number + 1)

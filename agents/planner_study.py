@@ -24,6 +24,7 @@ from agents import run_state
 from agents.acting import Actor
 from agents.benchmark_options import StudyOptions
 from agents.config import Config, OptionPath
+from agents.environments import EpisodeRunner
 from agents.errors import UserError, shown
 from agents.evaluation import evaluate
 from agents.logging import commit
@@ -43,10 +44,12 @@ class Contender:
     Attributes:
       label: of its line in the figure.
       options: of the section `planner`, by their names there ("cem.elites").
+      acts: whether it also acts in the environment, which takes most of the time.
     """
 
     label: str
     options: dict[str, Any]
+    acts: bool = True
 
     def config(self, base: Config, slots: int) -> Config:
         """The run's configuration with this planner, for `slots` environments at once."""
@@ -71,30 +74,43 @@ _PLAIN: dict[str, Any] = {
 
 
 def contenders() -> list[Contender]:
-    """The default planner at several budgets, every other one, and plain CEM."""
-    plain = [
-        Contender(PLAIN, _PLAIN | {"population": n, "cem.elites": n // 10}) for n in (50, 150, 500)
+    """Every planner at several budgets, plain CEM, and the default without each ingredient."""
+    searches = [
+        _budget(name, population)
+        for name in ("icem", "cem", "mppi")
+        for population in (24, 48, 80, 160)
     ]
     return [
-        *plain,
-        *_budgets("icem", "icem", (24, 48, 96, 192)),
-        *_budgets("cem", "cem", (24, 48, 96, 192)),
-        *_budgets("mppi", "mppi", (24, 48, 96, 192)),
+        *(Contender(PLAIN, _PLAIN | {"population": n, "cem.elites": n // 10}) for n in (50, 500)),
+        *searches,
         *(Contender("random-shooting", {"name": "random-shooting", "population": n})
-          for n in (150, 600, 2400)),
-        *(Contender("gradient", {"name": "gradient", "gradient.starts": n}) for n in (1, 4, 12)),
+          for n in (150, 1000)),
+        *(Contender("gradient", {"name": "gradient", "gradient.starts": starts,
+                                 "gradient.steps": steps})
+          for starts, steps in ((2, 20), (8, 20), (4, 40))),
+        *(Contender(f"icem, {name}", {"name": "icem"} | changes, acts=False)
+          for name, changes in _ABLATIONS.items()),
     ]  # fmt: skip
 
 
-def _budgets(label: str, name: str, populations: Sequence[int]) -> list[Contender]:
-    elites = {"icem": "icem.elites", "cem": "cem.elites"}.get(name)
-    return [
-        Contender(
-            label,
-            {"name": name, "population": n} | ({elites: max(n // 10, 4)} if elites else {}),
-        )
-        for n in populations
-    ]
+_ABLATIONS: dict[str, dict[str, Any]] = {
+    "white noise": {"noise_beta": 0.0},
+    "truncated": {"bounds": "truncate"},
+    "no elites kept": {"icem.keep": 0.0},
+    "none shifted": {"icem.shift_kept": False},
+    "population decays": {"population": 128, "icem.decay": 1.25},
+    "momentum 0.1": {"icem.momentum": 0.1},
+    "mean not tried": {"icem.try_mode": False},
+    "best returned": {"returns": "best"},
+    "mean returned": {"returns": "mean"},
+    "2 particles": {"population": 200, "particles": 2, "icem.elites": 20},
+    "1 particle": {"population": 400, "particles": 1, "icem.elites": 40},
+}
+
+
+def _budget(name: str, population: int) -> Contender:
+    elites = {f"{name}.elites": max(population // 10, 4)} if name in ("cem", "icem") else {}
+    return Contender(name, {"name": name, "population": population} | elites)
 
 
 def compare(run_dir: Path, options: StudyOptions, out: Path) -> Iterator[str]:
@@ -113,12 +129,10 @@ def compare(run_dir: Path, options: StudyOptions, out: Path) -> Iterator[str]:
     """
     rows: list[Row] = []
     for found in study(run_dir, contenders(), options):
-        score, realised = ([row[key] for row in found] for key in ("score", "realised"))
+        seconds = float(np.median([row["seconds_per_plan"] for row in found]))
         yield (
-            f"{found[0]['label']:<16} {found[0]['evaluations']:>8,} evaluations"
-            f"  score {np.mean(score):7.1f} ± {np.std(score):4.1f}"
-            f"  realised {np.mean(realised):7.1f} ± {np.std(realised):5.1f}"
-            f"  {1e3 * float(np.median([row['seconds_per_plan'] for row in found])):6.1f} ms"
+            f"{found[0]['label']:<24} {found[0]['evaluations']:>8,} evaluations"
+            f" {1e3 * seconds:6.1f} ms  score {_spread(found, 'score')}  realised {_spread(found, 'realised')}"
         )
         rows += found
     about = {"run": run_dir.resolve().name, "commit": commit()}
@@ -154,32 +168,31 @@ def study(
         config = contender.config(run.config, options.episodes)
         runners = [make_runner(config) for _ in paths]
         agent = run_state.build_agent(config, runners[0])
-        rows = []
-        for seed in range(options.seeds):
-            root = jax.random.key(seed)
-            score, seconds = _plan_along(agent, run, root, paths)
-            first = config.evaluation.seed + seed * options.episodes
-            results = evaluate(
-                Actor(agent, root, options.episodes),
-                run.learned,
-                runners,
-                range(first, first + options.episodes),
-                horizon=config.planner.horizon,
-            )
-            rows.append(
-                {
-                    "label": contender.label,
-                    "planner": config.planner.name,
-                    "evaluations": agent.evaluations,
-                    "seed": seed,
-                    "score": score,
-                    "realised": float(np.mean([result.return_ for result in results])),
-                    "seconds_per_plan": seconds,
-                }
-            )
+        planned = [
+            _plan_along(agent, run, jax.random.key(seed), paths) for seed in range(options.seeds)
+        ]
+        realised = _act(agent, run, runners, options) if contender.acts else [None] * options.seeds
+        rows = [
+            {
+                "label": contender.label,
+                "planner": config.planner.name,
+                "evaluations": agent.evaluations,
+                "seed": seed,
+                "score": score,
+                "realised": realised[seed],
+                "seconds_per_plan": seconds,
+            }
+            for seed, (score, seconds) in enumerate(planned)
+        ]
         for runner in runners:
             runner.env.close()
         yield rows
+
+
+def _spread(rows: Sequence[Row], key: str) -> str:
+    """Mean and standard deviation over the seeds."""
+    values = [row[key] for row in rows if row[key] is not None]
+    return f"{np.mean(values):7.1f} ± {np.std(values):4.1f}" if values else "n/a"
 
 
 def _reference_paths(run: RunState, episodes: int) -> Iterator[np.ndarray]:
@@ -196,6 +209,22 @@ def _reference_paths(run: RunState, episodes: int) -> Iterator[np.ndarray]:
     )
     for index in range(episodes):
         yield np.stack(seen[index])
+
+
+def _act(
+    agent: PlanningAgent, run: RunState, runners: list[EpisodeRunner], options: StudyOptions
+) -> list[float]:
+    """Mean return by seed, of as many episodes each; their randomness is that of the episode."""
+    first, each = run.config.evaluation.seed, options.episodes
+    results = evaluate(
+        Actor(agent, run.keys.evaluate, len(runners)),
+        run.learned,
+        runners,
+        range(first, first + options.seeds * each),
+        horizon=run.config.planner.horizon,
+    )
+    returns = np.reshape([result.return_ for result in results], (options.seeds, each))
+    return returns.mean(axis=1).tolist()
 
 
 def _plan_along(
