@@ -132,7 +132,8 @@ def compare(run_dir: Path, options: StudyOptions, out: Path) -> Iterator[str]:
         seconds = float(np.median([row["seconds_per_plan"] for row in found]))
         yield (
             f"{found[0]['label']:<24} {found[0]['evaluations']:>8,} evaluations"
-            f" {1e3 * seconds:6.1f} ms  score {_spread(found, 'score')}  realised {_spread(found, 'realised')}"
+            f" {1e3 * seconds:6.1f} ms  score {_spread(found, 'score')}"
+            f"  realised {_spread(found, 'realised')}"
         )
         rows += found
     about = {"run": run_dir.resolve().name, "commit": commit()}
