@@ -32,7 +32,8 @@ def straight_through(logits: Float[Array, "H A"]) -> Float[Array, "H A"]:
     """One-hot rows of the largest entries, with the gradient of the softmax."""
     soft = jax.nn.softmax(logits)
     hard = jax.nn.one_hot(jnp.argmax(logits, axis=-1), logits.shape[-1], dtype=logits.dtype)
-    return soft + jax.lax.stop_gradient(hard - soft)
+    # In this order the value is exactly one-hot: `soft + (hard - soft)` is so but for rounding.
+    return jax.lax.stop_gradient(hard) + (soft - jax.lax.stop_gradient(soft))
 
 
 def make_gradient(
