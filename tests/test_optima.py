@@ -27,7 +27,7 @@ SEARCHES = {
     "icem": (
         make_icem(
             gaussian(H, 1, init_std=0.7, min_std=0.0),
-            population=200, elites=20, iterations=12, decay=1.0, **ONE_PATH,
+            population=200, elites=30, iterations=12, decay=1.0, **ONE_PATH,
         ),
         2_404,
     ),
@@ -45,7 +45,8 @@ SEARCHES = {
         ),
         4_504,
     ),
-    "gradient": (make_gradient(gaussian(H, 1), starts=1, iterations=100, **ONE_PATH), 304),
+    "gradient": (make_gradient(
+ gaussian(H, 1), starts=1, iterations=100, learning_rate=0.1, **ONE_PATH), 304),
 }  # fmt: skip
 
 

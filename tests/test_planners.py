@@ -30,8 +30,8 @@ MAKERS = {
     # With everything switched on: two elites are kept, and each round is smaller than the last.
     "icem": partial(make_icem, population=N, elites=3, iterations=3, keep=0.5, decay=1.25),
     "cem": partial(make_cem, population=N, elites=3, iterations=3),
-    "mppi": partial(make_mppi, population=N, iterations=3),
-    "gradient": partial(make_gradient, starts=STARTS, iterations=3),
+    "mppi": partial(make_mppi, population=N, temperature=0.3, iterations=3),
+    "gradient": partial(make_gradient, starts=STARTS, iterations=3, learning_rate=0.1),
     "random-shooting": partial(make_random_shooting, population=N),
 }
 # How many plans each round tries, how many are compared at the end, how many scores are reported.

@@ -1,0 +1,113 @@
+"""Plans on several simulated devices, compared with the same on one; run by `test_parallel`.
+
+Prints one JSON object: by name, the largest difference, or whatever was counted.
+"""
+
+import json
+import sys
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from analytic import certain, quickly
+
+from mbrl import gaussian, make_gradient, make_icem, spread
+
+H, A, START = 3, 2, 0.3
+
+
+def worth(key, actions, *, particles):
+    """Noise, a slope, and no two plans alike."""
+    noise = 0.3 * jax.random.normal(key, (particles, *actions.shape))
+    return certain(-jnp.mean(jnp.square(jnp.cumsum(actions, axis=0) + START + noise)))
+
+
+def difference(left: Any, right: Any) -> float:
+    """The largest over all leaves; not a number if any shape or type differs."""
+    pairs = list(zip(jax.tree.leaves(left), jax.tree.leaves(right), strict=True))
+    if any(a.shape != b.shape or a.dtype != b.dtype for a, b in pairs):
+        return float("nan")
+    return max(float(np.max(np.abs(1.0 * np.asarray(a) - 1.0 * np.asarray(b)))) for a, b in pairs)
+
+
+def planners(vmap):
+    paths = {"particles": 2, "final_particles": 2, "vmap": vmap}
+    proposal = gaussian(H, A, noise_beta=1.0)
+    # Rounds of 10 and 8, and 5 starts: numbers that divide by 2 at most.
+    return {
+        "icem": make_icem(
+            proposal, population=10, elites=4, iterations=2, keep=0.5, decay=1.25, **paths
+        ),
+        "gradient": make_gradient(proposal, starts=5, iterations=3, learning_rate=0.3, **paths),
+    }
+
+
+def plans(count: int, name: str):
+    """Two decisions in a row, the candidates divided among the devices."""
+    over = spread(jax.devices()[:count])
+    planner = planners(over.vmap)[name]
+
+    def two(key, state):
+        first, state = planner.plan(worth, key, state)
+        second, state = planner.plan(worth, jax.random.fold_in(key, 1), state)
+        return first, second, state
+
+    return quickly(over.run(two))(jax.random.key(0), planner.init())
+
+
+def environments(count: int, number: int):
+    """The plans of several environments, whole environments divided."""
+    over = spread(jax.devices()[:count])
+    planner = planners(jax.vmap)["icem"]
+    keys = jax.random.split(jax.random.key(1), number)
+    states = jax.tree.map(lambda leaf: jnp.stack([leaf] * number), planner.init())
+    plan_all = over.run(lambda keys, states: over.vmap(partial(planner.plan, worth))(keys, states))
+    return quickly(plan_all)(keys, states)
+
+
+def rows(count: int, total: int) -> dict[str, Any]:
+    """A function of rows, and how many of them were computed."""
+    over, computed = spread(jax.devices()[:count]), []
+
+    def function(left, right):
+        jax.debug.callback(lambda _: computed.append(1), left["x"])
+        return {"sum": left["x"] + right, "outer": jnp.outer(right, right)}
+
+    left = {"x": np.arange(2.0 * total).reshape(total, 2)}
+    right = np.arange(2.0 * total).reshape(total, 2) ** 2
+    made = quickly(over.run(lambda *rows: over.vmap(function)(*rows)))(left, right)
+    jax.effects_barrier()
+    expected = {"sum": left["x"] + right, "outer": np.einsum("ni,nj->nij", right, right)}
+    return {"difference": difference(made, expected), "computed": len(computed)}
+
+
+def main() -> None:
+    counts = (2, 3, 8)
+    alone = {name: plans(1, name) for name in ("icem", "gradient")}
+    five = environments(1, 5)
+    found = {
+        "devices": jax.device_count(),
+        "dtype": str(alone["icem"][0].actions.dtype),
+        "moved": difference(alone["icem"][0].actions, alone["icem"][1].actions),
+        "plans": {
+            f"{name} on {count}": difference(plans(count, name), alone[name])
+            for name in alone
+            for count in counts
+        },
+        "environments": {
+            f"{number} on {count}": difference(
+                environments(count, number), jax.tree.map(lambda leaf, n=number: leaf[:n], five)
+            )
+            for count, number in ((2, 5), (3, 5), (8, 5))
+        },
+        "rows": {
+            f"{total} on {count}": rows(count, total) for count in counts for total in (1, 8, 13)
+        },
+    }
+    json.dump(found, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
