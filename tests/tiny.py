@@ -78,7 +78,7 @@ TINY: dict[str, Any] = {
             "try_mode": True,
         },
         "cem": {"elites": 3, "momentum": 0.1, "min_std": 0.05},
-        "mppi": {"temperature": 0.3},
+        "mppi": {"temperature": 0.3, "std": 0.7},
         "gradient": {"starts": 2, "steps": 2, "learning_rate": 0.1},
         "random_shooting": {"keep": 1},
     },
@@ -98,8 +98,8 @@ TINY: dict[str, Any] = {
     "evaluation": {"episodes": 3, "seed": 10_000},
 }
 
-# Changes to it that together run what it leaves out: other planners, propagations and kinds of
-# actions and rewards, and no regulariser.
+# Changes to it that together run what it leaves out: other propagations and kinds of actions and
+# rewards, and no regulariser.
 CARTPOLE = {
     "env": {"id": "CartPole-v1", "kwargs": {"max_episode_steps": 30}},
     "model": {"propagation": "expectation"},
@@ -112,6 +112,10 @@ PENDULUM = {
     "planner": {"name": "cem"},
     "regularizer": {"name": "none"},
 }
+# Every planner with both kinds of actions, with as few programs to compile as can be.
+PLANNERS = ("icem", "cem", "mppi", "gradient", "random-shooting")
+CONTINUOUS = {name: {"planner": {"name": name}} for name in PLANNERS}
+DISCRETE = {name: CARTPOLE | {"planner": {"name": name, "particles": 1}} for name in PLANNERS}
 
 
 def tiny(**changes: Any) -> Config:
@@ -135,10 +139,21 @@ def shared_agent(config: Config, runner: EpisodeRunner) -> PlanningAgent:
     key = repr((sizes, config.model, config.fit, config.planner, config.regularizer, reward))
     if key not in _AGENTS:
         with mock.patch.object(jax, "jit", quickly):
-            _AGENTS[key] = _build_agent(config, runner)
+            agent = _build_agent(config, runner)
+        # What is fitted is the same whichever way it is searched.
+        key_of_fits = repr(
+            (sizes, config.model, config.fit, config.planner.horizon, config.regularizer, reward)
+        )
+        fits = {name: part for name, part in vars(agent).items() if name in _FITS}
+        vars(agent).update(_FITTERS.setdefault(key_of_fits, fits))
+        _AGENTS[key] = agent
     return _AGENTS[key]
 
 
+_FITS = (
+    "_model_fitter", "_regularizer_fitter", "_model_metrics", "_regularizer_metrics", "_calibrate"
+)  # fmt: skip
+_FITTERS: dict[str, dict[str, Any]] = {}
 _build_agent = run_state.build_agent
 
 
