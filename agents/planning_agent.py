@@ -16,7 +16,7 @@ from jaxtyping import Array, Float
 
 from agents.building import build_ensemble, build_planner, build_regularizer, build_risk
 from agents.config import Config
-from agents.devices import COMPILER_OPTIONS
+from agents.devices import COMPILER_OPTIONS, together
 from agents.environments import EnvironmentSpec
 from agents.errors import UserError
 from agents.known_rewards import KnownReward
@@ -69,10 +69,13 @@ class PlanningAgent:
         self._spec = spec
         self._ensemble = build_ensemble(config, spec, known)
         self._regularizer = build_regularizer(config, spec)
-        over = spread(jax.devices())
+        over, alone = spread(jax.devices()), spread(jax.devices()[:1])
         # Whole environments are divided where there are enough of them: their plans need not meet.
         by_environment = config.num_envs % over.count == 0
-        self._planner = build_planner(config, spec, jax.vmap if by_environment else over.vmap)
+        among, within = (over, alone) if by_environment else (alone, over)
+        self._planner = build_planner(config, spec, within.vmap)
+        floats = config.planner.population * config.planner.particles * max(config.model.hidden)
+        over_environments = among.vmap if together(config.num_envs, floats) else among.loop
         self._model_fitter = make_fitter(
             self._ensemble.loss,
             optax.adamw(config.fit.learning_rate, weight_decay=config.fit.weight_decay),
@@ -98,8 +101,7 @@ class PlanningAgent:
                 score_fn = partial(_score, objective, params, weight, observation)
                 return self._planner.plan(score_fn, key, plan_state)
 
-            vmap = over.vmap if by_environment else jax.vmap
-            return vmap(plan_one)(keys, plan_states, observations)
+            return over_environments(plan_one)(keys, plan_states, observations)
 
         options = COMPILER_OPTIONS if jax.default_backend() == "cpu" else None
         self.plan = jax.jit(over.run(plan_all), compiler_options=options)

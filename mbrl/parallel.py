@@ -15,6 +15,7 @@ matrices are too small for one product to keep several cores busy.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -32,12 +33,20 @@ class Spread(NamedTuple):
       count: devices, >= 1.
       vmap: like ``jax.vmap(function)`` with all arguments batched along their first axis, which
         is divided among the devices. Any number of rows will do. Only within `run`.
+      loop: the same, but a device maps its rows one after the other: for rows of which a single
+        one fills its cache.
       run: ``run(function)`` is `function`, computed on all devices at once.
     """
 
     count: int
     vmap: Callable[[Callable], Callable]
+    loop: Callable[[Callable], Callable]
     run: Callable[[Callable], Callable]
+
+
+def one_by_one(function: Callable) -> Callable:
+    """Like ``jax.vmap(function)``, in a loop."""
+    return lambda *rows: jax.lax.map(lambda row: function(*row), rows)
 
 
 def spread(devices: Sequence[Any]) -> Spread:
@@ -48,17 +57,17 @@ def spread(devices: Sequence[Any]) -> Spread:
     """
     count = len(devices)
     if count == 1:
-        return Spread(count=1, vmap=jax.vmap, run=lambda function: function)
+        return Spread(count=1, vmap=jax.vmap, loop=one_by_one, run=lambda function: function)
     mesh = Mesh(np.asarray(devices), (_AXIS,))
 
-    def divided(function: Callable) -> Callable:
+    def divided(each: Callable[[Callable], Callable], function: Callable) -> Callable:
         def mapped(*rows):
             total = jax.tree.leaves(rows)[0].shape[0]
             share = -(-total // count)
             # The last device may have fewer rows; it repeats the last one, and nobody reads that.
             first = jax.lax.axis_index(_AXIS) * share
             index = jnp.minimum(first + jnp.arange(share), total - 1)
-            results = jax.vmap(function)(*jax.tree.map(lambda leaf: leaf[index], rows))
+            results = each(function)(*jax.tree.map(lambda leaf: leaf[index], rows))
             return jax.tree.map(
                 lambda leaf: jax.lax.all_gather(leaf, _AXIS, tiled=True)[:total], results
             )
@@ -71,4 +80,5 @@ def spread(devices: Sequence[Any]) -> Spread:
             function, mesh=mesh, in_specs=everywhere, out_specs=everywhere, check_vma=False
         )
 
-    return Spread(count=count, vmap=divided, run=run)
+    vmap, loop = partial(divided, jax.vmap), partial(divided, one_by_one)
+    return Spread(count=count, vmap=vmap, loop=loop, run=run)

@@ -53,8 +53,10 @@ def build(workload: Workload, *arguments: str) -> Peer:
         return ts_infinity(step, *arguments, particles=particles, draw=draw)
 
     objective = make_objective(propagate, lambda _, path: jnp.zeros_like(path.rewards))
-    over = spread(jax.devices())
-    by_environment = batch % over.count == 0  # as the agent divides its work
+    over, alone = spread(jax.devices()), spread(jax.devices()[:1])
+    among, within = (over, alone) if batch % over.count == 0 else (alone, over)  # as the agent does
+    floats = workload.population * workload.members * max(hidden)
+    over_environments = among.vmap if devices.together(batch, floats) else among.loop
     planner = make_cem(
         gaussian(workload.horizon, workload.action_size, momentum=0.1),
         population=workload.population,
@@ -62,7 +64,7 @@ def build(workload: Workload, *arguments: str) -> Peer:
         iterations=workload.iterations,
         particles=workload.members,
         final_particles=workload.members,
-        vmap=jax.vmap if by_environment else over.vmap,
+        vmap=within.vmap,
     )
 
     def plan_all(params, keys, states, observation):
@@ -73,7 +75,7 @@ def build(workload: Workload, *arguments: str) -> Peer:
 
             return planner.plan(score_fn, key, state)
 
-        return (over.vmap if by_environment else jax.vmap)(plan_one)(keys, states)
+        return over_environments(plan_one)(keys, states)
 
     planned = jax.jit(over.run(plan_all), compiler_options=devices.COMPILER_OPTIONS)
     observation = jnp.asarray(workload.observation)
