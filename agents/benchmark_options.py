@@ -30,8 +30,9 @@ class StudyOptions(Options):
     """How planners are compared on a frozen model."""
 
     seeds: int = Field(default=5, ge=1, description="Of each planner's randomness")
-    episodes: int = Field(default=4, ge=1, description="That states come from; acted in, per seed")
+    episodes: int = Field(default=4, ge=1, description="That the states come from")
     decisions: int = Field(default=15, ge=1, description="First ones of each that count")
+    acted: int = Field(default=2, ge=1, description="Episodes acted in, per seed")
 
 
 _O = TypeVar("_O", bound=Options)

@@ -75,16 +75,13 @@ _PLAIN: dict[str, Any] = {
 
 def contenders() -> list[Contender]:
     """Every planner at several budgets, plain CEM, and the default without each ingredient."""
-    searches = [
-        _budget(name, population)
-        for name in ("icem", "cem", "mppi")
-        for population in (24, 48, 80, 160)
-    ]
+    sizes = {"icem": (24, 48, 80, 160), "cem": (24, 80), "mppi": (24, 80)}
+    searches = [_budget(name, size) for name, few in sizes.items() for size in few]
     return [
-        *(Contender(PLAIN, _PLAIN | {"population": n, "cem.elites": n // 10}) for n in (50, 500)),
+        *(Contender(PLAIN, _PLAIN | {"population": n, "cem.elites": n // 10}) for n in (100, 500)),
         *searches,
         *(Contender("random-shooting", {"name": "random-shooting", "population": n})
-          for n in (150, 1000)),
+          for n in (100, 500)),
         *(Contender("gradient", {"name": "gradient", "gradient.starts": starts,
                                  "gradient.steps": steps})
           for starts, steps in ((2, 20), (8, 20), (4, 40))),
@@ -216,7 +213,7 @@ def _act(
     agent: PlanningAgent, run: RunState, runners: list[EpisodeRunner], options: StudyOptions
 ) -> list[float]:
     """Mean return by seed, of as many episodes each; their randomness is that of the episode."""
-    first, each = run.config.evaluation.seed, options.episodes
+    first, each = run.config.evaluation.seed, options.acted
     results = evaluate(
         Actor(agent, run.keys.evaluate, len(runners)),
         run.learned,

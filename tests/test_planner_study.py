@@ -12,7 +12,7 @@ from agents.errors import UserError
 from agents.planner_study import PLAIN, Contender, contenders, study
 from agents.planning_agent import PlanningAgent
 
-OPTIONS = StudyOptions(seeds=2, episodes=2, decisions=3)
+OPTIONS = StudyOptions(seeds=2, episodes=2, decisions=3, acted=2)
 SMALL = [
     Contender("icem", {"name": "icem"}),
     Contender(PLAIN, {"name": "cem", "population": 6, "cem.elites": 2, "returns": "mean"}),
