@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.stats
 from analytic import quickly
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,6 +36,41 @@ def test_continuous_plans_keep_their_bounds(mean, std, beta, seed):
     plans = np.asarray(SAMPLE[beta](jax.random.key(seed), distribution(mean, std), 50))
     assert plans.shape == (50, H, A)
     assert np.all((plans >= -1.0) & (plans <= 1.0))
+
+
+TRUNCATED = {
+    beta: quickly(gaussian(H, A, noise_beta=beta, bounds="truncate").sample, static_argnums=2)
+    for beta in (0.0, 2.0)
+}
+
+
+@given(
+    st.floats(-1, 1), st.floats(1e-3, 100), st.sampled_from([0.0, 2.0]), st.integers(0, 2**31 - 1)
+)
+def test_truncated_plans_keep_them_too(mean, std, beta, seed):
+    plans = np.asarray(TRUNCATED[beta](jax.random.key(seed), distribution(mean, std), 50))
+    assert np.all((plans >= -1.0) & (plans <= 1.0))
+
+
+@pytest.mark.xfail(reason="0 / 0: a proposal without width that stands on a bound")
+def test_truncated_plans_without_any_width_stay_where_they_are(key):
+    plans = TRUNCATED[0.0](key, distribution(1.0, 0.0), 50)
+    assert np.all(np.asarray(plans) == 1.0)
+
+
+@pytest.mark.parametrize(("mean", "std"), [(0.0, 0.5), (0.9, 0.4), (-1.0, 2.0)])
+def test_truncated_plans_have_the_quantiles_of_what_lies_within_the_bounds(mean, std, key):
+    plans = np.asarray(TRUNCATED[0.0](key, distribution(mean, std), 4000)).ravel()
+    normal = scipy.stats.truncnorm((-1 - mean) / std, (1 - mean) / std, mean, std)
+    # Kolmogorov and Smirnov: a sample strays that far once in ten thousand times.
+    assert scipy.stats.ks_1samp(plans, normal.cdf).statistic < 2.2 / np.sqrt(plans.size)
+    assert not np.any(np.abs(plans) == 1.0)
+
+
+def test_truncation_keeps_the_correlation_in_time(key):
+    for beta, least, most in ((2.0, 0.2, 1.0), (0.0, -4 / np.sqrt(4000), 4 / np.sqrt(4000))):
+        plans = np.asarray(TRUNCATED[beta](key, distribution(0.9, 0.4), 4000))
+        assert least < np.corrcoef(plans[:, 0, 0], plans[:, 1, 0])[0, 1] < most
 
 
 def test_plans_are_clipped_so_that_a_bound_is_drawn_often(key):

@@ -1,0 +1,195 @@
+"""From the configuration to the parts: each option reaches the one part that it is meant for."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import worlds
+from analytic import certain
+from gymnasium import spaces
+from tiny import tiny
+
+from agents.building import build_planner, build_risk
+from agents.config import Config, options
+from agents.environments import EnvironmentSpec, describe
+from agents.schema import RiskConfig
+from mbrl import planners
+from mbrl.planners.proposals import Gaussian
+from mbrl.planners.sampling import SearchState
+
+SPECS = {
+    "continuous": describe(worlds.Counter()),
+    "discrete": describe(worlds.Counter(action_space=spaces.Discrete(3))),
+}
+MAKERS = {
+    "icem": "make_icem",
+    "cem": "make_cem",
+    "mppi": "make_mppi",
+    "gradient": "make_gradient",
+    "random-shooting": "make_random_shooting",
+}
+each_planner = pytest.mark.parametrize("name", MAKERS)
+each_kind = pytest.mark.parametrize("kind", SPECS)
+
+# Which options each planner feels, beside `horizon` and `particles`, which all do.
+SEARCH = {"population", "returns"}
+NOISE = {"noise_beta", "init_std", "bounds"}  # of continuous actions
+FELT = {
+    "icem": {*SEARCH, *NOISE, "iterations", *(f"icem.{knob}" for knob in (
+        "elites", "momentum", "min_std", "keep", "shift_kept", "decay", "try_mode"))},
+    "cem": {*SEARCH, *NOISE, "iterations", "cem.elites", "cem.momentum", "cem.min_std"},
+    "mppi": {*SEARCH, "noise_beta", "bounds", "iterations", "mppi.temperature", "mppi.std"},
+    "gradient": {*NOISE, "gradient.starts", "gradient.steps", "gradient.learning_rate"},
+    "random-shooting": {*SEARCH, *NOISE, "random_shooting.keep"},
+}  # fmt: skip
+CONTINUOUS_ONLY = {*NOISE, "icem.min_std", "cem.min_std", "mppi.std"}
+# These are the objective's, and the name chooses.
+OTHERS = {"name", "discount", "risk.name", "risk.aversion", "risk.share"}
+
+
+def planning(name: str, path: str = "name", value: Any = None) -> Config:
+    """The tiny configuration of a planner, with one of its options changed."""
+    section, _, knob = path.rpartition(".")
+    value = name if value is None else value
+    base = tiny().planner.model_dump()
+    change = {section: {**base[section], knob: value}} if section else {knob: value}
+    return tiny(planner={"name": name, **change})
+
+
+def another(value: Any) -> Any:
+    """An option's value that is allowed and not this one."""
+    match value:
+        case bool():
+            return not value
+        case int():
+            return value + 1
+        case float():
+            return value + 0.125
+        case str():
+            return {"clip": "truncate", "better": "best"}[value]
+    raise AssertionError(value)
+
+
+# What a planner is built from.
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """All planners and proposals only say what they would be made of."""
+
+    def saying(name: str):
+        return lambda *args, **knobs: (name, args, sorted(knobs.items(), key=lambda item: item[0]))
+
+    for name in (*MAKERS.values(), "gaussian", "categorical"):
+        monkeypatch.setattr(planners, name, saying(name))
+
+
+def made(config: Config, spec: EnvironmentSpec) -> str:
+    return repr(build_planner(config, spec, jax.vmap))
+
+
+@each_kind
+@each_planner
+@pytest.mark.usefixtures("calls")
+def test_every_option_is_felt_by_its_planners_and_by_no_other(name, kind):
+    base = tiny().planner.model_dump()
+    spec, plain, felt = SPECS[kind], made(planning(name), SPECS[kind]), set()
+    assert f"'{MAKERS[name]}'" in plain
+    names = {".".join(path[1:]) for path in options() if path[0] == "planner"}
+    for path in names - OTHERS:
+        section, _, knob = path.rpartition(".")
+        value = (base[section] if section else base)[knob]
+        if made(planning(name, path, another(value)), spec) != plain:
+            felt.add(path)
+    expected = {"horizon", "particles"} | FELT[name]
+    assert felt == (expected - CONTINUOUS_ONLY if kind == "discrete" else expected)
+
+
+@each_planner
+def test_a_plan_is_judged_by_all_members_unless_they_are_averaged(name):
+    config = planning(name)
+    many = tiny(model={"members": 7}, planner=config.planner.model_dump())
+    averaged = tiny(
+        model={"members": 7, "propagation": "expectation"},
+        planner=config.planner.model_dump() | {"particles": 1},
+    )
+    spec = SPECS["continuous"]
+    finalists = 2 * config.planner.gradient.starts if name == "gradient" else 2
+    paths = [build_planner(each, spec, jax.vmap).paths for each in (config, many, averaged)]
+    # Twice, to choose and as evidence.
+    assert paths[1] - paths[0] == 2 * finalists * (7 - config.model.members)
+    rounds = paths[0] - 2 * finalists * config.model.members
+    assert rounds % config.planner.particles == 0
+    assert paths[2] == rounds // config.planner.particles + 2 * finalists
+
+
+@each_kind
+@each_planner
+def test_the_first_search_is_as_wide_as_told_and_knows_nothing(name, kind):
+    config, spec = planning(name), SPECS[kind]
+    state = build_planner(config, spec, jax.vmap).init()
+    distribution = state.distribution if isinstance(state, SearchState) else state
+    shape = (config.planner.horizon, spec.action_size)
+    if kind == "discrete":
+        assert distribution == pytest.approx(np.full(shape, 1 / spec.action_size))
+    else:
+        assert isinstance(distribution, Gaussian)
+        width = config.planner.mppi.std if name == "mppi" else config.planner.init_std
+        assert distribution.mean.tolist() == np.zeros(shape).tolist()
+        assert distribution.std == pytest.approx(np.full(shape, width))
+    if isinstance(state, SearchState):
+        assert not state.has_kept
+        assert len(state.kept) == {"icem": 1, "random-shooting": 1}.get(name, 0)
+
+
+# Numbers that leave no place for each other.
+
+
+@pytest.mark.parametrize(
+    ("name", "section", "knob", "most"),
+    [
+        ("cem", "cem", "elites", 8),
+        ("icem", "icem", "elites", 4),
+        ("random-shooting", "random_shooting", "keep", 7),
+    ],
+)
+def test_as_many_as_there_is_place_for_are_allowed_and_one_more_is_not(name, section, knob, most):
+    assert tiny().planner.population == 8
+    allowed = planning(name, f"{section}.{knob}", most)
+    planner = build_planner(allowed, SPECS["discrete"], jax.vmap)
+    jax.eval_shape(  # it can be traced
+        lambda key: planner.plan(lambda *_, **__: certain(0.0), key, planner.init()),
+        jax.random.key(0),
+    )
+    with pytest.raises(ValueError, match=rf"planner\.{section}\.{knob} {most + 1}") as error:
+        planning(name, f"{section}.{knob}", most + 1)
+    assert "planner.population 8" in str(error.value)
+    planning("mppi", f"{section}.{knob}", most + 1)  # who does not use it does not care
+
+
+# Risk.
+
+RETURNS = np.array([4.0, -1.0, 0.5, 3.0, 2.5], np.float32)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("mean", RETURNS.mean()),
+        ("mean-std", RETURNS.mean() - 0.7 * RETURNS.std()),
+        ("cvar", (-1.0 + 0.5 + 0.5 * 2.5) / 2.5),  # half of five: two and a half of them
+        ("worst", -1.0),
+    ],
+)
+def test_every_risk_is_built_by_its_name(name, expected):
+    risk = build_risk(RiskConfig(name=name, aversion=0.7, share=0.5))
+    assert risk(jnp.asarray(RETURNS)) == pytest.approx(expected, rel=1e-6)
+    aversion, share = (
+        build_risk(RiskConfig(name=name, **knobs))(jnp.asarray(RETURNS))
+        for knobs in ({"aversion": 2.0, "share": 0.5}, {"aversion": 0.7, "share": 0.2})
+    )
+    # Each number means something to one of them only.
+    assert (aversion != pytest.approx(expected)) == (name == "mean-std")
+    assert (share != pytest.approx(expected)) == (name == "cvar")
