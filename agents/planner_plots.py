@@ -68,29 +68,30 @@ def plot_study(rows: Sequence[Row], path: Path, reference: str) -> Path:
     Points are means over seeds, bars their standard deviations.
 
     Args:
-      rows: of `agents.planner_study.study`; those of contenders that did not act are left out.
+      rows: of `agents.planner_study.study`; variants, whose labels have a comma, are left out.
       path: of the PNG file.
-      reference: label of the contender whose mean is drawn across.
+      reference: label of the contender whose best mean is drawn across.
     """
-    rows = [row for row in rows if row["realised"] is not None]
+    rows = [row for row in rows if "," not in row["label"]]
     panels = [
         ("score", "Score of the plan, evaluated afresh"),
         ("realised", "Realised return of an episode"),
     ]
-    figure = Figure(figsize=(6.5 * len(panels), 4.8), layout="constrained")
+    figure = Figure(figsize=(12, 4.6), layout="constrained")
     for number, (key, title) in enumerate(panels):
         axes = figure.add_subplot(1, len(panels), number + 1)
-        level = float(np.mean([row[key] for row in rows if row["label"] == reference]))
-        axes.axhline(level, color=GREY, lw=1, ls="--")
         for index, label in enumerate(dict.fromkeys(row["label"] for row in rows)):
-            mine = [row for row in rows if row["label"] == label]
+            mine = [row for row in rows if row["label"] == label and row[key] is not None]
             costs = sorted({row["evaluations"] for row in mine})
             values = [[row[key] for row in mine if row["evaluations"] == cost] for cost in costs]
+            colour = CYCLE[index % len(CYCLE)]
+            means = [float(np.mean(value)) for value in values]
             axes.errorbar(
-                costs, [np.mean(value) for value in values], yerr=[np.std(v) for v in values],
-                marker=MARKERS[index % len(MARKERS)], ms=6, capsize=2, lw=1.5,
-                color=CYCLE[index % len(CYCLE)], label=label,
+                costs, means, yerr=[np.std(value) for value in values], capsize=2, lw=1.5,
+                marker=MARKERS[index % len(MARKERS)], ms=6, color=colour, label=label,
             )  # fmt: skip
+            if label == reference:
+                axes.axhline(max(means), color=colour, lw=1, ls="--")
         _log(axes)
         axes.set_xlabel("evaluations of the model per plan")
         axes.set_title(title)

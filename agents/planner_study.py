@@ -31,6 +31,7 @@ from agents.logging import commit
 from agents.planner_plots import plot_study
 from agents.planning_agent import PlanningAgent
 from agents.run_state import RunState, make_runner
+from agents.schema import PlannerConfig
 from agents.tables import Row, write_csv
 
 REFERENCE_SEED = 20_000
@@ -74,20 +75,37 @@ _PLAIN: dict[str, Any] = {
 
 
 def contenders() -> list[Contender]:
-    """Every planner at several budgets, plain CEM, and the default without each ingredient."""
-    sizes = {"icem": (24, 48, 80, 160), "cem": (24, 80), "mppi": (24, 80)}
-    searches = [_budget(name, size) for name, few in sizes.items() for size in few]
+    """Every planner at several budgets, plain CEM, and the default without each ingredient.
+
+    To act takes most of the time, so that each planner acts at one budget: that of the default, or
+    the nearest to it.
+    """
     return [
-        *(Contender(PLAIN, _PLAIN | {"population": n, "cem.elites": n // 10}) for n in (100, 500)),
-        *searches,
-        *(Contender("random-shooting", {"name": "random-shooting", "population": n})
+        *(_plain(population, acts=population == 500) for population in (100, 500)),
+        *(_search(name, population) for name in ("icem", "cem", "mppi")
+          for population in (24, 48, _DEFAULT, 160)),
+        *(Contender("random-shooting", {"name": "random-shooting", "population": n}, n == 500)
           for n in (100, 500)),
         *(Contender("gradient", {"name": "gradient", "gradient.starts": starts,
-                                 "gradient.steps": steps})
+                                 "gradient.steps": steps}, (starts, steps) == (8, 20))
           for starts, steps in ((2, 20), (8, 20), (4, 40))),
         *(Contender(f"icem, {name}", {"name": "icem"} | changes, acts=False)
           for name, changes in _ABLATIONS.items()),
     ]  # fmt: skip
+
+
+_DEFAULT = PlannerConfig().population
+
+
+def _plain(population: int, *, acts: bool) -> Contender:
+    sizes = {"population": population, "cem.elites": population // 10}
+    return Contender(PLAIN, _PLAIN | sizes, acts)
+
+
+def _search(name: str, population: int) -> Contender:
+    elites = {f"{name}.elites": max(population // 10, 4)} if name in ("cem", "icem") else {}
+    options = {"name": name, "population": population} | elites
+    return Contender(name, options, acts=population == _DEFAULT)
 
 
 _ABLATIONS: dict[str, dict[str, Any]] = {
@@ -103,11 +121,6 @@ _ABLATIONS: dict[str, dict[str, Any]] = {
     "2 particles": {"population": 200, "particles": 2, "icem.elites": 20},
     "1 particle": {"population": 400, "particles": 1, "icem.elites": 40},
 }
-
-
-def _budget(name: str, population: int) -> Contender:
-    elites = {f"{name}.elites": max(population // 10, 4)} if name in ("cem", "icem") else {}
-    return Contender(name, {"name": name, "population": population} | elites)
 
 
 def compare(run_dir: Path, options: StudyOptions, out: Path) -> Iterator[str]:
