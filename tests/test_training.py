@@ -8,7 +8,10 @@ import pytest
 import worlds
 from tiny import (
     CARTPOLE,
+    CONTINUOUS,
+    DISCRETE,
     PENDULUM,
+    PLANNERS,
     assert_same_run,
     finished,
     rows_of,
@@ -312,13 +315,24 @@ def test_a_learning_rate_that_diverges_is_named_in_one_line(tmp_path, capsys):
 # Other environments, planners and models run to the end.
 
 
-@pytest.mark.parametrize("changes", [CARTPOLE, PENDULUM], ids=["CartPole", "Pendulum"])
-def test_these_run_to_the_end(changes):
-    run = finished(**changes)
+def test_another_environment_with_known_rewards_runs_to_the_end():
+    run = finished(**PENDULUM)
     (evaluation,) = run.of_kind("evaluation")
     assert np.isfinite(evaluation["returns"]).all()
     assert np.isfinite([evaluation["planned"], evaluation["realised"]]).all()
     assert evaluation["penalty"] == 0.0  # there is no regulariser
+
+
+@pytest.mark.parametrize("name", PLANNERS)
+@pytest.mark.parametrize("runs", [CONTINUOUS, DISCRETE], ids=["continuous", "discrete"])
+def test_every_planner_learns_and_acts_to_the_end_with_both_kinds_of_actions(name, runs):
+    run = finished(**runs[name])
+    assert run.config.planner.name == name
+    (evaluation,) = run.of_kind("evaluation")
+    assert np.isfinite(evaluation["returns"]).all()
+    assert np.isfinite([evaluation["planned"], evaluation["realised"]]).all()
+    assert (evaluation["penalty"] == 0.0) == (runs is DISCRETE)  # which has no regulariser
+    assert run.traces["plan"] == 1
 
 
 LANDER = {"id": "LunarLander-v3", "kwargs": {"continuous": True}, "action_repeat": 6}
