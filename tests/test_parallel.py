@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import pytest
 from analytic import certain
+from on_eight_devices import ROWS
 
 from mbrl import (
     gaussian,
@@ -23,7 +24,6 @@ from mbrl import (
 )
 
 HERE = Path(__file__).parent
-COUNTS = (2, 3, 8)
 
 
 @pytest.fixture(scope="module")
@@ -53,20 +53,20 @@ def test_there_are_eight_devices_and_double_precision(found):
     assert found["moved"] > 0.01  # one decision's plan is not the next one's
 
 
-@pytest.mark.parametrize("count", COUNTS)
-@pytest.mark.parametrize("name", ["icem", "gradient"])
+@pytest.mark.parametrize(
+    ("name", "count"), [("icem", 2), ("icem", 3), ("icem", 8), ("gradient", 3)]
+)
 def test_plans_do_not_depend_on_the_number_of_devices(found, name, count):
     """10, 8 and 5 candidates on 2, 3 and 8 devices: with a remainder, and fewer than devices."""
     assert found["plans"][f"{name} on {count}"] < 1e-9
 
 
-@pytest.mark.parametrize("count", COUNTS)
+@pytest.mark.parametrize("count", [3, 8])
 def test_environments_can_be_divided_too(found, count):
     assert found["environments"][f"5 on {count}"] < 1e-9
 
 
-@pytest.mark.parametrize("count", COUNTS)
-@pytest.mark.parametrize("total", [1, 8, 13])
+@pytest.mark.parametrize(("count", "total"), ROWS)
 def test_each_device_computes_its_share_and_all_results_are_there(found, count, total):
     rows = found["rows"][f"{total} on {count}"]
     assert rows["difference"] == 0.0
