@@ -140,6 +140,7 @@ def shared_agent(config: Config, runner: EpisodeRunner) -> PlanningAgent:
     if key not in _AGENTS:
         with mock.patch.object(jax, "jit", quickly):
             agent = _build_agent(config, runner)
+        agent.init = quickly(agent.init)  # pyright: ignore[reportAttributeAccessIssue]
         # What is fitted is the same whichever way it is searched.
         key_of_fits = repr(
             (sizes, config.model, config.fit, config.planner.horizon, config.regularizer, reward)
@@ -151,7 +152,8 @@ def shared_agent(config: Config, runner: EpisodeRunner) -> PlanningAgent:
 
 
 _FITS = (
-    "_model_fitter", "_regularizer_fitter", "_model_metrics", "_regularizer_metrics", "_calibrate"
+    "init", "_model_fitter", "_regularizer_fitter", "_model_metrics", "_regularizer_metrics",
+    "_calibrate",
 )  # fmt: skip
 _FITTERS: dict[str, dict[str, Any]] = {}
 _build_agent = run_state.build_agent
