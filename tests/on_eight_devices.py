@@ -5,14 +5,19 @@ Prints one JSON object: by name, the largest difference, or whatever was counted
 
 import json
 import sys
-from functools import partial
+from functools import cache, partial
 from typing import Any
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import worlds
 from analytic import certain, quickly
+from tiny import compiling_quickly, tiny
 
+from agents.environments import describe
+from agents.planning_agent import PlanningAgent
 from mbrl import gaussian, make_gradient, make_icem, spread
 
 H, A, START = 3, 2, 0.3
@@ -64,6 +69,23 @@ def environments(count: int, number: int):
     return quickly(plan_all)(keys, states)
 
 
+@cache
+def first_weights():
+    agent = PlanningAgent(tiny(), describe(worlds.Walk()))
+    return quickly(agent.init)(jax.random.key(0))
+
+
+def agents(count: int, number: int):
+    """What an agent with weights at random plans for several environments."""
+    devices = jax.devices()[:count]
+    with mock.patch.object(jax, "devices", return_value=devices), compiling_quickly():
+        agent = PlanningAgent(tiny(num_envs=number), describe(worlds.Walk()))
+    keys = jax.random.split(jax.random.key(2), number)
+    places = jnp.linspace(-0.5, 0.5, 3)[:number]
+    observations = jnp.stack([places, 0.1 * jnp.ones(number)], axis=-1)
+    return agent.act(first_weights(), keys, agent.initial_plans(number), observations)
+
+
 def rows(count: int, total: int) -> dict[str, Any]:
     """A function of rows, and how many of them were computed."""
     over, computed = spread(jax.devices()[:count]), []
@@ -83,7 +105,7 @@ def rows(count: int, total: int) -> dict[str, Any]:
 def main() -> None:
     counts = (2, 3, 8)
     alone = {name: plans(1, name) for name in ("icem", "gradient")}
-    five = environments(1, 5)
+    five, three = environments(1, 5), agents(1, 3)
     found = {
         "devices": jax.device_count(),
         "dtype": str(alone["icem"][0].actions.dtype),
@@ -99,6 +121,14 @@ def main() -> None:
             )
             for count, number in ((3, 5), (8, 5))
         },
+        # Two environments are divided among two devices; of three, the candidates are.
+        "agents": {
+            f"{number} on 2": difference(
+                agents(2, number), jax.tree.map(lambda leaf, n=number: leaf[:n], three)
+            )
+            for number in (2, 3)
+        },
+        "spread": float(np.std(three[0].actions[:, 0, 0])),
         "rows": {f"{total} on {count}": rows(count, total) for count, total in ROWS},
     }
     json.dump(found, sys.stdout)

@@ -66,6 +66,8 @@ BAD_TRAIN = {
     "quick --planner.icem.keep 1.1": ["--planner.icem.keep: 1.1", "from 0 to 1"],
     "quick --planner.icem.decay 0.5": ["--planner.icem.decay: 0.5", "a finite number >= 1"],
     "quick --planner.icem.momentum 1": ["--planner.icem.momentum: 1", ">= 0 and < 1"],
+    "quick --planner.mppi.temperature 0": ["--planner.mppi.temperature: 0", "a finite number > 0"],
+    "quick --planner.mppi.std 0": ["--planner.mppi.std: 0", "a finite number > 0"],
     "quick --planner.gradient.starts 0": ["--planner.gradient.starts: 0", "an integer >= 1"],
     "quick --planner.gradient.learning-rate 0": ["--planner.gradient.learning-rate: 0", "> 0"],
     "quick --planner.random-shooting.keep -1": ["--planner.random-shooting.keep: -1", ">= 0"],

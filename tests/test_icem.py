@@ -2,6 +2,7 @@
 
 import itertools
 from functools import cache
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,8 +18,8 @@ from mbrl.planners.sampling import population_sizes
 H, A, N, ELITES, ROUNDS, KEPT = 4, 2, 12, 4, 3, 2
 GOAL = 0.6
 
-ON = {"keep": 0.5, "shift_kept": True, "decay": 1.25, "try_mode": True}
-OFF = {"keep": 0.0, "shift_kept": False, "decay": 1.0, "try_mode": False}
+ON: dict[str, Any] = {"keep": 0.5, "shift_kept": True, "decay": 1.25, "try_mode": True}
+OFF: dict[str, Any] = {"keep": 0.0, "shift_kept": False, "decay": 1.0, "try_mode": False}
 
 
 def worth(actions):
@@ -35,8 +36,8 @@ def best_first(plans: np.ndarray) -> np.ndarray:
 
 
 def made(proposal=None, **knobs):
-    sizes = {"population": N, "elites": ELITES, "iterations": ROUNDS}
-    paths = {"particles": 1, "final_particles": 1}
+    sizes: dict[str, Any] = {"population": N, "elites": ELITES, "iterations": ROUNDS}
+    paths: dict[str, Any] = {"particles": 1, "final_particles": 1}
     return make_icem(proposal or gaussian(H, A), **(sizes | paths | ON | knobs))
 
 
@@ -67,7 +68,8 @@ def test_1_noise_correlated_in_time():
 
 
 def test_2_clipping_at_the_bounds():
-    for bounds, least, most in (("clip", 0.1, 0.6), ("truncate", 0.0, 0.0)):
+    drawn: list[tuple[Any, float, float]] = [("clip", 0.1, 0.6), ("truncate", 0.0, 0.0)]
+    for bounds, least, most in drawn:
         plans = first_round(gaussian(H, A, init_std=1.0, bounds=bounds))
         assert np.all(np.abs(plans) <= 1.0)
         assert least <= np.mean(np.abs(plans) == 1.0) <= most
@@ -197,8 +199,8 @@ def test_8_the_mean_the_best_or_the_better_of_both_is_returned(key):
 
 def test_with_everything_switched_off_it_is_the_cross_entropy_method_bit_for_bit(key):
     proposal = gaussian(H, A, noise_beta=1.0, momentum=0.1)
-    sizes = {"population": N, "elites": ELITES, "iterations": ROUNDS}
-    paths = {"particles": 2, "final_particles": 3}
+    sizes: dict[str, Any] = {"population": N, "elites": ELITES, "iterations": ROUNDS}
+    paths: dict[str, Any] = {"particles": 2, "final_particles": 3}
     plain, improved = (
         make_cem(proposal, **sizes, **paths),
         make_icem(proposal, **sizes, **paths, **OFF),

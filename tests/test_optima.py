@@ -1,5 +1,7 @@
 """Optima that are known: each planner finds them, at a budget that is stated."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,7 +19,7 @@ from mbrl import (
 )
 
 KEYS = 20
-ONE_PATH = {"particles": 1, "final_particles": 1}  # in a world without doubt
+ONE_PATH: dict[str, Any] = {"particles": 1, "final_particles": 1}  # in a world without doubt
 
 # A linear system under a quadratic cost.
 

@@ -66,6 +66,12 @@ def test_environments_can_be_divided_too(found, count):
     assert found["environments"][f"5 on {count}"] < 1e-9
 
 
+@pytest.mark.parametrize("number", [2, 3])
+def test_an_agent_divides_environments_or_else_candidates_and_plans_the_same(found, number):
+    assert found["agents"][f"{number} on 2"] < 1e-9
+    assert found["spread"] > 1e-3  # each environment has a plan of its own
+
+
 @pytest.mark.parametrize(("count", "total"), ROWS)
 def test_each_device_computes_its_share_and_all_results_are_there(found, count, total):
     rows = found["rows"][f"{total} on {count}"]

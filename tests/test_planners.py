@@ -48,9 +48,8 @@ each_planner = pytest.mark.parametrize("name", MAKERS)
 
 
 def planner_of(name: str, proposal=None, **knobs):
-    return MAKERS[name](
-        proposal or gaussian(H, A), **({"particles": 1, "final_particles": 1} | knobs)
-    )
+    one_path: dict[str, Any] = {"particles": 1, "final_particles": 1}
+    return MAKERS[name](proposal or gaussian(H, A), **(one_path | knobs))
 
 
 def distribution_of(state):
@@ -223,6 +222,15 @@ def test_where_no_score_is_finite_the_search_stays_where_it_was(name, bad):
     assert np.all(plan.elite_scores == -np.inf)
     if name in KEEPS:
         assert not np.any(state.has_kept)
+
+
+def test_where_no_score_is_finite_the_best_is_not_returned_either(key):
+    planner, state = planner_of("cem", returns="best", iterations=1), state_at("cem", START)
+
+    def plan(key):
+        return planner.plan(lambda *_, **__: certain(jnp.nan), key, state)[0]
+
+    assert np.all(quickly(plan)(key).actions == START.mean)
 
 
 # Bounds.

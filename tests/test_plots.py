@@ -69,7 +69,7 @@ def figures(monkeypatch):
         drawn.append(figure)
         return path
 
-    monkeypatch.setattr(plots, "_write", keep)
+    monkeypatch.setattr(plots, "write", keep)
     return drawn
 
 

@@ -1,5 +1,7 @@
 """Random shooting: the best of what was drawn, and nothing learned but that."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,7 +12,7 @@ from spying import shifted, tried, watch
 from mbrl import categorical, gaussian, make_random_shooting
 
 H, A, N, KEPT = 4, 1, 20, 3
-ONE_PATH = {"particles": 1, "final_particles": 1}
+ONE_PATH: dict[str, Any] = {"particles": 1, "final_particles": 1}
 GOAL = 0.6
 
 
@@ -22,8 +24,9 @@ def best_first(plans: np.ndarray) -> np.ndarray:
     return plans[np.argsort(np.sum(np.square(plans - GOAL), axis=(1, 2)))]
 
 
-def made(**knobs):
-    return make_random_shooting(gaussian(H, A), **({"population": N} | ONE_PATH | knobs))
+def made(**knobs: Any):
+    given: dict[str, Any] = {"population": N, **ONE_PATH, **knobs}
+    return make_random_shooting(gaussian(H, A), **given)
 
 
 def test_the_best_plan_drawn_is_returned(key):

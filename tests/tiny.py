@@ -20,6 +20,7 @@ from analytic import quickly
 
 from agents import run_state, training
 from agents.config import CONFIG_FILE, Config
+from agents.devices import COMPILER_OPTIONS
 from agents.environments import EpisodeRunner
 from agents.logging import METRICS
 from agents.planning_agent import PlanningAgent
@@ -128,6 +129,14 @@ def tiny(**changes: Any) -> Config:
     return Config.model_validate(values)
 
 
+@contextlib.contextmanager
+def compiling_quickly() -> Iterator[None]:
+    """Agents built within it compile as `quickly` does."""
+    least = {"xla_backend_optimization_level": 0}
+    with mock.patch.object(jax, "jit", quickly), mock.patch.dict(COMPILER_OPTIONS, least):
+        yield
+
+
 _AGENTS: dict[str, PlanningAgent] = {}
 
 
@@ -138,7 +147,7 @@ def shared_agent(config: Config, runner: EpisodeRunner) -> PlanningAgent:
     reward = config.model.reward == "known" and config.env
     key = repr((sizes, config.model, config.fit, config.planner, config.regularizer, reward))
     if key not in _AGENTS:
-        with mock.patch.object(jax, "jit", quickly):
+        with compiling_quickly():
             agent = _build_agent(config, runner)
         agent.init = quickly(agent.init)  # pyright: ignore[reportAttributeAccessIssue]
         # What is fitted is the same whichever way it is searched.

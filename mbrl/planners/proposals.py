@@ -83,8 +83,9 @@ def gaussian(
         white = jax.random.normal(key, (n, horizon, action_size), dtype)
         noise = jnp.einsum("ts,nsa->nta", jnp.asarray(factor, dtype), white)
         if bounds == "truncate":
-            lower = ndtr((-1.0 - distribution.mean) / distribution.std)
-            upper = ndtr((1.0 - distribution.mean) / distribution.std)
+            std = jnp.maximum(distribution.std, 1e-12)  # of no width on a bound: 0 / 0
+            lower = ndtr((-1.0 - distribution.mean) / std)
+            upper = ndtr((1.0 - distribution.mean) / std)
             noise = ndtri(lower + (upper - lower) * ndtr(noise))
         return jnp.clip(distribution.mean + distribution.std * noise, -1.0, 1.0)
 

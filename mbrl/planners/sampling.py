@@ -128,6 +128,7 @@ def make_sampling_planner(
             begin = rounds.stop
         elite_scores, best = jax.tree.map(lambda leaf: leaf[-1], found)
         mode = proposal.mode(state.distribution)
+        best = jnp.where(jnp.isfinite(elite_scores[0]), best, mode)
         finalists = {"mean": [mode], "best": [best], "better": [mode, best]}[returns]
         made = conclude(score_fn, keys[-1], jnp.stack(finalists), elite_scores, final_particles)
         return made, SearchState(
