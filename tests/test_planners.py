@@ -224,7 +224,7 @@ def test_where_no_score_is_finite_the_search_stays_where_it_was(name, bad):
         assert not np.any(state.has_kept)
 
 
-def test_where_no_score_is_finite_the_best_is_not_returned_either(key):
+def test_where_no_score_is_finite_there_is_no_best_to_return(key):
     planner, state = planner_of("cem", returns="best", iterations=1), state_at("cem", START)
 
     def plan(key):
