@@ -104,7 +104,7 @@ class PlanningAgent:
             return over_environments(plan_one)(keys, plan_states, observations)
 
         options = COMPILER_OPTIONS if jax.default_backend() == "cpu" else None
-        self.plan = jax.jit(over.run(plan_all), compiler_options=options)
+        self.plan = over.jit(plan_all, compiler_options=options)
         self._model_metrics = jax.jit(self._ensemble.metrics)
         self._regularizer_metrics = jax.jit(self._regularizer.metrics)
         self._calibrate = jax.jit(self._measure_calibration)

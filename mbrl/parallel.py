@@ -8,7 +8,7 @@ plans do not depend on the number of devices.
 
     over = mbrl.spread(jax.devices())
     planner = mbrl.make_cem(proposal, vmap=over.vmap)
-    plan = jax.jit(over.run(lambda key, state: planner.plan(score_fn, key, state)))
+    plan = over.jit(lambda key, state: planner.plan(score_fn, key, state))
 
 Processor cores count as devices when JAX is told so before it starts, which is worth it where
 matrices are too small for one product to keep several cores busy.
@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, PartitionSpec
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 _AXIS = "devices"
 
@@ -36,12 +36,16 @@ class Spread(NamedTuple):
       loop: the same, but a device maps its rows one after the other: for rows of which a single
         one fills its cache.
       run: ``run(function)`` is `function`, computed on all devices at once.
+      jit: ``jit(function, **options)`` is ``jax.jit(run(function), **options)``, told that its
+        arguments may come from anywhere: else what one call returns, which is on all devices,
+        would make the next call compile a second time.
     """
 
     count: int
     vmap: Callable[[Callable], Callable]
     loop: Callable[[Callable], Callable]
     run: Callable[[Callable], Callable]
+    jit: Callable[..., Any]
 
 
 def one_by_one(function: Callable) -> Callable:
@@ -57,7 +61,9 @@ def spread(devices: Sequence[Any]) -> Spread:
     """
     count = len(devices)
     if count == 1:
-        return Spread(count=1, vmap=jax.vmap, loop=one_by_one, run=lambda function: function)
+        return Spread(
+            count=1, vmap=jax.vmap, loop=one_by_one, run=lambda function: function, jit=jax.jit
+        )
     mesh = Mesh(np.asarray(devices), (_AXIS,))
 
     def divided(each: Callable[[Callable], Callable], function: Callable) -> Callable:
@@ -80,5 +86,9 @@ def spread(devices: Sequence[Any]) -> Spread:
             function, mesh=mesh, in_specs=everywhere, out_specs=everywhere, check_vma=False
         )
 
+    def jit(function: Callable, **options: Any) -> Any:
+        everywhere = NamedSharding(mesh, PartitionSpec())
+        return jax.jit(run(function), in_shardings=everywhere, **options)
+
     vmap, loop = partial(divided, jax.vmap), partial(divided, one_by_one)
-    return Spread(count=count, vmap=vmap, loop=loop, run=run)
+    return Spread(count=count, vmap=vmap, loop=loop, run=run, jit=jit)

@@ -77,7 +77,7 @@ def build(workload: Workload, *arguments: str) -> Peer:
 
         return over_environments(plan_one)(keys, states)
 
-    planned = jax.jit(over.run(plan_all), compiler_options=devices.COMPILER_OPTIONS)
+    planned = over.jit(plan_all, compiler_options=devices.COMPILER_OPTIONS)
     observation = jnp.asarray(workload.observation)
     memory = jax.tree.map(lambda leaf: jnp.stack([leaf] * batch), planner.init())
     made = 0
