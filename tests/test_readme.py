@@ -45,7 +45,7 @@ def test_it_names_every_preset(name: str) -> None:
 
 def test_every_option_that_it_shows_exists() -> None:
     known = {"--" + ".".join(path).replace("_", "-") for path in options()}
-    known |= {"--config", "--resume", "--gif", "--help", "--run-dir"}
+    known |= {"--config", "--resume", "--gif", "--help", "--run-dir", "--peers"}
     shown = set(re.findall(r"(?<![\w-])--[a-z][\w.-]*", "\n".join(_blocks("sh"))))
     assert shown <= known
     assert len(shown) > 5
