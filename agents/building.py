@@ -7,8 +7,9 @@ from typing import Any
 from agents.config import Config
 from agents.environments import EnvironmentSpec
 from agents.known_rewards import KnownReward
-from agents.schema import PlannerConfig, RiskConfig
-from mbrl import planners, regularizers, risk
+from agents.schema import PlannerConfig, RegularizerConfig, RiskConfig
+from mbrl import corruption, planners, regularizers, risk
+from mbrl.corruption import Corruption
 from mbrl.dynamics import Ensemble, make_ensemble
 from mbrl.planners import Planner, Proposal
 from mbrl.planners.base import Vmap
@@ -35,17 +36,46 @@ def build_ensemble(config: Config, spec: EnvironmentSpec, known: KnownReward | N
 
 def build_regularizer(config: Config, spec: EnvironmentSpec) -> Regularizer:
     """The penalty, uncalibrated."""
-    match config.regularizer.name:
+    knobs, sizes = config.regularizer, (spec.observation_size, spec.action_size)
+    match knobs.name:
         case "none":
             return regularizers.make_none()
+        case "gaussian":
+            return regularizers.make_gaussian()
+        case "disagreement":
+            return regularizers.make_disagreement()
         case "rnn-dae":
             return regularizers.make_rnn_dae(
-                spec.observation_size,
-                spec.action_size,
-                hidden=config.regularizer.hidden,
-                noise_std=config.regularizer.noise_std,
-                architecture=config.regularizer.architecture,
+                *sizes,
+                hidden=knobs.rnn_dae.hidden,
+                architecture=knobs.rnn_dae.architecture,
+                restore_actions=knobs.rnn_dae.restore_actions,
+                corruption=build_corruption(knobs),
             )
+        case "window-dae":
+            return regularizers.make_window_dae(
+                *sizes,
+                window=knobs.window_dae.window,
+                hidden=knobs.window_dae.hidden,
+                corruption=build_corruption(knobs),
+            )
+        case "deen":
+            return regularizers.make_deen(
+                *sizes, hidden=knobs.deen.hidden, noise_std=knobs.noise_std
+            )
+
+
+def build_corruption(config: RegularizerConfig) -> Corruption:
+    """What a denoiser learns to undo."""
+    match config.corruption:
+        case "additive":
+            return corruption.additive(config.noise_std)
+        case "multiplicative":
+            return corruption.multiplicative(config.noise_std)
+        case "masking":
+            return corruption.masking(config.noise_share)
+        case "salt-and-pepper":
+            return corruption.salt_and_pepper(config.noise_share)
 
 
 def build_risk(config: RiskConfig) -> Risk:

@@ -29,8 +29,8 @@ from mbrl.parallel import spread
 from mbrl.planners import PlanState
 from mbrl.regularizers import Calibration, RegularizerState
 from mbrl.replay import Replay
-from mbrl.rollout import PROPAGATIONS
-from mbrl.types import KeyArray, Plan, record
+from mbrl.rollout import PROPAGATIONS, with_predictions
+from mbrl.types import KeyArray, Plan, Trajectory, record
 
 HOLDOUT_TRANSITIONS = 1024
 HOLDOUT_WINDOWS = 256
@@ -86,11 +86,8 @@ class PlanningAgent:
             optax.adam(config.regularizer.learning_rate),
             averaging=config.fit.averaging,
         )
-        propagate = partial(PROPAGATIONS[config.model.propagation], draw=self._ensemble.draw)
         objective = make_objective(
-            lambda bound, *rest, **knobs: propagate(
-                partial(self._ensemble.step, bound[0]), bound[1], *rest, **knobs
-            ),
+            self._imagine,
             partial(regularizers.calibrated_penalty, self._regularizer),
             discount=config.planner.discount,
             risk=build_risk(config.planner.risk),
@@ -108,6 +105,23 @@ class PlanningAgent:
         self._model_metrics = jax.jit(self._ensemble.metrics)
         self._regularizer_metrics = jax.jit(self._regularizer.metrics)
         self._calibrate = jax.jit(self._measure_calibration)
+
+    def _imagine(self, model, key, observation, actions, *, particles) -> Trajectory:
+        """Particles' paths under one plan; `model` is the scales and all members' parameters."""
+        scales, params = model
+        paths = PROPAGATIONS[self._config.model.propagation](
+            partial(self._ensemble.step, scales), params, key, observation, actions,
+            particles=particles, draw=self._ensemble.draw,
+        )  # fmt: skip
+        return self._with_predictions(model, paths)
+
+    def _with_predictions(self, model, paths: Trajectory) -> Trajectory:
+        """The paths, with what all members make of them if the regulariser compares members."""
+        if not self._regularizer.needs_predictions:
+            return paths
+        scales, params = model
+        predict = partial(self._ensemble.predict, scales)
+        return jax.vmap(partial(with_predictions, predict, params))(paths)
 
     @property
     def evaluations(self) -> int:
@@ -241,15 +255,17 @@ class PlanningAgent:
             scales=scales,
             regularizer=regularizer.trainable,
             regularizer_scales=regularizer_scales,
-            calibration=self._calibrate(regularizer_scales, params, windows),
+            calibration=self._calibrate(
+                (scales, model.trainable.average), regularizer_scales, params, windows
+            ),
         )
         errors = self._model_metrics(scales, model.trainable.average, metrics_key, held_out)
         errors |= self._regularizer_metrics(regularizer_scales, params, metrics_key, windows)
         row = {name: float(value) for name, value in errors.items()}
         return fitted, row | {"epochs": model.epochs, "regularizer_epochs": regularizer.epochs}
 
-    def _measure_calibration(self, scales, params, windows) -> Calibration:
-        trajectories = regularizers.as_trajectory(windows)
+    def _measure_calibration(self, model, scales, params, windows) -> Calibration:
+        trajectories = self._with_predictions(model, regularizers.as_trajectory(windows))
         penalty = jax.vmap(self._regularizer.penalty, in_axes=(None, None, 0))
         return regularizers.calibrate(penalty(scales, params, trajectories), windows.mask)
 

@@ -206,15 +206,48 @@ class PlannerConfig(Options):
         return self
 
 
+class RnnDaeConfig(Options):
+    """The recurrent denoising autoencoder."""
+
+    hidden: int = Field(default=24, ge=1, description="Recurrent units each way")
+    architecture: Literal["correction", "encoder-decoder"] = Field(
+        default="correction", description="Network"
+    )
+    restore_actions: bool = Field(default=True, description="Judge actions as observations are")
+
+
+class WindowDaeConfig(Options):
+    """The feed-forward denoising autoencoder of a few successive decisions."""
+
+    window: int = Field(default=2, ge=1, description="Successive observations it sees at once")
+    hidden: tuple[Count, ...] = Field(
+        default=(200, 200, 200), min_length=1, strict=False, description="Units a layer"
+    )
+
+
+class DeenConfig(Options):
+    """The deep energy estimator of transitions."""
+
+    hidden: tuple[Count, ...] = Field(
+        default=(200, 200, 200), min_length=1, strict=False, description="Units a layer"
+    )
+
+
 class RegularizerConfig(Options):
     """The penalty that keeps plans where the model was trained."""
 
-    name: Literal["none", "rnn-dae"] = Field(default="rnn-dae", description="Penalty")
+    name: Literal["none", "rnn-dae", "window-dae", "deen", "disagreement", "gaussian"] = Field(
+        default="rnn-dae", description="Penalty"
+    )
     weight: float = Field(default=0.03, ge=0, description="Return given up per unit of penalty")
-    noise_std: float = Field(default=0.2, gt=0, description="Noise to remove, in sd")
-    hidden: int = Field(default=32, ge=1, description="Recurrent units")
-    architecture: Literal["correction", "encoder-decoder"] = Field(
-        default="correction", description="Network"
+    corruption: Literal["additive", "multiplicative", "masking", "salt-and-pepper"] = Field(
+        default="additive", description="What a denoiser learns to undo"
+    )
+    noise_std: float = Field(
+        default=0.5, gt=0, description="additive: in sd; multiplicative: of the factor"
+    )
+    noise_share: float = Field(
+        default=0.2, gt=0, lt=1, description="masking, salt-and-pepper: share of the numbers"
     )
     learning_rate: float = Field(default=1e-3, gt=0, description="Adam's step size")
     batch_size: int = Field(default=64, ge=1, description="Windows a minibatch")
@@ -222,10 +255,22 @@ class RegularizerConfig(Options):
     min_epochs: int = Field(default=0, ge=0, description="Epochs before weights may be kept")
     max_epochs: int = Field(default=10, ge=1, description="Epochs at most")
     patience: int = Field(default=3, ge=1, description="Epochs without improvement")
+    rnn_dae: RnnDaeConfig = RnnDaeConfig()
+    window_dae: WindowDaeConfig = WindowDaeConfig()
+    deen: DeenConfig = DeenConfig()
 
     @model_validator(mode="after")
     def _epochs_in_order(self) -> RegularizerConfig:
         _check_epochs("regularizer", self.min_epochs, self.max_epochs)
+        return self
+
+    @model_validator(mode="after")
+    def _energies_need_gaussian_noise(self) -> RegularizerConfig:
+        if self.name == "deen" and self.corruption != "additive":
+            raise ValueError(
+                f"regularizer.corruption {self.corruption!r} does not go with regularizer.name"
+                " deen, whose energy is defined by Gaussian noise; give additive"
+            )
         return self
 
 
@@ -275,5 +320,15 @@ class Config(Options):
             raise ValueError(
                 f"planner.particles {self.planner.particles} does not go with model.propagation"
                 " expectation, which imagines one path; give 1"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _window_in_plan(self) -> Config:
+        window, horizon = self.regularizer.window_dae.window, self.planner.horizon
+        if self.regularizer.name == "window-dae" and window > horizon + 1:
+            raise ValueError(
+                f"regularizer.window_dae.window {window} is longer than a plan of"
+                f" planner.horizon {horizon}; give at most {horizon + 1}"
             )
         return self

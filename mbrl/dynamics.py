@@ -26,7 +26,7 @@ from jaxtyping import Array, Float
 
 from mbrl import networks, normalizer
 from mbrl.normalizer import Normalizer, normalize
-from mbrl.types import AnyArray, KeyArray, Params, StepOutput, record
+from mbrl.types import AnyArray, KeyArray, Params, Predictions, StepOutput, record
 
 KnownFn = Callable[[Float[Array, " O"], Float[Array, " A"], Float[Array, " O"]], Float[Array, ""]]
 """``(observation, action, next_observation) -> []``, of one decision."""
@@ -77,6 +77,7 @@ class Ensemble(NamedTuple):
       step: ``step(scales, params, noise, observation, action) -> (observation, StepOutput)`` with
         the parameters of one member: the `StepFn` of the planner once `scales` is bound.
       draw: ``draw(key, shape) -> noise``, what steps need of randomness; see `mbrl.rollout.Draw`.
+      predict: ``predict(scales, params, observation, action) -> Predictions`` of one member.
       loss: ``loss(scales, params, key, batch) -> []``, batch leading with `[E, B]`.
       metrics: ``metrics(scales, params, key, batch) -> dict`` of held-out errors, batch `[B]`.
     """
@@ -85,6 +86,7 @@ class Ensemble(NamedTuple):
     init: Callable[[KeyArray], Params]
     step: Callable[..., tuple[Float[Array, " O"], StepOutput]]
     draw: Callable[[KeyArray, tuple[int, ...]], Float[Array, "*shape O"]]
+    predict: Callable[..., Predictions]
     loss: Callable[..., Float[Array, ""]]
     metrics: Callable[..., dict[str, Float[Array, ""]]]
 
@@ -166,7 +168,7 @@ def make_ensemble(
         shape = (*shape, observation_size)
         return jax.random.normal(key, shape) if sample_noise else jnp.zeros(shape)
 
-    def predict(
+    def foresee(
         scales, params, noise, observation, action, hold, corruption=None, training=False
     ) -> _Prediction:
         state = normalize(scales.observation, observation)
@@ -197,7 +199,7 @@ def make_ensemble(
 
     def step(scales, params, noise, observation, action):
         hold = jnp.ones((), observation.dtype)
-        prediction = predict(scales, params, noise, observation, action, hold)
+        prediction = foresee(scales, params, noise, observation, action, hold)
         running, terminal, end_prob = outcome(scales, prediction, observation, action)
         output = StepOutput(
             observation=prediction.next_observation,
@@ -206,6 +208,15 @@ def make_ensemble(
         )
         return output.observation, output
 
+    def predict(scales, params, observation, action) -> Predictions:
+        state = normalize(scales.observation, observation)
+        inputs = jnp.concatenate([state, action, jnp.ones(1, state.dtype)])
+        mean, variance = dynamics.apply(params["dynamics"], inputs)
+        return Predictions(
+            mean=observation + normalizer.denormalize(scales.delta, mean),
+            std=scales.delta.std * jnp.sqrt(variance),
+        )
+
     def member_loss(scales, params, key, batch: Transition):
         """Mean over a member's batch of the three losses, each in standardised units."""
 
@@ -213,7 +224,7 @@ def make_ensemble(
             noise_key, corruption_key = jax.random.split(key)
             shape = transition.observation.shape
             corruption = input_noise * jax.random.normal(corruption_key, shape)
-            prediction = predict(
+            prediction = foresee(
                 scales, params, draw(noise_key, ()), transition.observation, transition.action,
                 transition.hold, corruption, training=True,
             )  # fmt: skip
@@ -242,7 +253,7 @@ def make_ensemble(
 
     def metrics(scales, params, key, batch: Transition):
         def one(params, key, transition: Transition):
-            prediction = predict(
+            prediction = foresee(
                 scales, params, draw(key, ()), transition.observation, transition.action,
                 transition.hold,
             )  # fmt: skip
@@ -265,4 +276,4 @@ def make_ensemble(
             "termination_bce": jnp.mean(bce),
         }
 
-    return Ensemble(members, init, step, draw, loss, metrics)
+    return Ensemble(members, init, step, draw, predict, loss, metrics)

@@ -82,20 +82,59 @@ def log_variance_bounds(params: Params) -> tuple[Float[Array, " K"], Float[Array
     return bounds["min_log_variance"], bounds["max_log_variance"]
 
 
+class MinimalGatedUnit(hk.RNNCore):
+    """The recurrent unit with one gate, two thirds of the work of a GRU.
+
+        f = sigmoid(W_f x + U_f h + b_f)
+        h' = (1 - f) h + f tanh(W x + f * (U h) + b)
+
+    Source: Zhou et al. (2016), "Minimal gated unit for recurrent neural networks", with the gate
+    applied behind the product, so that one product serves both lines.
+    """
+
+    def __init__(self, hidden: int, name: str | None = None):
+        super().__init__(name=name)
+        self._hidden = hidden
+
+    def __call__(self, inputs, prev_state):
+        """One element; returns the new state twice, as output and as state."""
+        fed = hk.Linear(2 * self._hidden, name="input")(inputs)
+        kept = hk.Linear(2 * self._hidden, with_bias=False, name="state")(prev_state)
+        gate_fed, candidate_fed = jnp.split(fed, 2, axis=-1)
+        gate_kept, candidate_kept = jnp.split(kept, 2, axis=-1)
+        gate = jax.nn.sigmoid(gate_fed + gate_kept)
+        candidate = jnp.tanh(candidate_fed + gate * candidate_kept)
+        state = prev_state + gate * (candidate - prev_state)
+        return state, state
+
+    def initial_state(self, batch_size: int | None):
+        """Zeros."""
+        shape = (self._hidden,) if batch_size is None else (batch_size, self._hidden)
+        return jnp.zeros(shape)
+
+
 def _unroll(
-    hidden: int, x: Float[Array, "T D"], mask: Bool[Array, " T"], *, name: str
-) -> tuple[Float[Array, "T hidden"], Float[Array, " hidden"]]:
-    """A gated recurrent unit over a sequence; masked elements leave its state as it was."""
-    gru = hk.GRU(hidden, name=name)
+    core: hk.RNNCore,
+    x: Float[Array, "T D"],
+    mask: Bool[Array, " T"],
+    read_out: Callable[[Array], Array] = lambda state: state,
+    state: Float[Array, " hidden"] | None = None,
+) -> tuple[Float[Array, "T K"], Float[Array, " hidden"]]:
+    """A recurrent unit over a sequence; masked elements leave its state as it was.
+
+    `read_out` is applied within the loop: what a small layer makes of the states is written instead
+    of the states themselves, which on a processor is most of the memory that is moved.
+    """
 
     def step(inputs, state):
         element, present = inputs
-        _, new_state = gru(element, state)
+        _, new_state = core(element, state)
         state = jnp.where(present, new_state, state)
-        return state, state
+        return read_out(state), state
 
-    states, last = hk.dynamic_unroll(step, (x, mask), gru.initial_state(None))
-    return jnp.asarray(states), jnp.asarray(last)
+    state = core.initial_state(None) if state is None else state
+    outputs, last = hk.dynamic_unroll(step, (x, mask), state)
+    return jnp.asarray(outputs), jnp.asarray(last)
 
 
 def _symlog(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
@@ -103,42 +142,65 @@ def _symlog(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     return jnp.sign(x) * jnp.log1p(jnp.abs(x))
 
 
-def correction_autoencoder(size: int, hidden: int) -> Network:
+def _neighbours(
+    x: Float[Array, "T D"], mask: Bool[Array, " T"], reach: int
+) -> Float[Array, "T (2*reach+1)*D"]:
+    """Each element with the `reach` before and behind it; beyond the ends, the outermost again."""
+    last = jnp.maximum(jnp.sum(mask) - 1, 0)
+    places = jnp.arange(x.shape[0])[:, None] + jnp.arange(-reach, reach + 1)
+    return x[jnp.clip(places, 0, last)].reshape(x.shape[0], -1)
+
+
+def correction_autoencoder(size: int, hidden: int, restored: int, *, reach: int = 2) -> Network:
     """A denoiser without a bottleneck: reads both ways and corrects each element.
 
-    ``g(x)_t = x_t + W [forward_t, backward_t, symlog x_t]``, with the last layer starting at zero,
-    so that an untrained network copies its input. The network reads `symlog x`: a first leg contact
-    lies tens of standard deviations out. Its optimum is Boney's ``g(x) - x = sigma^2 * score(x)``.
+        g(x)_t = x_t + U forward_t + V backward_t + W [x_{t-reach} .. x_{t+reach}, symlog x_t]
+
+    A small gated unit reads in each direction, and a linear layer the neighbours: most of smoothing
+    is linear, and the units are free for what is not. All last layers start at zero, so that an
+    untrained network copies its input. The units read `symlog x`: a first leg contact lies tens of
+    standard deviations out. The optimum is Boney's ``g(x) - x = sigma^2 * score(x)``.
+
+    Args:
+      size: D, numbers an element.
+      hidden: units of each direction.
+      restored: K <= D, how many numbers, the first ones, are restored.
+      reach: neighbours on each side that the linear layer sees.
 
     Returns:
-      A network with ``apply(params, x[T, D], mask[T]) -> [T, D]``. Elements where `mask` is False
-      (after an episode's end) change nothing at the others.
+      A network with ``apply(params, x[T, D], mask[T]) -> [T, K]``. `mask` is True up to the end of
+      the episode; elements behind it change nothing at the others.
     """
 
-    def forward(x: Float[Array, "T D"], mask: Bool[Array, " T"]) -> Float[Array, "T D"]:
+    def forward(x: Float[Array, "T D"], mask: Bool[Array, " T"]) -> Float[Array, "T K"]:
         read = _symlog(x)
-        ahead, _ = _unroll(hidden, read, mask, name="forward")
-        back, _ = _unroll(hidden, read[::-1], mask[::-1], name="backward")
-        features = jnp.concatenate([ahead, back[::-1], read], axis=-1)
-        return x + hk.Linear(size, w_init=jnp.zeros, name="correction")(features)
+
+        def direction(name: str, read, mask):
+            read_out = hk.Linear(restored, with_bias=False, w_init=jnp.zeros, name=f"{name}_out")
+            return _unroll(MinimalGatedUnit(hidden, name=name), read, mask, read_out)[0]
+
+        ahead = direction("forward", read, mask)
+        back = direction("backward", read[::-1], mask[::-1])[::-1]
+        near = jnp.concatenate([_neighbours(x, mask, reach), read], axis=-1)
+        return x[:, :restored] + ahead + back + hk.Linear(restored, w_init=jnp.zeros)(near)
 
     return _transform(forward, jnp.zeros((2, size)), jnp.ones(2, bool))
 
 
-def encoder_decoder(size: int, hidden: int) -> Network:
+def encoder_decoder(size: int, hidden: int, restored: int) -> Network:
     """The blog's denoiser: the encoder's last state seeds a decoder that writes the sequence.
 
     Everything that the decoder knows passes through `hidden` numbers. It is kept because the
     project grew from it and as the reference that `correction_autoencoder` has to beat.
 
     Returns:
-      A network with ``apply(params, x[T, D], mask[T]) -> [T, D]``.
+      A network with ``apply(params, x[T, size], mask[T]) -> [T, restored]``.
     """
 
-    def forward(x: Float[Array, "T D"], mask: Bool[Array, " T"]) -> Float[Array, "T D"]:
-        _, code = _unroll(hidden, _symlog(x), mask, name="encoder")
-        gru = hk.GRU(hidden, name="decoder")
-        states, _ = hk.dynamic_unroll(gru, jnp.zeros((x.shape[0], 1)), code)
-        return hk.Linear(size, name="reconstruction")(states)
+    def forward(x: Float[Array, "T D"], mask: Bool[Array, " T"]) -> Float[Array, "T K"]:
+        _, code = _unroll(hk.GRU(hidden, name="encoder"), _symlog(x), mask)
+        write = hk.Linear(restored, name="reconstruction")
+        nothing = jnp.zeros((x.shape[0], 1))
+        return _unroll(hk.GRU(hidden, name="decoder"), nothing, mask, write, code)[0]
 
     return _transform(forward, jnp.zeros((2, size)), jnp.ones(2, bool))

@@ -11,6 +11,7 @@ over the whole plan. Source: Chua et al. (2018), section 4.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -158,6 +159,24 @@ def expectation(
     noise = draw(key, (actions.shape[0], _count(params)))
     trajectory = imagine(averaged, params, noise, observation, actions)
     return jax.tree.map(lambda leaf: leaf[None], trajectory)
+
+
+def with_predictions(predict: Callable, params: Params, path: Trajectory) -> Trajectory:
+    """Adds what every member makes of every step of one path, for penalties that compare them.
+
+    Args:
+      predict: ``predict(params, observation, action) -> Predictions`` of one member.
+      params: stacked parameters of E members.
+      path: one particle's.
+
+    Returns:
+      The path with `predictions`, leaves `[H, E, O]`.
+    """
+    by_members = jax.vmap(predict, in_axes=(0, None, None))
+    predictions = jax.vmap(by_members, in_axes=(None, 0, 0))(
+        params, path.observations[:-1], path.actions
+    )
+    return replace(path, predictions=predictions)
 
 
 PROPAGATIONS: dict[str, Propagation] = {

@@ -58,6 +58,19 @@ In the place of the key stands what a `draw` made of it, where one is given (`mb
 
 
 @record
+class Predictions:
+    """What every member of an ensemble predicts of the same step.
+
+    Attributes:
+      mean: of the next observation, in the environment's units.
+      std: of the noise that the member expects, in the environment's units; positive.
+    """
+
+    mean: Float[Array, "*H E O"]
+    std: Float[Array, "*H E O"]
+
+
+@record
 class Trajectory:
     """One particle's imagined path (or P of them, on a leading axis).
 
@@ -66,12 +79,14 @@ class Trajectory:
       actions: `a_0` to `a_{H-1}`, in [-1, 1]; one-hot rows for discrete actions.
       rewards: expected reward of decision t.
       continue_probs: probability that the episode goes on after decision t.
+      predictions: what all members make of `(o_t, a_t)`, `[*P, H, E, O]`; None where nobody asked.
     """
 
     observations: Float[Array, "*P H+1 O"]
     actions: Float[Array, "*P H A"]
     rewards: Float[Array, "*P H"]
     continue_probs: Float[Array, "*P H"]
+    predictions: Predictions | None = None
 
 
 @record

@@ -63,12 +63,35 @@ class Regularizer(NamedTuple):
       penalty: ``penalty(scales, params, trajectory) -> [H]``, raw (any scale, any offset); entry t
         covers `(o_t, a_t, o_{t+1})` and does not depend on states after an end.
       metrics: ``metrics(scales, params, key, batch) -> dict`` of held-out errors.
+      needs_predictions: whether `penalty` reads the members' predictions of the trajectory, which
+        cost the ensemble once more and are left out where nobody reads them.
     """
 
     init: Callable[[KeyArray], Params]
     loss: Callable[..., Float[Array, ""]]
     penalty: Callable[[Normalizer, Params, Trajectory], Float[Array, " H"]]
     metrics: Callable[..., dict[str, Float[Array, ""]]]
+    needs_predictions: bool = False
+
+
+def unlearned(
+    penalty: Callable[[Normalizer, Params, Trajectory], Float[Array, " H"]],
+) -> Regularizer:
+    """A regulariser with `penalty` and nothing to learn."""
+
+    def init(key: KeyArray) -> Params:
+        del key
+        return {}
+
+    def loss(scales: Normalizer, params: Params, key: KeyArray, batch: Window) -> Float[Array, ""]:
+        del scales, params, key
+        return jnp.zeros((), batch.observations.dtype)
+
+    def metrics(scales: Normalizer, params: Params, key: KeyArray, batch: Window) -> dict:
+        del scales, params, key, batch
+        return {}
+
+    return Regularizer(init=init, loss=loss, penalty=penalty, metrics=metrics)
 
 
 def uncalibrated() -> Calibration:
