@@ -119,6 +119,23 @@ def latest(directory: str | os.PathLike[str]) -> int | None:
     return max(_steps(Path(directory).resolve()), default=None)
 
 
+def at_or_after(directory: str | os.PathLike[str], env_steps: int) -> int:
+    """The earliest complete checkpoint of `env_steps` or more.
+
+    Raises:
+        UserError: there is none.
+    """
+    steps = _steps(Path(directory).resolve())
+    found = min((step for step in steps if step >= env_steps), default=None)
+    if found is None:
+        known = ", ".join(map(str, steps)) or "none"
+        raise UserError(
+            f"no checkpoint at or after {env_steps:,} steps in {shown(str(directory))}: there are"
+            f" {known}; train for longer, or with a larger --keep-checkpoints"
+        )
+    return found
+
+
 def restore(
     directory: str | os.PathLike[str], target: Any, step: int | None = None
 ) -> tuple[int, Any, dict[str, Any]]:

@@ -9,7 +9,7 @@ import os
 import sys
 from pathlib import Path
 
-COMPILER_OPTIONS = {"xla_backend_optimization_level": 1, "xla_cpu_use_fusion_emitters": False}
+COMPILER_OPTIONS = {"xla_backend_optimization_level": 1}
 """For plans on processors. Their time goes into matrix products, which come compiled; the rest is
 compiled in a quarter of the time and, as far as we could measure, runs no slower."""
 

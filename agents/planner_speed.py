@@ -25,10 +25,10 @@ import numpy as np
 
 from agents import devices
 from agents.benchmark_options import SpeedOptions
-from agents.errors import UserError, shown
+from agents.errors import UserError
 from agents.logging import commit
 from agents.planner_plots import plot_speed
-from agents.tables import Row, write_csv
+from agents.tables import Row, write_csv, writing
 
 CONTENDERS = Path(__file__).resolve().parents[1] / "scripts" / "contenders"
 CEILING = "matrix_product"
@@ -296,25 +296,15 @@ def benchmark(options: SpeedOptions, out: Path, *, peers: bool, sizes: bool) -> 
         about = {"machine": _machine(), "commit": commit()}
         about |= {f"first_plan_{name}": seconds for name, seconds in starts.items()}
         written = ["planner-speed.csv"]
-        with _writing(out):
-            out.mkdir(parents=True, exist_ok=True)
+        with writing(out):
             write_csv(out / written[0], [row | about for row in summary])
         if sizes:
             curves = [row for workload in SIZES for row in timed(workload)]
             written += ["planner-speed-sizes.csv", "planner-speed.png"]
-            with _writing(out):
+            with writing(out):
                 write_csv(out / written[1], curves)
                 plot_speed(curves, CEILING, out / written[2])
     yield f"written to {out}: {', '.join(written)}"
-
-
-@contextmanager
-def _writing(out: Path) -> Iterator[None]:
-    """Says in one line that `out` cannot be used."""
-    try:
-        yield
-    except OSError as error:
-        raise UserError(f"{shown(str(out))} cannot be written to: {error.strerror}") from None
 
 
 def start_up(workload: Workload, directory: Path) -> dict[str, float]:

@@ -25,14 +25,13 @@ from agents.acting import Actor
 from agents.benchmark_options import StudyOptions
 from agents.config import Config, OptionPath
 from agents.environments import EpisodeRunner
-from agents.errors import UserError, shown
 from agents.evaluation import evaluate
 from agents.logging import commit
 from agents.planner_plots import plot_study
 from agents.planning_agent import PlanningAgent
 from agents.run_state import RunState, make_runner
 from agents.schema import PlannerConfig
-from agents.tables import Row, write_csv
+from agents.tables import Row, write_csv, writing
 
 REFERENCE_SEED = 20_000
 """Of the first reference episode; the episodes that planners act in begin at 10,000."""
@@ -147,12 +146,9 @@ def compare(run_dir: Path, options: StudyOptions, out: Path) -> Iterator[str]:
         )
         rows += found
     about = {"run": run_dir.resolve().name, "commit": commit()}
-    try:
-        out.mkdir(parents=True, exist_ok=True)
+    with writing(out):
         write_csv(out / "planners.csv", [row | about for row in rows])
         plot_study(rows, out / "planners.png", PLAIN)
-    except OSError as error:
-        raise UserError(f"{shown(str(out))} cannot be written to: {error.strerror}") from None
     yield f"written to {out}: planners.csv, planners.png"
 
 

@@ -6,6 +6,7 @@ planner remembers in its plan states, and what happened in a `Replay`; the train
 Shapes: B environments, O observation, A action, H horizon.
 """
 
+from dataclasses import replace
 from functools import partial
 
 import jax
@@ -22,12 +23,12 @@ from agents.errors import UserError
 from agents.known_rewards import KnownReward
 from mbrl import dynamics, normalizer, regularizers
 from mbrl.dynamics import Scales
-from mbrl.fitting import Trainable, fit, make_fitter
+from mbrl.fitting import FitResult, Trainable, fit, make_fitter
 from mbrl.normalizer import Normalizer
 from mbrl.objective import make_objective
 from mbrl.parallel import spread
 from mbrl.planners import PlanState
-from mbrl.regularizers import Calibration, RegularizerState
+from mbrl.regularizers import Calibration, RegularizerState, calibrated_penalty
 from mbrl.replay import Replay
 from mbrl.rollout import PROPAGATIONS, with_predictions
 from mbrl.types import KeyArray, Plan, Trajectory, record
@@ -69,6 +70,7 @@ class PlanningAgent:
         self._spec = spec
         self._ensemble = build_ensemble(config, spec, known)
         self._regularizer = build_regularizer(config, spec)
+        self._all = 1 if config.model.propagation == "expectation" else config.model.members
         over, alone = spread(jax.devices()), spread(jax.devices()[:1])
         # Whole environments are divided where there are enough of them: their plans need not meet.
         by_environment = config.num_envs % over.count == 0
@@ -88,7 +90,7 @@ class PlanningAgent:
         )
         objective = make_objective(
             self._imagine,
-            partial(regularizers.calibrated_penalty, self._regularizer),
+            partial(calibrated_penalty, self._regularizer),
             discount=config.planner.discount,
             risk=build_risk(config.planner.risk),
         )
@@ -105,6 +107,10 @@ class PlanningAgent:
         self._model_metrics = jax.jit(self._ensemble.metrics)
         self._regularizer_metrics = jax.jit(self._regularizer.metrics)
         self._calibrate = jax.jit(self._measure_calibration)
+        self._imagine_all = jax.jit(
+            jax.vmap(partial(self._imagine, particles=self._all), in_axes=(None, None, 0, 0))
+        )
+        self._judge_all = jax.jit(self._judge)
 
     def _imagine(self, model, key, observation, actions, *, particles) -> Trajectory:
         """Particles' paths under one plan; `model` is the scales and all members' parameters."""
@@ -173,15 +179,23 @@ class PlanningAgent:
           The plans, with leaves `[B, ...]`, and the next plan states.
         """
         weight = self._config.regularizer.weight if weight is None else weight
-        params = (
-            (state.scales, state.model.average),
-            RegularizerState(
-                params=state.regularizer.average,
-                scales=state.regularizer_scales,
-                calibration=state.calibration,
-            ),
-        )
+        params = ((state.scales, state.model.average), _judge_of(state))
         return self.plan(params, jnp.float32(weight), keys, plan_states, observations)
+
+    def imagine(
+        self,
+        state: AgentState,
+        key: KeyArray,
+        observations: Float[Array, "N O"],
+        actions: Float[Array, "N H A"],
+    ) -> Trajectory:
+        """What every member expects of N plans: paths leading with `[N, E]`."""
+        model = (state.scales, state.model.average)
+        return self._imagine_all(model, key, observations, actions)
+
+    def penalties(self, state: AgentState, paths: Trajectory) -> Float[Array, "N H"]:
+        """Calibrated penalties of N paths, imagined or real (`mbrl.regularizers.as_trajectory`)."""
+        return self._judge_all((state.scales, state.model.average), _judge_of(state), paths)
 
     def fit(
         self, state: AgentState, key: KeyArray, replay: Replay, index: int
@@ -200,24 +214,25 @@ class PlanningAgent:
         Raises:
           UserError: if a loss is not finite any more; the old state is still good.
         """
-        config, horizon = self._config, self._config.planner.horizon
         model_key, regularizer_key, metrics_key = jax.random.split(key, 3)
-        seen = replay.transitions()
-        scales = _measure_scales(seen)
-        regularizer_scales = normalizer.fit(
-            np.concatenate([seen.observation, seen.action], axis=-1)
-        )
+        state, errors = self._fit_model(state, model_key, metrics_key, replay, index)
+        fitted, more = self.fit_regularizer(state, regularizer_key, metrics_key, replay, index)
+        return fitted, errors | more
 
-        knobs, draws = config.fit, index * config.fit.max_epochs
+    def _fit_model(
+        self, state: AgentState, key: KeyArray, metrics_key: KeyArray, replay: Replay, index: int
+    ) -> tuple[AgentState, dict[str, float]]:
+        knobs, draws = self._config.fit, index * self._config.fit.max_epochs
+        scales = _measure_scales(replay.transitions())
         held_out = replay.held_out_transitions(HOLDOUT_TRANSITIONS)
         everywhere = jax.tree.map(
             lambda leaf: np.broadcast_to(leaf, (self._ensemble.members, *leaf.shape)), held_out
         )
-        model = fit(
+        result = fit(
             self._model_fitter,
             scales,
             state.model,
-            model_key,
+            key,
             draw_batches=lambda epoch: replay.draw_transitions(
                 draws + epoch, knobs.steps_per_epoch, knobs.batch_size
             ),
@@ -226,14 +241,40 @@ class PlanningAgent:
             max_epochs=knobs.max_epochs,
             patience=knobs.patience,
         )
+        _check_finite("model", result, index)
+        errors = self._model_metrics(scales, result.trainable.average, metrics_key, held_out)
+        row = {name: float(value) for name, value in errors.items()}
+        fitted = replace(state, model=result.trainable, scales=scales)
+        return fitted, row | {"epochs": result.epochs}
 
-        knobs, draws = config.regularizer, index * config.regularizer.max_epochs
+    def fit_regularizer(
+        self, state: AgentState, key: KeyArray, metrics_key: KeyArray, replay: Replay, index: int
+    ) -> tuple[AgentState, dict[str, float]]:
+        """The second half of `fit`, and all that a frozen model needs to get another regulariser.
+
+        Args:
+          state: with the model that plans are made in.
+          key: random key, consumed.
+          metrics_key: of the noise that the held-out errors are measured under.
+          replay: at least one training and one held-out episode.
+          index: number of this fit; names the minibatches drawn.
+
+        Returns:
+          The state with its regulariser fitted and calibrated, and the held-out errors by name.
+
+        Raises:
+          UserError: if the loss is not finite any more.
+        """
+        knobs, draws = self._config.regularizer, index * self._config.regularizer.max_epochs
+        horizon = self._config.planner.horizon
+        seen = replay.transitions()
+        scales = normalizer.fit(np.concatenate([seen.observation, seen.action], axis=-1))
         windows = replay.held_out_windows(HOLDOUT_WINDOWS, horizon)
-        regularizer = fit(
+        result = fit(
             self._regularizer_fitter,
-            regularizer_scales,
+            scales,
             state.regularizer,
-            regularizer_key,
+            key,
             draw_batches=lambda epoch: replay.draw_windows(
                 draws + epoch, knobs.steps_per_epoch, knobs.batch_size, horizon
             ),
@@ -242,32 +283,43 @@ class PlanningAgent:
             max_epochs=knobs.max_epochs,
             patience=knobs.patience,
         )
-        for name, result in (("model", model), ("regularizer", regularizer)):
-            if not np.isfinite(result.holdout_loss):
-                raise UserError(
-                    f"the {name}'s held-out loss is {result.holdout_loss} in fit {index}; "
-                    "allowed: a finite number, which a smaller learning rate may bring"
-                )
-
-        params = regularizer.trainable.average
-        fitted = AgentState(
-            model=model.trainable,
-            scales=scales,
-            regularizer=regularizer.trainable,
-            regularizer_scales=regularizer_scales,
-            calibration=self._calibrate(
-                (scales, model.trainable.average), regularizer_scales, params, windows
-            ),
-        )
-        errors = self._model_metrics(scales, model.trainable.average, metrics_key, held_out)
-        errors |= self._regularizer_metrics(regularizer_scales, params, metrics_key, windows)
+        _check_finite("regularizer", result, index)
+        params = result.trainable.average
+        model = (state.scales, state.model.average)
+        errors = self._regularizer_metrics(scales, params, metrics_key, windows)
         row = {name: float(value) for name, value in errors.items()}
-        return fitted, row | {"epochs": model.epochs, "regularizer_epochs": regularizer.epochs}
+        fitted = replace(
+            state,
+            regularizer=result.trainable,
+            regularizer_scales=scales,
+            calibration=self._calibrate(model, scales, params, windows),
+        )
+        return fitted, row | {"regularizer_epochs": result.epochs}
+
+    def _judge(self, model, judge: RegularizerState, paths: Trajectory) -> Float[Array, "N H"]:
+        paths = self._with_predictions(model, paths)
+        return jax.vmap(partial(calibrated_penalty, self._regularizer, judge))(paths)
 
     def _measure_calibration(self, model, scales, params, windows) -> Calibration:
         trajectories = self._with_predictions(model, regularizers.as_trajectory(windows))
         penalty = jax.vmap(self._regularizer.penalty, in_axes=(None, None, 0))
         return regularizers.calibrate(penalty(scales, params, trajectories), windows.mask)
+
+
+def _judge_of(state: AgentState) -> RegularizerState:
+    return RegularizerState(
+        params=state.regularizer.average,
+        scales=state.regularizer_scales,
+        calibration=state.calibration,
+    )
+
+
+def _check_finite(what: str, result: FitResult, index: int) -> None:
+    if not np.isfinite(result.holdout_loss):
+        raise UserError(
+            f"the {what}'s held-out loss is {result.holdout_loss} in fit {index}; "
+            "allowed: a finite number, which a smaller learning rate may bring"
+        )
 
 
 def _score(objective, params, weight, observation, key, actions, *, particles):

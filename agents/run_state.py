@@ -160,8 +160,12 @@ class RunState:
                 dropped.append(f"{mismatch}; went on with the next episode")
         return arrays["log_position"], dropped
 
-    def load_learned(self, run_dir: Path) -> dict[str, Any]:
+    def load_learned(self, run_dir: Path, step: int | None = None) -> dict[str, Any]:
         """Takes up what was learned and the counters, without the episodes: enough to evaluate.
+
+        Args:
+          run_dir: of the run.
+          step: which checkpoint; the latest when None.
 
         Returns:
           The rest of the checkpoint.
@@ -169,7 +173,7 @@ class RunState:
         Raises:
           UserError: no usable checkpoint.
         """
-        _, tree, arrays = checkpoint.restore(run_dir / CHECKPOINTS, self._saved_tree())
+        _, tree, arrays = checkpoint.restore(run_dir / CHECKPOINTS, self._saved_tree(), step)
         self.learned, self.actor.plan_states = tree["learned"], tree["plan_states"]
         self.progress = Progress(**arrays["progress"])
         return arrays

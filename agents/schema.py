@@ -252,7 +252,7 @@ class RegularizerConfig(Options):
     learning_rate: float = Field(default=1e-3, gt=0, description="Adam's step size")
     batch_size: int = Field(default=64, ge=1, description="Windows a minibatch")
     steps_per_epoch: int = Field(default=50, ge=1, description="Minibatches an epoch")
-    min_epochs: int = Field(default=0, ge=0, description="Epochs before weights may be kept")
+    min_epochs: int = Field(default=2, ge=0, description="Epochs before weights may be kept")
     max_epochs: int = Field(default=10, ge=1, description="Epochs at most")
     patience: int = Field(default=3, ge=1, description="Epochs without improvement")
     rnn_dae: RnnDaeConfig = RnnDaeConfig()

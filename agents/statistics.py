@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-__all__ = ["iqm", "iqm_ci95", "summarise_returns"]
+__all__ = ["auroc", "concordance", "iqm", "iqm_ci95", "mean_ci95", "summarise_returns"]
 
 
 def iqm(x: npt.ArrayLike) -> float:
@@ -95,6 +95,51 @@ def summarise_returns(
         "iqm_ci95": list(iqm_ci95(values, seed=seed)),
         "share_solved": None if solved_at is None else float(np.mean(values >= solved_at)),
     }
+
+
+def auroc(negative: npt.ArrayLike, positive: npt.ArrayLike) -> float:
+    """Chance that a positive is larger than a negative, ties counting half.
+
+    This is the area under the ROC curve; 0.5 says nothing, and below it the sign is wrong.
+
+    Args:
+        negative: `[n]`, n >= 1.
+        positive: `[m]`, m >= 1.
+    """
+    negative, positive = np.asarray(negative), np.asarray(positive)
+    wins = stats.mannwhitneyu(positive, negative, method="asymptotic").statistic
+    return float(wins) / (negative.size * positive.size)
+
+
+def concordance(left: npt.ArrayLike, right: npt.ArrayLike) -> float:
+    """Share of the pairs within a group that two measures order alike; ties on the left count half.
+
+    Args:
+        left: `[groups, n]`, n >= 2.
+        right: `[groups, n]`; pairs that tie here are left out.
+
+    Returns:
+        The share over all groups, NaN when every pair ties on the right.
+    """
+    left, right = np.asarray(left), np.asarray(right)
+    first, second = np.triu_indices(left.shape[1], 1)
+    said = np.sign(left[:, first] - left[:, second])
+    truth = np.sign(right[:, first] - right[:, second])
+    agree = (1 + said * truth) / 2
+    return float(np.mean(agree[truth != 0])) if np.any(truth) else np.nan
+
+
+def mean_ci95(x: npt.ArrayLike) -> tuple[float, float]:
+    """95 % confidence interval of a mean by Student's t; of one value, both ends are NaN.
+
+    Args:
+        x: `[n]` finite values that are independent of each other, such as one a seed.
+    """
+    values = _checked(x)
+    if len(values) == 1:
+        return np.nan, np.nan
+    half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+    return float(values.mean() - half), float(values.mean() + half)
 
 
 def _checked(x: npt.ArrayLike) -> npt.NDArray[np.float64]:

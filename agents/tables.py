@@ -6,11 +6,14 @@ A figure that does not exist, None or NaN, is an empty cell in the one and n/a i
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Row", "markdown_table", "over_seeds", "write_csv"]
+from agents.errors import UserError, shown
+
+__all__ = ["Row", "markdown_table", "over_seeds", "write_csv", "writing"]
 
 Row = dict[str, Any]
 
@@ -24,6 +27,20 @@ _HEADINGS = (
     "penalty",
     "denoising / copying mse",
 )
+
+
+@contextmanager
+def writing(out: Path) -> Iterator[None]:
+    """Makes the directory of some results, and says in one line if it cannot be used.
+
+    Raises:
+        UserError: it cannot be made, or what is done within it fails.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise UserError(f"{shown(str(out))} cannot be written to: {error.strerror}") from None
 
 
 def write_csv(path: Path, rows: Sequence[Row]) -> None:

@@ -4,6 +4,7 @@ A model is learned, plans are optimised in it, and the error of a denoising auto
 subtracted from what they promise. See `mbrl.types` for the records and the letters used in shapes.
 """
 
+from mbrl.corruption import Corruption, additive, masking, multiplicative, salt_and_pepper
 from mbrl.dynamics import Ensemble, Scales, Transition, make_ensemble
 from mbrl.fitting import FitResult, Fitter, Trainable, fit, make_fitter
 from mbrl.objective import Objective, make_objective, survival
@@ -18,13 +19,24 @@ from mbrl.planners import (
     make_mppi,
     make_random_shooting,
 )
-from mbrl.regularizers import Regularizer, RegularizerState, Window, make_none, make_rnn_dae
+from mbrl.regularizers import (
+    Regularizer,
+    RegularizerState,
+    Window,
+    make_deen,
+    make_disagreement,
+    make_gaussian,
+    make_none,
+    make_rnn_dae,
+    make_window_dae,
+)
 from mbrl.replay import Episode, Replay
 from mbrl.risk import Risk, cvar, mean, mean_minus_std, worst_case
-from mbrl.rollout import expectation, imagine, ts1, ts_infinity
-from mbrl.types import Evaluation, Plan, ScoreFn, StepFn, StepOutput, Trajectory
+from mbrl.rollout import expectation, imagine, ts1, ts_infinity, with_predictions
+from mbrl.types import Evaluation, Plan, Predictions, ScoreFn, StepFn, StepOutput, Trajectory
 
 __all__ = [
+    "Corruption",
     "Ensemble",
     "Episode",
     "Evaluation",
@@ -33,6 +45,7 @@ __all__ = [
     "Objective",
     "Plan",
     "Planner",
+    "Predictions",
     "Regularizer",
     "RegularizerState",
     "Replay",
@@ -46,6 +59,7 @@ __all__ = [
     "Trajectory",
     "Transition",
     "Window",
+    "additive",
     "categorical",
     "cvar",
     "expectation",
@@ -53,8 +67,11 @@ __all__ = [
     "gaussian",
     "imagine",
     "make_cem",
+    "make_deen",
+    "make_disagreement",
     "make_ensemble",
     "make_fitter",
+    "make_gaussian",
     "make_gradient",
     "make_icem",
     "make_mppi",
@@ -62,11 +79,16 @@ __all__ = [
     "make_objective",
     "make_random_shooting",
     "make_rnn_dae",
+    "make_window_dae",
+    "masking",
     "mean",
     "mean_minus_std",
+    "multiplicative",
+    "salt_and_pepper",
     "spread",
     "survival",
     "ts1",
     "ts_infinity",
+    "with_predictions",
     "worst_case",
 ]

@@ -137,14 +137,16 @@ def _unroll(
     return jnp.asarray(outputs), jnp.asarray(last)
 
 
-def _symlog(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """``sign(x) log(1 + |x|)``: keeps small numbers and tames large ones (Hafner et al., 2023)."""
-    return jnp.sign(x) * jnp.log1p(jnp.abs(x))
+def _soften(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """``x / sqrt(1 + |x|)``: keeps small numbers and tames large ones to their square root.
+
+    A first leg contact lies tens of standard deviations out. The logarithm that others use for this
+    (Hafner et al., 2023) denoises no better here and takes a third of the network's time.
+    """
+    return x * jax.lax.rsqrt(1.0 + jnp.abs(x))
 
 
-def _neighbours(
-    x: Float[Array, "T D"], mask: Bool[Array, " T"], reach: int
-) -> Float[Array, "T (2*reach+1)*D"]:
+def _neighbours(x: Float[Array, "T D"], mask: Bool[Array, " T"], reach: int) -> Float[Array, "T K"]:
     """Each element with the `reach` before and behind it; beyond the ends, the outermost again."""
     last = jnp.maximum(jnp.sum(mask) - 1, 0)
     places = jnp.arange(x.shape[0])[:, None] + jnp.arange(-reach, reach + 1)
@@ -154,12 +156,12 @@ def _neighbours(
 def correction_autoencoder(size: int, hidden: int, restored: int, *, reach: int = 2) -> Network:
     """A denoiser without a bottleneck: reads both ways and corrects each element.
 
-        g(x)_t = x_t + U forward_t + V backward_t + W [x_{t-reach} .. x_{t+reach}, symlog x_t]
+        g(x)_t = x_t + U forward_t + V backward_t + W [x_{t-reach} .. x_{t+reach}, soft x_t]
 
     A small gated unit reads in each direction, and a linear layer the neighbours: most of smoothing
     is linear, and the units are free for what is not. All last layers start at zero, so that an
-    untrained network copies its input. The units read `symlog x`: a first leg contact lies tens of
-    standard deviations out. The optimum is Boney's ``g(x) - x = sigma^2 * score(x)``.
+    untrained network copies its input; soft x is `_soften`. The optimum is Boney's
+    ``g(x) - x = sigma^2 * score(x)``.
 
     Args:
       size: D, numbers an element.
@@ -173,7 +175,7 @@ def correction_autoencoder(size: int, hidden: int, restored: int, *, reach: int 
     """
 
     def forward(x: Float[Array, "T D"], mask: Bool[Array, " T"]) -> Float[Array, "T K"]:
-        read = _symlog(x)
+        read = _soften(x)
 
         def direction(name: str, read, mask):
             read_out = hk.Linear(restored, with_bias=False, w_init=jnp.zeros, name=f"{name}_out")
@@ -198,7 +200,7 @@ def encoder_decoder(size: int, hidden: int, restored: int) -> Network:
     """
 
     def forward(x: Float[Array, "T D"], mask: Bool[Array, " T"]) -> Float[Array, "T K"]:
-        _, code = _unroll(hk.GRU(hidden, name="encoder"), _symlog(x), mask)
+        _, code = _unroll(hk.GRU(hidden, name="encoder"), _soften(x), mask)
         write = hk.Linear(restored, name="reconstruction")
         nothing = jnp.zeros((x.shape[0], 1))
         return _unroll(hk.GRU(hidden, name="decoder"), nothing, mask, write, code)[0]

@@ -24,7 +24,7 @@ def main() -> int:
     )
     from agents import planner_study  # brings JAX, which bad input need not wait for
 
-    for line in planner_study.compare(found["run_dir"], options, out):
+    for line in planner_study.compare(found["run_dirs"][0], options, out):
         print(line, flush=True)
     return 0
 

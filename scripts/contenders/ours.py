@@ -1,6 +1,7 @@
-"""Plans with this project: `scripts/contenders/ours.py WORKLOAD.npz [B]`; see `protocol`.
+"""Plans with this project: `scripts/contenders/ours.py WORKLOAD.npz [B] [rnn-dae]`; see `protocol`.
 
 With a number B, plans for as many environments in one call; the seconds are those of one of them.
+With `rnn-dae` the default denoising autoencoder judges every imagined path.
 The network is the library's own with the workload's weights; the plan is that of CEM, compiled as
 the agent compiles its plans, on as many devices as `agents.devices.prepare` makes.
 """
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import sys
+from functools import partial
 
 import protocol
 from protocol import Peer, Planned, Predicted, Workload
@@ -16,7 +18,7 @@ from protocol import Peer, Planned, Predicted, Workload
 
 def build(workload: Workload, *arguments: str) -> Peer:
     """Gives the library the workload."""
-    batch = int(arguments[0]) if arguments else 1
+    batch = next((int(word) for word in arguments if word.isdigit()), 1)
     from agents import devices
 
     devices.prepare()
@@ -24,7 +26,18 @@ def build(workload: Workload, *arguments: str) -> Peer:
     import jax.numpy as jnp
     import numpy as np
 
-    from mbrl import StepOutput, gaussian, make_cem, make_objective, networks, spread, ts_infinity
+    from mbrl import (
+        StepOutput,
+        gaussian,
+        make_cem,
+        make_none,
+        make_objective,
+        make_rnn_dae,
+        networks,
+        normalizer,
+        spread,
+        ts_infinity,
+    )
 
     size, outputs = workload.observation_size, workload.observation_size + 1
     hidden = [weight.shape[-1] for weight in workload.weights[:-1]]
@@ -52,7 +65,12 @@ def build(workload: Workload, *arguments: str) -> Peer:
     def propagate(*arguments, particles):
         return ts_infinity(step, *arguments, particles=particles, draw=draw)
 
-    objective = make_objective(propagate, lambda _, path: jnp.zeros_like(path.rewards))
+    sizes = (size, workload.action_size)
+    regularizer = make_rnn_dae(*sizes) if "rnn-dae" in arguments else make_none()
+    judge = regularizer.init(jax.random.key(0))
+    objective = make_objective(
+        propagate, partial(regularizer.penalty, normalizer.identity(sum(sizes)))
+    )
     over, alone = spread(jax.devices()), spread(jax.devices()[:1])
     among, within = (over, alone) if batch % over.count == 0 else (alone, over)  # as the agent does
     floats = workload.population * workload.members * max(hidden)
@@ -70,8 +88,10 @@ def build(workload: Workload, *arguments: str) -> Peer:
     def plan_all(params, keys, states, observation):
         def plan_one(key, state):
             def score_fn(key, actions, *, particles):
-                zero = jnp.zeros(())
-                return objective((params, ()), zero, key, observation, actions, particles=particles)
+                one = jnp.ones(())  # a weight of 0 would let a compiler leave the penalty out
+                return objective(
+                    (params, judge), one, key, observation, actions, particles=particles
+                )
 
             return planner.plan(score_fn, key, state)
 

@@ -1,0 +1,251 @@
+"""Does a penalty find what is wrong? Rollouts that went wrong, against those that did not.
+
+For states of fresh episodes of one frozen agent, the same for every age and regulariser, the model
+imagines H decisions: under the actions that the agent really took there, and under plans made
+without a penalty. Both are carried out, so that the truth is known. A rollout's error is the
+distance of its last state from the true one (mean over members, in standard deviations of the run's
+last replay; where the episode ended, the last observation stands). The worst quarter went wrong;
+the area under the ROC curve (AUROC) is the chance that a wrong rollout costs more than another.
+
+Rollouts from different states differ in how hard their state is, and a planner never chooses
+between states. So several plans from the same state are compared, too: the share of pairs in which
+the plan with the larger error costs more (`within`).
+
+Two sums over a rollout, as a score has it (each decision by its probability of being made), and per
+decision that is made: a young model believes that everything ends soon, and a sum over a life that
+is thought short is small however strange that life is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from agents import rivals
+from agents.benchmark_options import DetectionOptions
+from agents.environments import EpisodeRunner
+from agents.logging import commit
+from agents.open_loop import Situation, carry_out, situations
+from agents.regularizer_plots import plot_detection
+from agents.rivals import Rival, Rivals
+from agents.run_state import make_runner
+from agents.statistics import auroc, concordance
+from agents.tables import Row, write_csv, writing
+from mbrl import normalizer
+from mbrl.normalizer import Normalizer
+from mbrl.objective import survival
+from mbrl.regularizers import Window, as_trajectory
+from mbrl.replay import Replay
+from mbrl.types import Trajectory
+
+WORST = 0.25
+"""Share of the rollouts that count as gone wrong."""
+
+_WINDOWS = 256
+
+
+@dataclass(frozen=True)
+class Rollouts:
+    """Imagined paths whose truth is known.
+
+    Attributes:
+      paths: leading with `[N, E]`.
+      errors: `[N]`, standardised distance of the last state.
+    """
+
+    paths: Trajectory
+    errors: np.ndarray
+
+    @property
+    def wrong(self) -> np.ndarray:
+        """`[N]`, which of them are in the worst quarter."""
+        return self.errors >= np.quantile(self.errors, 1 - WORST)
+
+
+def detect(run_dirs: Sequence[Path], options: DetectionOptions, out: Path) -> Iterator[str]:
+    """Tests every regulariser on every run at every age; writes `detection.csv` and its figure.
+
+    Args:
+      run_dirs: of finished runs that kept their checkpoints.
+      options: ages and numbers of states and plans.
+      out: directory of the files, made where missing.
+
+    Yields:
+      A line a run, age and regulariser.
+
+    Raises:
+      UserError: no usable run, an age that no checkpoint has, an environment that does not repeat
+        itself, or `out` that cannot be used.
+    """
+    rows: list[Row] = []
+    for run_dir in run_dirs:
+        for row in detect_in_run(run_dir, options):
+            yield (
+                f"{row['run']} {row['env_steps']:>6,} steps {row['regularizer']:<13}"
+                f" replayed {row['replayed']:.2f} planned {row['planned']:.2f}"
+                f" within {row['within']:.2f}; per decision {row['replayed_per_decision']:.2f}"
+                f" {row['planned_per_decision']:.2f} {row['within_per_decision']:.2f};"
+                f" noise {row['noise']:.3f} shuffled {row['shuffled']:.3f}"
+            )
+            rows.append(row)
+    with writing(out):
+        write_csv(out / "detection.csv", [row | {"commit": commit()} for row in rows])
+        plot_detection(rows, out / "detection.png")
+    yield f"written to {out}: detection.csv, detection.png"
+
+
+def detect_in_run(run_dir: Path, options: DetectionOptions) -> Iterator[Row]:
+    """The rows of one run, a row an age and regulariser."""
+    run = rivals.load(run_dir)
+    horizon = run.config.planner.horizon
+    states = situations(run, options.episodes, options.states, horizon)
+    # Nothing is remembered from a last decision, so that the search gets twice the rounds.
+    rivalry = Rivals(run, 1, {("planner", "iterations"): 2 * run.config.planner.iterations})
+    _, last = rivals.at_age(run, run_dir, run.progress.env_steps)
+    unit = normalizer.fit(last.transitions().observation)
+    runner = make_runner(run.config)
+    for age in options.ages:
+        learned, replay = rivals.at_age(run, run_dir, age)
+        base = rivalry.fitted("none", learned, replay)
+        replayed = _replayed(base, runner, states, horizon, unit)
+        planned = _planned(base, runner, states, options.plans, unit)
+        windows, noise, shuffled = _windows(replay, horizon)
+        for rival in rivalry.all(learned, replay):
+            if rival.name == "none":
+                continue
+            row: Row = {"run": run_dir.resolve().name, "env_steps": age, "regularizer": rival.name}
+            for suffix, per_decision in (("", False), ("_per_decision", True)):
+                cost = _cost(rival, replayed.paths, per_decision=per_decision)
+                row[f"replayed{suffix}"] = auroc(cost[~replayed.wrong], cost[replayed.wrong])
+                cost = _cost(rival, planned.paths, per_decision=per_decision)
+                by_state = cost.reshape(len(states), -1)
+                errors = planned.errors.reshape(by_state.shape)
+                best = Rollouts(planned.paths, errors[:, 0]).wrong
+                row[f"planned{suffix}"] = auroc(by_state[~best, 0], by_state[best, 0])
+                row[f"within{suffix}"] = concordance(by_state, errors)
+            real = _window_cost(rival, windows)
+            row["noise"] = auroc(real, _window_cost(rival, noise))
+            row["shuffled"] = auroc(real, _window_cost(rival, shuffled))
+            row["states_replayed"], row["states"] = len(replayed.errors), len(states)
+            row |= {name: rival.errors.get(name) for name in _ERRORS}
+            yield row
+    runner.env.close()
+
+
+_ERRORS = ("regularizer_mse", "regularizer_copy_mse")
+
+
+def _replayed(
+    rival: Rival, runner: EpisodeRunner, states: list[Situation], horizon: int, unit: Normalizer
+) -> Rollouts:
+    """What the model makes of the actions that were taken, where H of them followed."""
+    whole = [state for state in states if len(state.ahead) == horizon]
+    plans = np.stack([state.ahead for state in whole])[:, None]
+    return _rollouts(rival, runner, whole, plans, unit)
+
+
+def _planned(
+    rival: Rival, runner: EpisodeRunner, states: list[Situation], count: int, unit: Normalizer
+) -> Rollouts:
+    """The plan at each state and `count - 1` variations of it, that drift away from it."""
+    rng = np.random.default_rng(0)
+    plans = []
+    for number, state in enumerate(states):
+        keys = jax.random.split(jax.random.key(number), 1)
+        memory = rival.agent.initial_plans(1)
+        plan, _ = rival.agent.act(
+            rival.state, keys, memory, jnp.asarray(state.observation)[None], 0.0
+        )
+        vary = _swapped if runner.spec.discrete else _drifting
+        plans.append(vary(rng, np.asarray(plan.actions[0]), count))
+    return _rollouts(rival, runner, states, np.stack(plans), unit)
+
+
+def _drifting(rng: np.random.Generator, plan: np.ndarray, count: int) -> np.ndarray:
+    """`[count, H, A]`: the plan, then plans that wander away from it."""
+    steps = rng.normal(size=(count, *plan.shape)) * 0.5
+    steps[0] = 0.0
+    wandered = plan + np.cumsum(steps, axis=1) / np.sqrt(1 + np.arange(len(plan)))[:, None]
+    return np.clip(wandered, -1.0, 1.0).astype(np.float32)
+
+
+def _swapped(rng: np.random.Generator, plan: np.ndarray, count: int) -> np.ndarray:
+    """The same of discrete actions: plans with some decisions drawn at random."""
+    drawn = np.eye(plan.shape[-1])[rng.integers(plan.shape[-1], size=(count, len(plan)))]
+    swapped = rng.random((count, len(plan), 1)) < np.linspace(0.0, 0.5, count)[:, None, None]
+    return np.where(swapped, drawn, plan).astype(np.float32)
+
+
+def _rollouts(
+    rival: Rival,
+    runner: EpisodeRunner,
+    states: Sequence[Situation],
+    plans: np.ndarray,
+    unit: Normalizer,
+) -> Rollouts:
+    """Imagines and carries out plans `[S, M, H, A]`; the rollouts are S times M."""
+    truth = np.stack(
+        [
+            outcome.observations[-1]
+            for state, group in zip(states, plans, strict=True)
+            for outcome in carry_out(runner, state, group)
+        ]
+    )
+    observations = np.repeat(np.stack([s.observation for s in states]), plans.shape[1], axis=0)
+    flat = jnp.asarray(plans.reshape(-1, *plans.shape[2:]))
+    paths = rival.agent.imagine(rival.state, jax.random.key(0), jnp.asarray(observations), flat)
+    paths = jax.tree.map(np.asarray, paths)
+    gap = (paths.observations[:, :, -1] - truth[:, None]) / np.asarray(unit.std)
+    return Rollouts(paths, np.sqrt(np.square(gap).sum(axis=-1)).mean(axis=1))
+
+
+def _cost(rival: Rival, paths: Trajectory, *, per_decision: bool) -> np.ndarray:
+    """`[N]`: mean over members of what a rollout costs."""
+    shape = paths.rewards.shape[:2]
+    flat = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), paths)
+    penalties = np.asarray(rival.agent.penalties(rival.state, flat))
+    alive = np.asarray(jax.vmap(survival)(flat.continue_probs))
+    cost = (alive * penalties).sum(axis=-1)
+    cost = cost / alive.sum(axis=-1) if per_decision else cost
+    return cost.reshape(shape).mean(axis=1)
+
+
+def _window_cost(rival: Rival, windows: Window) -> np.ndarray:
+    """`[N]`: mean penalty of the decisions that happened."""
+    penalties = np.asarray(rival.agent.penalties(rival.state, as_trajectory(windows)))
+    mask = np.asarray(windows.mask)
+    return (mask * penalties).sum(axis=-1) / mask.sum(axis=-1)
+
+
+def _windows(replay: Replay, horizon: int) -> tuple[Window, Window, Window]:
+    """Held-out windows; noise of the same units in their place; the same in a random order."""
+    rng = np.random.default_rng(0)
+    real = replay.held_out_windows(_WINDOWS, horizon)
+    seen = replay.transitions()
+
+    def noise(data: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        unit = normalizer.fit(data)
+        drawn = rng.normal(size=shape) * np.asarray(unit.std) + np.asarray(unit.mean)
+        return drawn.astype(np.float32)
+
+    noisy = Window(
+        observations=noise(np.asarray(seen.observation), real.observations.shape),
+        actions=noise(np.asarray(seen.action), real.actions.shape),
+        mask=real.mask,
+    )
+    return real, noisy, shuffled(rng, real)
+
+
+def shuffled(rng: np.random.Generator, windows: Window) -> Window:
+    """Each window with what led to each observation kept beside it, and the order lost."""
+    observations, actions = np.array(windows.observations), np.array(windows.actions)
+    for row, mask in enumerate(np.asarray(windows.mask)):
+        order = rng.permutation(int(mask.sum()))
+        observations[row, 1 : len(order) + 1] = observations[row, 1 + order]
+        actions[row, : len(order)] = actions[row, order]
+    return Window(observations=observations, actions=actions, mask=windows.mask)

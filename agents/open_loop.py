@@ -1,0 +1,129 @@
+"""States of fresh episodes, rebuilt exactly, and what plans bring when they are carried out there.
+
+A state cannot be copied out of a simulator, but an environment that is deterministic given its seed
+comes back to it when the episode is reset with the same seed and its actions are replayed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from agents.acting import Actor
+from agents.environments import EpisodeRunner
+from agents.errors import UserError
+from agents.evaluation import evaluate
+from agents.run_state import RunState, make_runner
+
+REFERENCE_SEED = 20_000
+"""Of the first reference episode; the episodes that a run is evaluated on begin at 10,000."""
+
+
+@dataclass(frozen=True)
+class Situation:
+    """A decision of a reference episode.
+
+    Attributes:
+      seed: of the episode.
+      past: `[t, A]`, the actions that led here.
+      ahead: `[<= H, A]`, those that the episode went on with.
+      observation: `[O]`, at the decision.
+    """
+
+    seed: int
+    past: np.ndarray
+    ahead: np.ndarray
+    observation: np.ndarray
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a plan brought when carried out without looking.
+
+    Attributes:
+      observations: `[H + 1, O]`, at decisions; behind an end, the last one again.
+      return_: sum of the rewards up to the end.
+      ended: whether the episode terminated within the plan.
+    """
+
+    observations: np.ndarray
+    return_: float
+    ended: bool
+
+
+def situations(run: RunState, episodes: int, each: int, horizon: int) -> list[Situation]:
+    """Evenly spaced decisions of fresh episodes, played by the run's agent without a penalty.
+
+    Args:
+      run: with what is learned; the agent is the same for all that is compared.
+      episodes: how many, reset with seeds from `REFERENCE_SEED` on.
+      each: decisions of each at most.
+      horizon: H, how many of the actions that followed are kept.
+    """
+    paths: dict[int, list[tuple[np.ndarray, np.ndarray]]] = {}
+    runners = [make_runner(run.config) for _ in range(run.config.num_envs)]
+    evaluate(
+        Actor(run.agent, run.keys.evaluate, run.config.num_envs),
+        run.learned,
+        runners,
+        range(REFERENCE_SEED, REFERENCE_SEED + episodes),
+        horizon=horizon,
+        weight=0.0,
+        watch=lambda runner, plan: paths.setdefault(runner.index, []).append(
+            (runner.observation.copy(), np.array(plan.actions[0], np.float32))
+        ),
+    )
+    for runner in runners:
+        runner.env.close()
+    found = []
+    for index, path in sorted(paths.items()):
+        actions = np.stack([action for _, action in path])
+        for place in np.unique(np.linspace(0, len(path) - 1, each).round().astype(int)):
+            found.append(
+                Situation(
+                    seed=REFERENCE_SEED + index,
+                    past=actions[:place],
+                    ahead=actions[place : place + horizon],
+                    observation=path[place][0],
+                )
+            )
+    return found
+
+
+def carry_out(
+    runner: EpisodeRunner, situation: Situation, plans: Sequence[np.ndarray]
+) -> list[Outcome]:
+    """Rebuilds a situation and carries out each plan `[H, A]` from it.
+
+    Returns:
+      The outcomes, one a plan.
+
+    Raises:
+      UserError: the rebuilt observation is not the recorded one, bit for bit.
+    """
+    return [_carry_out(runner, situation, plan) for plan in plans]
+
+
+def _carry_out(runner: EpisodeRunner, situation: Situation, plan: np.ndarray) -> Outcome:
+    runner.start(0, situation.seed)
+    for action in situation.past:
+        runner.step(action)
+    if runner.observation.tobytes() != situation.observation.tobytes():
+        raise UserError(
+            f"environment {runner.spec.id!r} does not repeat itself: episode {situation.seed} came"
+            f" out differently after {len(situation.past)} decisions; plans cannot be carried out"
+            " from its states"
+        )
+    before = runner.return_
+    observations = [runner.observation.copy()]
+    for action in plan:
+        if runner.ended is None:
+            runner.step(action)
+        observations.append(runner.observation.copy())
+    return Outcome(
+        observations=np.stack(observations),
+        return_=runner.return_ - before,
+        ended=runner.ended == "terminated",
+    )
