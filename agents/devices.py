@@ -11,7 +11,8 @@ from pathlib import Path
 
 COMPILER_OPTIONS = {"xla_backend_optimization_level": 1}
 """For plans on processors. Their time goes into matrix products, which come compiled; the rest is
-compiled in a quarter of the time and, as far as we could measure, runs no slower."""
+compiled faster and, as far as we could measure, runs no slower. Leaving out XLA's fusion emitters
+too would save another half second, and make the denoising autoencoder four times slower."""
 
 
 _CACHE_BYTES = 2**20

@@ -5,6 +5,7 @@ regulator          the plan that is best under a quadratic cost, by least square
 Ring               a chain of places and three actions, of which every plan can be tried
 Track              a line that ends behind a threshold; its dynamics, rewards, ends are formulas
 waves, white       observations on a known manifold, and on none
+Mixture            Gaussians, one or more: samples, the score and the energy however smoothed
 """
 
 import itertools
@@ -249,3 +250,44 @@ def _window(observations, actions) -> Window:
         actions=actions.astype(np.float32),
         mask=np.ones(actions.shape[:2], bool),
     )
+
+
+class Mixture(NamedTuple):
+    """K Gaussians as likely as each other; smoothed by noise, their covariances grow by its own."""
+
+    means: np.ndarray  # [K, D]
+    covariances: np.ndarray  # [K, D, D]
+
+    def sample(self, rng: np.random.Generator, count: int) -> np.ndarray:
+        roots = np.linalg.cholesky(self.covariances)
+        which = rng.integers(len(self.means), size=count)
+        drawn = rng.normal(size=(count, self.means.shape[1]))
+        return self.means[which] + np.einsum("nij,nj->ni", roots[which], drawn)
+
+    def energy(self, x: np.ndarray, noise: float) -> np.ndarray:
+        """``-log p(x)`` under additive Gaussian noise, but for a constant."""
+        return -np.logaddexp.reduce(self._logs(x, noise)[0], axis=0)
+
+    def score(self, x: np.ndarray, noise: float) -> np.ndarray:
+        """``d log p / dx``."""
+        logs, slopes = self._logs(x, noise)
+        shares = np.exp(logs - np.logaddexp.reduce(logs, axis=0))
+        return np.sum(shares[..., None] * slopes, axis=0)
+
+    def of_last(self, count: int) -> "Mixture":
+        """The marginal of the last `count` numbers."""
+        return Mixture(self.means[:, -count:], self.covariances[:, -count:, -count:])
+
+    def _logs(self, x, noise):
+        smoothed = self.covariances + noise**2 * np.eye(x.shape[-1])
+        away = x - self.means[:, None]
+        slopes = -np.einsum("kij,knj->kni", np.linalg.inv(smoothed), away)
+        squares = np.sum(away * slopes, axis=-1)
+        return 0.5 * (squares - np.linalg.slogdet(smoothed)[1][:, None]), slopes
+
+
+def transitions(x: np.ndarray, observation_size: int) -> Window:
+    """Windows of a single decision each from rows ``(o_0, o_1, a_0)``."""
+    size = observation_size
+    observations = np.stack([x[:, :size], x[:, size : 2 * size]], axis=1)
+    return _window(observations, x[:, None, 2 * size :])

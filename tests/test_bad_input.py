@@ -12,6 +12,8 @@ from agents.config import PRESETS, dump
 
 PNG = b"\x89PNG\r\n\x1a\n\x00\x00"
 PLANNERS = "icem, cem, mppi, gradient, random-shooting"
+JUDGES = "none, rnn-dae, window-dae, deen, disagreement, gaussian"
+CORRUPTIONS = "additive, multiplicative, masking, salt-and-pepper"
 NESTED = b"a: " + b"[" * 500 + b"]" * 500
 
 # A command line, and what its one line of refusal must hold: the value, and what is allowed.
@@ -52,6 +54,16 @@ BAD_TRAIN = {
     "quick --regularizer.weight inf": ["--regularizer.weight: 'inf'", "a finite number >= 0"],
     "quick --regularizer.weight 1e999": ["--regularizer.weight: '1e999'", "a finite number >= 0"],
     "quick --regularizer.weight -.inf": ["--regularizer.weight: -inf", "a finite number >= 0"],
+    "quick --regularizer.noise-std 0": ["--regularizer.noise-std: 0", "a finite number > 0"],
+    "quick --regularizer.noise-share 0": ["--regularizer.noise-share: 0", "> 0 and < 1"],
+    "quick --regularizer.noise-share 1": ["--regularizer.noise-share: 1", "> 0 and < 1"],
+    "quick --regularizer.hidden 8": ["'--regularizer.hidden'", "--regularizer.deen.hidden"],
+    "quick --regularizer.architecture correction": ["'--regularizer.architecture'"],
+    "quick --regularizer.rnn-dae.hidden 0": ["--regularizer.rnn-dae.hidden: 0", "integer >= 1"],
+    "quick --regularizer.rnn-dae.restore-actions 2": ["restore-actions: 2", "true or false"],
+    "quick --regularizer.window-dae.window 0": ["window-dae.window: 0", "an integer >= 1"],
+    "quick --regularizer.window-dae.hidden 8 0": ["window-dae.hidden: 0", "integers >= 1"],
+    "quick --regularizer.deen.hidden": ["deen.hidden: a value is missing", "integers >= 1"],
     "quick --regularizer.weight auto": ["--regularizer.weight: 'auto'", "a finite number >= 0"],
     "quick --model.hidden": ["--model.hidden: a value is missing", "integers >= 1"],
     "quick --model.hidden 64 0": ["--model.hidden: 0", "integers >= 1"],
@@ -79,9 +91,11 @@ BAD_TRAIN = {
     "quick --planner.risk.name var": ["'var' is not one of: mean, mean-std, cvar, worst"],
     "quick --planner.risk-aversion 1": ["unknown option '--planner.risk-aversion'"],
     **{
-        f"quick --regularizer.name {name}": [f"'{name}' is not one of: none, rnn-dae"]
-        for name in ("dae", "window-dae", "deen", "disagreement", "gaussian")
+        f"quick --regularizer.name {name}": [f"'{name}' is not one of: {JUDGES}"]
+        for name in ("dae", "rnn_dae", "DEEN", "ensemble")
     },
+    "quick --regularizer.corruption gaussian": [f"'gaussian' is not one of: {CORRUPTIONS}"],
+    "quick --regularizer.rnn-dae.architecture gru": ["'gru' is not one of: correction, encoder-"],
     "quick --model.propagation TS1": ["'TS1' is not one of: ts1, tsinf, expectation"],
     # options that contradict each other
     **{
@@ -91,6 +105,17 @@ BAD_TRAIN = {
             ("icem", "elites 17", ["planner.icem.elites 17", "population 32; give at most half"]),
             ("random-shooting", "keep 32", ["planner.random_shooting.keep 32", "population 32"]),
         )
+    },
+    "quick --regularizer.name window-dae --regularizer.window-dae.window 30": [
+        "regularizer.window_dae.window 30 is longer than a plan of planner.horizon 20;"
+        " give at most 21"
+    ],
+    **{
+        f"quick --regularizer.name deen --regularizer.corruption {name}": [
+            f"regularizer.corruption '{name}' does not go with regularizer.name deen",
+            "give additive",
+        ]
+        for name in ("multiplicative", "masking", "salt-and-pepper")
     },
     "quick --fit.min-epochs 9": ["fit.max_epochs 8", "fit.min_epochs 9"],
     "quick --model.known-reward a:b": ["model.known_reward 'a:b'", "model.reward known"],

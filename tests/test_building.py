@@ -1,6 +1,6 @@
 """From the configuration to the parts: each option reaches the one part that it is meant for."""
 
-from typing import Any
+from typing import Any, get_args
 
 import jax
 import jax.numpy as jnp
@@ -11,13 +11,14 @@ from analytic import certain
 from gymnasium import spaces
 from tiny import tiny
 
-from agents.building import build_planner, build_risk
+from agents.building import build_corruption, build_planner, build_regularizer, build_risk
 from agents.config import Config, options
 from agents.environments import EnvironmentSpec, describe
-from agents.schema import RiskConfig
-from mbrl import planners
+from agents.schema import RegularizerConfig, RiskConfig
+from mbrl import Trajectory, corruption, normalizer, planners, regularizers
 from mbrl.planners.proposals import Gaussian
 from mbrl.planners.sampling import SearchState
+from mbrl.types import Predictions
 
 SPECS = {
     "continuous": describe(worlds.Counter()),
@@ -68,7 +69,14 @@ def another(value: Any) -> Any:
         case float():
             return value + 0.125
         case str():
-            return {"clip": "truncate", "better": "best"}[value]
+            return {
+                "clip": "truncate",
+                "better": "best",
+                "correction": "encoder-decoder",
+                "additive": "multiplicative",
+            }[value]
+        case tuple():
+            return (*value, 3)
     raise AssertionError(value)
 
 
@@ -167,6 +175,139 @@ def test_as_many_as_there_is_place_for_are_allowed_and_one_more_is_not(name, sec
         planning(name, f"{section}.{knob}", most + 1)
     assert "planner.population 8" in str(error.value)
     planning("mppi", f"{section}.{knob}", most + 1)  # who does not use it does not care
+
+
+# Regularisers.
+
+JUDGES = {
+    "none": "make_none",
+    "gaussian": "make_gaussian",
+    "disagreement": "make_disagreement",
+    "rnn-dae": "make_rnn_dae",
+    "window-dae": "make_window_dae",
+    "deen": "make_deen",
+}
+CORRUPTIONS = {
+    "additive": "noise_std",
+    "multiplicative": "noise_std",
+    "masking": "noise_share",
+    "salt-and-pepper": "noise_share",
+}
+JUDGES_FEEL = {
+    "rnn-dae": {
+        "corruption", "noise_std", "rnn_dae.hidden", "rnn_dae.architecture",
+        "rnn_dae.restore_actions",
+    },
+    "window-dae": {"corruption", "noise_std", "window_dae.window", "window_dae.hidden"},
+    "deen": {"noise_std", "deen.hidden"},
+}  # fmt: skip
+# These are the objective's and the fit's, and the name chooses.
+NOT_BUILT = {
+    "name", "weight", "learning_rate", "batch_size", "steps_per_epoch", "min_epochs", "max_epochs",
+    "patience",
+}  # fmt: skip
+each_judge = pytest.mark.parametrize("name", JUDGES)
+
+
+def judging(name: str, path: str = "name", value: Any = None) -> Config:
+    """The tiny configuration of a regulariser, with one of its options changed."""
+    section, _, knob = path.rpartition(".")
+    value = name if value is None else value
+    base = tiny().regularizer.model_dump()
+    change = {section: {**base[section], knob: value}} if section else {knob: value}
+    return tiny(regularizer={"name": name, **change})
+
+
+def test_no_regularizer_and_no_corruption_is_left_out_here():
+    fields = RegularizerConfig.model_fields
+    assert set(get_args(fields["name"].annotation)) == set(JUDGES)
+    assert set(get_args(fields["corruption"].annotation)) == set(CORRUPTIONS)
+
+
+@each_kind
+@each_judge
+def test_every_regularizer_judges_every_decision_of_a_plan(name, kind):
+    config, spec = judging(name), SPECS[kind]
+    horizon, size = config.planner.horizon, spec.observation_size
+    regularizer = build_regularizer(config, spec)
+    predicted = jnp.zeros((horizon, 2, size)), jnp.ones((horizon, 2, size))
+    path = Trajectory(
+        observations=jnp.zeros((horizon + 1, size)),
+        actions=jnp.zeros((horizon, spec.action_size)),
+        rewards=jnp.zeros(horizon),
+        continue_probs=jnp.ones(horizon),
+        predictions=Predictions(mean=predicted[0], std=predicted[1]),
+    )
+    params = jax.eval_shape(regularizer.init, jax.random.key(0))
+    units = normalizer.identity(size + spec.action_size)
+    penalty = jax.eval_shape(regularizer.penalty, units, params, path)
+    assert penalty.shape == (horizon,)
+
+
+@pytest.fixture
+def judge_calls(monkeypatch):
+    """All regularisers and corruptions only say what they would be made of."""
+
+    def saying(name: str):
+        return lambda *args, **knobs: (name, args, sorted(knobs.items(), key=lambda item: item[0]))
+
+    for name in JUDGES.values():
+        monkeypatch.setattr(regularizers, name, saying(name))
+    for name in CORRUPTIONS:
+        name = name.replace("-", "_")
+        monkeypatch.setattr(corruption, name, saying(name))
+
+
+@each_judge
+@pytest.mark.usefixtures("judge_calls")
+def test_every_option_is_felt_by_its_regularizer_and_by_no_other(name):
+    spec, base = SPECS["continuous"], tiny().regularizer.model_dump()
+    plain, felt = repr(build_regularizer(judging(name), spec)), set()
+    assert f"'{JUDGES[name]}'" in plain
+    names = {".".join(path[1:]) for path in options() if path[0] == "regularizer"}
+    for path in names - NOT_BUILT - ({"corruption"} if name == "deen" else set()):
+        section, _, knob = path.rpartition(".")
+        value = (base[section] if section else base)[knob]
+        changed = build_regularizer(judging(name, path, another(value)), spec)
+        if repr(changed) != plain:
+            felt.add(path)
+    assert felt == JUDGES_FEEL.get(name, set())
+
+
+@pytest.mark.parametrize(("name", "knob"), CORRUPTIONS.items())
+def test_every_corruption_is_built_by_its_name_with_the_number_that_is_its_own(name, knob, key):
+    x, zero = jax.random.normal(key, (50, 2)), jnp.array([0.5, -0.5])
+    settings: dict[str, Any] = {"corruption": name, "noise_std": 0.7, "noise_share": 0.4}
+    spoilt = build_corruption(RegularizerConfig(**settings))(key, x, zero)
+    maker = getattr(corruption, name.replace("-", "_"))
+    assert spoilt.tolist() == maker(settings[knob])(key, x, zero).tolist()
+
+
+@pytest.mark.parametrize("name", ["multiplicative", "masking", "salt-and-pepper"])
+def test_an_energy_takes_gaussian_noise_and_no_other_corruption(name):
+    with pytest.raises(ValueError, match=rf"regularizer\.corruption '{name}' .*give additive"):
+        judging("deen", "corruption", name)
+    for other in set(JUDGES) - {"deen"}:
+        judging(other, "corruption", name)
+
+
+def test_a_window_has_room_in_a_plan_or_is_refused():
+    horizon = tiny().planner.horizon
+    assert judging("window-dae", "window_dae.window", horizon + 1)
+    with pytest.raises(
+        ValueError,
+        match=rf"regularizer\.window_dae\.window {horizon + 2} is longer than a plan of"
+        rf" planner\.horizon {horizon}; give at most {horizon + 1}",
+    ):
+        judging("window-dae", "window_dae.window", horizon + 2)
+    for other in set(JUDGES) - {"window-dae"}:  # who does not use it does not care
+        judging(other, "window_dae.window", horizon + 2)
+
+
+@pytest.mark.parametrize("share", [-0.1, 0.0, 1.0, 1.5])
+def test_a_share_of_the_numbers_leaves_some_and_takes_some(share):
+    with pytest.raises(ValueError, match="noise_share"):
+        judging("rnn-dae", "noise_share", share)
 
 
 # Risk.

@@ -3,10 +3,12 @@
 from functools import cache, partial
 from typing import Any, NamedTuple
 
+import haiku as hk
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from analytic import quickly
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,18 +27,23 @@ class Made(NamedTuple):
     untrained: Any
     random: Any  # parameters without the zeros that some layers start from
     apply: Any
-    jacobian: np.ndarray  # [T * D, T * D] at `SEQUENCE`
 
 
 @cache
-def recurrent(name: str) -> Made:
-    network = ARCHITECTURES[name](SIZE, HIDDEN)
-    untrained = jax.jit(network.init)(jax.random.key(0))
+def recurrent(name: str, restored: int = SIZE) -> Made:
+    network = ARCHITECTURES[name](SIZE, HIDDEN, restored)
+    untrained = quickly(network.init)(jax.random.key(0))
     rng = np.random.default_rng(0)
     random = jax.tree.map(lambda leaf: rng.normal(size=leaf.shape).astype(np.float32), untrained)
-    apply = jax.jit(network.apply)
-    jacobian = jax.jit(jax.jacobian(network.apply, argnums=1))(random, SEQUENCE, EVERYTHING)
-    return Made(untrained, random, apply, np.asarray(jacobian).reshape(2 * (LENGTH * SIZE,)))
+    return Made(untrained, random, quickly(network.apply))
+
+
+@cache
+def jacobian(name: str, restored: int = SIZE) -> np.ndarray:
+    """How each restored number hangs on each number that is read, `[T, K, T, D]`."""
+    network = ARCHITECTURES[name](SIZE, HIDDEN, restored)
+    slopes = quickly(jax.jacobian(network.apply, argnums=1))
+    return np.asarray(slopes(recurrent(name, restored).random, SEQUENCE, EVERYTHING))
 
 
 def test_a_feed_forward_network_is_swish_layers_with_a_linear_end(key):
@@ -102,15 +109,51 @@ def test_the_units_are_swish_and_so_are_their_slopes():
         assert ours(x) == pytest.approx(np.asarray(theirs(x)), rel=1e-12, abs=1e-13)
 
 
-def test_an_untrained_correction_copies_its_input():
-    network = recurrent("correction")
-    copied = network.apply(network.untrained, SEQUENCE, EVERYTHING)
-    assert copied.tolist() == SEQUENCE.tolist()
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
-def test_masked_elements_change_nothing_at_the_others(name):
-    network, present = recurrent(name), 4
+@pytest.mark.usefixtures("float64")
+@given(st.integers(0, 2**31 - 1), st.floats(0.1, 5.0))
+def test_a_minimal_gated_unit_moves_its_state_to_a_candidate_as_far_as_its_gate_is_open(
+    seed, strength
+):
+    rng, hidden = np.random.default_rng(seed), 3
+    x, before = rng.normal(size=SIZE), rng.uniform(-1, 1, hidden)
+    fed, kept = (strength * rng.normal(size=(n, 2 * hidden)) for n in (SIZE, hidden))
+    bias = rng.normal(size=2 * hidden)
+    params = {
+        "unit/input": {"w": jnp.asarray(fed), "b": jnp.asarray(bias)},
+        "unit/state": {"w": jnp.asarray(kept)},
+    }
+    output, after = UNIT.apply(params, x, before)
+    gate = sigmoid(x @ fed[:, :hidden] + before @ kept[:, :hidden] + bias[:hidden])
+    candidate = np.tanh(x @ fed[:, hidden:] + gate * (before @ kept[:, hidden:]) + bias[hidden:])
+    expected = (1 - gate) * before + gate * candidate
+    assert after == pytest.approx(expected, rel=1e-12, abs=1e-13)
+    assert output.tolist() == after.tolist()
+    assert np.all(np.abs(after) <= 1.0)  # a mean of numbers within bounds stays within them
+
+
+UNIT = hk.without_apply_rng(
+    hk.transform(lambda x, state: networks.MinimalGatedUnit(3, name="unit")(x, state))
+)
+
+
+@pytest.mark.parametrize("restored", [SIZE, SIZE - 1, 1])
+def test_an_untrained_correction_copies_the_numbers_that_it_restores(restored):
+    network = recurrent("correction", restored)
+    for mask in (EVERYTHING, np.arange(LENGTH) < 2):
+        copied = network.apply(network.untrained, SEQUENCE, mask)
+        assert copied.tolist() == SEQUENCE[:, :restored].tolist()
+
+
+@pytest.mark.parametrize(
+    ("name", "restored"),
+    [("correction", SIZE), ("correction", SIZE - 1), ("encoder-decoder", SIZE)],
+)
+def test_masked_elements_change_nothing_at_the_others(name, restored):
+    network, present = recurrent(name, restored), 4
     mask = np.arange(LENGTH) < present
     other = np.where(mask[:, None], SEQUENCE, 1e3).astype(np.float32)
     # As if the sequence had been cut there.
@@ -123,19 +166,38 @@ def test_masked_elements_change_nothing_at_the_others(name):
 
 
 def test_a_correction_looks_both_ways():
-    influence = np.abs(recurrent("correction").jacobian).reshape(LENGTH, SIZE, LENGTH, SIZE)
+    influence = np.abs(jacobian("correction"))
     assert np.all(influence.sum(axis=(1, 3)) > 0)
 
 
+def test_numbers_that_are_only_read_count_for_those_that_are_restored():
+    restored = SIZE - 1
+    influence = np.abs(jacobian("correction", restored))
+    assert np.all(influence[..., restored:].sum(axis=(1, 3)) > 0)
+
+
+@given(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6))
+def test_what_is_read_is_softened_and_keeps_order_and_sign(a, b):
+    first, second = (float(networks._soften(jnp.float32(x))) for x in (a, b))
+    for x, soft in ((a, first), (b, second)):
+        assert soft == pytest.approx(x / np.sqrt(1 + abs(x)), rel=1e-5, abs=1e-30)
+    if a < b:
+        assert first <= second
+
+
 def test_all_that_the_decoder_knows_passes_through_the_code():
-    def rank(matrix: np.ndarray) -> int:
+    def rank(name: str) -> int:
+        matrix = jacobian(name).reshape(LENGTH * SIZE, LENGTH * SIZE)
         return int(np.linalg.matrix_rank(matrix, tol=1e-5 * np.linalg.norm(matrix)))
 
-    assert rank(recurrent("encoder-decoder").jacobian) == HIDDEN
-    assert rank(recurrent("correction").jacobian) == LENGTH * SIZE
+    assert rank("encoder-decoder") == HIDDEN
+    assert rank("correction") == LENGTH * SIZE
 
 
+@pytest.mark.parametrize("restored", [SIZE, SIZE - 1])
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_the_output_has_the_shape_of_the_input(name):
-    network = recurrent(name)
-    assert network.apply(network.random, SEQUENCE, EVERYTHING).shape == SEQUENCE.shape
+def test_the_output_has_a_row_for_every_element(name, restored):
+    network = ARCHITECTURES[name](SIZE, HIDDEN, restored)
+    params = jax.eval_shape(network.init, jax.random.key(0))
+    made = jax.eval_shape(network.apply, params, SEQUENCE, EVERYTHING)
+    assert made.shape == (LENGTH, restored)

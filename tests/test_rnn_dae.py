@@ -12,9 +12,12 @@ import pytest
 from analytic import quickly, waves, white
 
 from mbrl import Regularizer, Trajectory, make_fitter, make_rnn_dae
+from mbrl.corruption import additive
 from mbrl.normalizer import Normalizer, identity
 from mbrl.regularizers import as_trajectory, calibrate
-from mbrl.regularizers.rnn_dae import ARCHITECTURES, denoising_loss, elements
+from mbrl.regularizers.denoising import denoising_loss
+from mbrl.regularizers.rnn_dae import ARCHITECTURES
+from mbrl.regularizers.sequences import elements
 
 LENGTH = 6
 UNITS = Normalizer(mean=jnp.array([1.0, -2.0, 0.5]), std=jnp.array([2.0, 0.5, 0.25]))
@@ -23,13 +26,13 @@ UNITS = Normalizer(mean=jnp.array([1.0, -2.0, 0.5]), std=jnp.array([2.0, 0.5, 0.
 @cache
 def small(architecture: str):
     """A small autoencoder with weights at random, none of them zero."""
-    dae = make_rnn_dae(2, 1, hidden=4, noise_std=0.3, architecture=architecture)
+    dae = make_rnn_dae(2, 1, hidden=4, architecture=architecture)
+    network = ARCHITECTURES[architecture](3, 4, 3)
     shapes, rng = jax.eval_shape(dae.init, jax.random.key(0)), np.random.default_rng(0)
     params = jax.tree.map(lambda leaf: rng.normal(size=leaf.shape).astype(np.float32), shapes)
     return SimpleNamespace(
         penalty=quickly(lambda trajectory: dae.penalty(UNITS, params, trajectory)),
-        loss=quickly(lambda batch: dae.loss(UNITS, params, jax.random.key(0), batch)),
-        denoise=quickly(lambda x: ARCHITECTURES[architecture](3, 4).apply(params, x, x[:, 0] < 9)),
+        denoise=quickly(lambda x: network.apply(params, x, jnp.ones(x.shape[0], bool))),
     )
 
 
@@ -74,7 +77,7 @@ def test_the_loss_is_the_mean_over_the_elements_that_happened():
 
 
 def test_an_untrained_correction_errs_by_the_variance_of_the_noise(key):
-    dae = make_rnn_dae(2, 1, hidden=2, noise_std=0.3)
+    dae = make_rnn_dae(2, 1, hidden=2, corruption=additive(0.3))
     params = jax.tree.map(
         lambda leaf: jnp.zeros(leaf.shape), jax.eval_shape(dae.init, jax.random.key(0))
     )
@@ -85,28 +88,7 @@ def test_an_untrained_correction_errs_by_the_variance_of_the_noise(key):
     assert errors["regularizer_mse"] == pytest.approx(0.09, abs=4 * 0.09 * np.sqrt(2 / numbers))
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_what_stands_behind_an_episodes_end_is_not_learned(architecture):
-    batch = white(np.random.default_rng(0), 3, LENGTH)
-    batch.mask[0, 4:] = False
-    loss = small(architecture).loss(batch)
-    batch.observations[0, 5:] = 1e3  # o_5 follows the first decision that never happened
-    batch.actions[0, 4:] = -1e3
-    assert small(architecture).loss(batch) == pytest.approx(float(loss), rel=1e-5)
-    batch.observations[0, 4] += 1.0  # while o_4 is the last state that was seen
-    assert abs(small(architecture).loss(batch) - loss) > 1e-3
-
-
 # The penalty.
-
-
-def test_an_element_is_an_observation_with_the_action_that_led_to_it(trajectory):
-    x = np.asarray(elements(UNITS, trajectory.observations, trajectory.actions))
-    assert x[:, :2] == pytest.approx(
-        (np.asarray(trajectory.observations) - UNITS.mean[:2]) / UNITS.std[:2]
-    )
-    assert x[1:, 2:] == pytest.approx((np.asarray(trajectory.actions) - 0.5) / 0.25)
-    assert x[0, 2] == 0.0
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -120,30 +102,27 @@ def test_the_penalty_is_the_squared_denoising_error_of_each_element_but_the_firs
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-@pytest.mark.parametrize("ends_in", [0, 2, LENGTH - 1])
-def test_states_after_an_end_change_no_penalty_before_it(architecture, ends_in, trajectory):
-    goes_on = jnp.ones(LENGTH).at[ends_in].set(0.4)  # more likely than not, it ends there
-    before = dataclasses.replace(trajectory, continue_probs=goes_on)
-    after = dataclasses.replace(
-        before,
-        observations=before.observations.at[ends_in + 2 :].set(50.0),
-        actions=before.actions.at[ends_in + 1 :].set(-50.0),
-    )
-    penalty, changed = small(architecture).penalty(before), small(architecture).penalty(after)
-    reached = np.asarray(penalty)[: ends_in + 1]
-    assert changed[: ends_in + 1] == pytest.approx(reached, rel=1e-5)
-    # The end itself is looked at: where it led to counts.
-    wreck = dataclasses.replace(before, observations=before.observations.at[ends_in + 1].add(1.0))
-    assert abs(small(architecture).penalty(wreck)[ends_in] - reached[ends_in]) > 1e-3
-
-
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_each_step_is_judged_in_the_light_of_all_the_others(architecture, trajectory):
     first = dataclasses.replace(trajectory, observations=trajectory.observations.at[0].add(1.0))
     last = dataclasses.replace(trajectory, observations=trajectory.observations.at[-1].add(1.0))
     penalty = small(architecture).penalty
     assert np.all(np.abs(penalty(first) - penalty(trajectory)) > 1e-7)
     assert np.all(np.abs(penalty(last) - penalty(trajectory)) > 1e-7)
+
+
+def test_actions_that_are_only_read_are_not_judged_but_count_for_the_states(trajectory):
+    dae = make_rnn_dae(2, 1, hidden=4, restore_actions=False)
+    params = quickly(dae.init)(jax.random.key(0))
+    penalty, network = quickly(dae.penalty), ARCHITECTURES["correction"](3, 4, 2)
+    assert penalty(UNITS, params, trajectory).tolist() == [0.0] * LENGTH  # untrained, it copies
+    rng = np.random.default_rng(0)
+    params = jax.tree.map(lambda leaf: rng.normal(size=leaf.shape).astype(np.float32), params)
+    x = np.asarray(elements(UNITS, trajectory.observations, trajectory.actions))
+    restored = quickly(network.apply)(params, x, np.ones(LENGTH + 1, bool))
+    error = np.sum((np.asarray(restored) - x[:, :2]) ** 2, axis=-1)[1:]
+    assert penalty(UNITS, params, trajectory) == pytest.approx(error, rel=1e-4)
+    other = dataclasses.replace(trajectory, actions=trajectory.actions.at[2].add(0.5))
+    assert abs(penalty(UNITS, params, other)[2] - error[2]) > 1e-3
 
 
 # What is learned.
@@ -162,7 +141,7 @@ def trained(dae: Regularizer, *worlds, steps: int):
 @pytest.fixture(scope="module")
 def correction():
     """Corrections learned from waves and from white noise, under noise of standard deviation 1."""
-    dae = make_rnn_dae(2, 1, hidden=16, noise_std=1.0)
+    dae = make_rnn_dae(2, 1, hidden=16, corruption=additive(1.0))
     of_waves, of_white = trained(dae, waves, white, steps=600)
     return SimpleNamespace(
         metrics=quickly(dae.metrics),
@@ -211,7 +190,7 @@ def test_steps_off_the_manifold_cost_more_than_nearly_all_on_it(correction):
 
 
 def test_the_encoder_decoder_learns_more_than_the_mean_trajectory(key):
-    dae = make_rnn_dae(2, 1, hidden=16, noise_std=0.3, architecture="encoder-decoder")
+    dae = make_rnn_dae(2, 1, hidden=16, corruption=additive(0.3), architecture="encoder-decoder")
     (params,) = trained(dae, waves, steps=200)
     unseen = waves(np.random.default_rng(99), 500, LENGTH)
     error = quickly(dae.metrics)(identity(3), params, key, unseen)["regularizer_mse"]

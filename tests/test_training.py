@@ -2,6 +2,7 @@
 
 import contextlib
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import jax
@@ -12,14 +13,18 @@ from tiny import (
     CARTPOLE,
     CONTINUOUS,
     DISCRETE,
+    JUDGED,
+    JUDGES,
     PENDULUM,
     PLANNERS,
     assert_same_run,
     finished,
+    resume,
     rows_of,
     rows_of_kind,
     sharing,
     state_of,
+    stopped,
     tiny,
     train,
 )
@@ -339,6 +344,31 @@ def test_every_planner_learns_and_acts_to_the_end_with_both_kinds_of_actions(nam
     assert run.traces["plan"] == 1
 
 
+@pytest.mark.parametrize("name", JUDGES)
+def test_every_regularizer_is_learned_and_judges_to_the_end_and_goes_on_if_interrupted(
+    name, tmp_path
+):
+    changes: dict[str, Any] = {"env_steps": 80, **JUDGED[name]}
+    with mock.patch.object(reporting, "plot_run"):
+        whole = finished(**changes)
+        with stopped(whole.of_kind("fit")[0]["env_steps"] + 5):
+            train(whole.config, tmp_path)
+        resume(tmp_path)
+    assert_same_run(tmp_path, whole.run_dir, whole.config)
+    assert whole.config.regularizer.name == name
+    errors = {"regularizer_mse", "regularizer_copy_mse"}
+    for fit in whole.of_kind("fit"):
+        numbers = {key: value for key, value in fit.items() if isinstance(value, float)}
+        assert np.isfinite(list(numbers.values())).all()
+        assert errors & set(fit) == (errors if name in ("window-dae", "deen") else set())
+    (evaluation,) = whole.of_kind("evaluation")
+    assert np.isfinite(evaluation["returns"]).all()
+    assert np.isfinite([evaluation["planned"], evaluation["realised"]]).all()
+    assert np.isfinite(evaluation["penalty"])
+    assert evaluation["penalty"] != 0.0
+    assert whole.traces["plan"] == 1
+
+
 LANDER = {"id": "LunarLander-v3", "kwargs": {"continuous": True}, "action_repeat": 6}
 LANDER_DISCRETE = {"id": "LunarLander-v3", "kwargs": {"continuous": False}, "action_repeat": 4}
 
@@ -352,7 +382,7 @@ LANDER_DISCRETE = {"id": "LunarLander-v3", "kwargs": {"continuous": False}, "act
         {"env": LANDER_DISCRETE, "model": {"reward": "known", "propagation": "ts1"}},
         {"env": LANDER_DISCRETE, "planner": {"name": "mppi"}},
         {"env": {"id": "CartPole-v1"}, "num_envs": 1},
-        {"regularizer": {"architecture": "encoder-decoder"}},
+        {"regularizer": {"rnn_dae": {"hidden": 8, "architecture": "encoder-decoder"}}},
         {"model": {"members": 1, "hidden": [4, 5]}, "planner": {"horizon": 1}},
         {"planner": {"horizon": 40}},
     ],

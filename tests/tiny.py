@@ -86,15 +86,18 @@ TINY: dict[str, Any] = {
     "regularizer": {
         "name": "rnn-dae",
         "weight": 1.0,
+        "corruption": "additive",
         "noise_std": 0.2,
-        "hidden": 8,
-        "architecture": "correction",
+        "noise_share": 0.2,
         "learning_rate": 1e-3,
         "batch_size": 8,
         "steps_per_epoch": 2,
         "min_epochs": 1,
         "max_epochs": 2,
         "patience": 2,
+        "rnn_dae": {"hidden": 8, "architecture": "correction", "restore_actions": True},
+        "window_dae": {"window": 2, "hidden": [8]},
+        "deen": {"hidden": [8]},
     },
     "evaluation": {"episodes": 3, "seed": 10_000},
 }
@@ -117,6 +120,11 @@ PENDULUM = {
 PLANNERS = ("icem", "cem", "mppi", "gradient", "random-shooting")
 CONTINUOUS = {name: {"planner": {"name": name}} for name in PLANNERS}
 DISCRETE = {name: CARTPOLE | {"planner": {"name": name, "particles": 1}} for name in PLANNERS}
+# Every regulariser that the others leave out, with the search that compiles soonest.
+JUDGES = ("window-dae", "deen", "disagreement", "gaussian")
+JUDGED = {
+    name: {"planner": {"name": "random-shooting"}, "regularizer": {"name": name}} for name in JUDGES
+}
 
 
 def tiny(**changes: Any) -> Config:
@@ -151,19 +159,17 @@ def shared_agent(config: Config, runner: EpisodeRunner) -> PlanningAgent:
             agent = _build_agent(config, runner)
         agent.init = quickly(agent.init)  # pyright: ignore[reportAttributeAccessIssue]
         # What is fitted is the same whichever way it is searched.
-        key_of_fits = repr(
-            (sizes, config.model, config.fit, config.planner.horizon, config.regularizer, reward)
-        )
-        fits = {name: part for name, part in vars(agent).items() if name in _FITS}
-        vars(agent).update(_FITTERS.setdefault(key_of_fits, fits))
+        fitted = (sizes, config.model, config.fit, reward)
+        judged = (*fitted, config.planner.horizon, config.regularizer)
+        for names, key_of_fits in ((_MODEL_FITS, fitted), (_FITS, judged)):
+            fits = {name: part for name, part in vars(agent).items() if name in names}
+            vars(agent).update(_FITTERS.setdefault(repr(key_of_fits), fits))
         _AGENTS[key] = agent
     return _AGENTS[key]
 
 
-_FITS = (
-    "init", "_model_fitter", "_regularizer_fitter", "_model_metrics", "_regularizer_metrics",
-    "_calibrate",
-)  # fmt: skip
+_MODEL_FITS = ("_model_fitter", "_model_metrics")
+_FITS = ("init", "_regularizer_fitter", "_regularizer_metrics", "_calibrate")
 _FITTERS: dict[str, dict[str, Any]] = {}
 _build_agent = run_state.build_agent
 

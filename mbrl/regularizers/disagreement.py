@@ -5,12 +5,12 @@ Each member e predicts the Gaussian ``N(mean_e, std_e^2)`` of the observation af
     penalty_t = sum_d  Var_e(mean_ed) / Mean_e(std_ed^2)
 
 that is, doubt about the model in units of the noise that the model itself expects, so that no
-dimension has to be scaled by hand. Unlike a denoiser it costs the ensemble's networks once more
-for every imagined step, and it learns nothing of its own.
+dimension has to be scaled by hand (in units of the observations, leg contacts outweighed the rest).
+It learns nothing of its own, and costs the ensemble's networks once more by every member for every
+imagined step.
 
-Source: the usual uncertainty penalty of Yu et al. (2020) and Lu et al. (2022), who compare several;
-relative to the predicted noise as in Bhardwaj et al. and ours by measurement: in units of
-the observations its AUROC was lower (CHANGELOG).
+Source: the spread of an ensemble's means, one of those that Lu et al. (2022), "Revisiting design
+choices in offline model-based reinforcement learning", compare; the units are ours.
 """
 
 import jax.numpy as jnp

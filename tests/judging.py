@@ -1,0 +1,102 @@
+"""Every regulariser at its smallest, with weights at random, and paths for them to judge."""
+
+from functools import cache
+from types import SimpleNamespace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from analytic import LinearGaussian, quickly, two_members
+
+from mbrl import Regularizer, Trajectory, make_none, make_rnn_dae
+from mbrl.corruption import additive
+from mbrl.normalizer import Normalizer
+from mbrl.regularizers import make_deen, make_disagreement, make_gaussian, make_window_dae
+from mbrl.rollout import with_predictions
+from mbrl.types import Predictions
+
+LENGTH = 6
+UNITS = Normalizer(mean=jnp.array([1.0, -2.0, 0.5]), std=jnp.array([2.0, 0.5, 0.25]))
+
+_RNN: dict[str, Any] = {"hidden": 4, "corruption": additive(0.3)}
+_WINDOW: dict[str, Any] = {"hidden": (8,), "corruption": additive(0.3)}
+REGULARIZERS: dict[str, Regularizer] = {
+    "none": make_none(),
+    "gaussian": make_gaussian(),
+    "disagreement": make_disagreement(),
+    "deen": make_deen(2, 1, hidden=(8,), noise_std=0.3),
+    "window-dae, 1": make_window_dae(2, 1, window=1, **_WINDOW),
+    "window-dae, 2": make_window_dae(2, 1, window=2, **_WINDOW),
+    "window-dae, 4": make_window_dae(2, 1, window=4, **_WINDOW),
+    "rnn-dae": make_rnn_dae(2, 1, **_RNN),
+    "rnn-dae, actions only read": make_rnn_dae(2, 1, restore_actions=False, **_RNN),
+    "rnn-dae, encoder-decoder": make_rnn_dae(2, 1, architecture="encoder-decoder", **_RNN),
+}
+UNLEARNED = ("none", "gaussian", "disagreement")
+LEARNED = tuple(name for name in REGULARIZERS if name not in UNLEARNED)
+
+
+@cache
+def small(name: str) -> SimpleNamespace:
+    """A regulariser with weights at random, none of them zero, compiled where it is used."""
+    regularizer = REGULARIZERS[name]
+    shapes, rng = jax.eval_shape(regularizer.init, jax.random.key(0)), np.random.default_rng(0)
+    params = jax.tree.map(lambda leaf: rng.normal(size=leaf.shape).astype(np.float32), shapes)
+
+    def penalty(path: Trajectory) -> jax.Array:
+        return regularizer.penalty(UNITS, params, path)
+
+    return SimpleNamespace(
+        regularizer=regularizer,
+        params=params,
+        plainly=penalty,
+        penalty=quickly(penalty),
+        penalties=quickly(jax.vmap(penalty)),
+        loss=quickly(lambda batch: regularizer.loss(UNITS, params, jax.random.key(0), batch)),
+    )
+
+
+WORLD: LinearGaussian = two_members()
+"""Whose two members predict every path: what they make of a step depends on where it starts."""
+
+
+def predict(params: Any, observation: jax.Array, action: jax.Array) -> Predictions:
+    """What one linear member predicts, sure of itself by as much everywhere."""
+    transition, control = params
+    mean = transition @ observation + control @ action
+    return Predictions(mean=mean, std=jnp.array([0.5, 2.0]))
+
+
+def seen_by_members(path: Trajectory) -> Trajectory:
+    """The path with what the members make of it."""
+    return with_predictions(predict, WORLD.params, path)
+
+
+def some_path(seed: int = 1, goes_on: Any = 1.0) -> Trajectory:
+    """A path of white noise, as the members see it."""
+    rng = np.random.default_rng(seed)
+    return seen_by_members(
+        Trajectory(
+            observations=jnp.asarray(rng.normal(size=(LENGTH + 1, 2)), jnp.float32),
+            actions=jnp.asarray(rng.uniform(-1, 1, (LENGTH, 1)), jnp.float32),
+            rewards=jnp.zeros(LENGTH),
+            continue_probs=jnp.broadcast_to(jnp.asarray(goes_on, jnp.float32), (LENGTH,)),
+        )
+    )
+
+
+def influence(name: str, path: Trajectory) -> np.ndarray:
+    """Which observation moves which entry of the penalty, `[H, H + 1]`."""
+
+    def of_observations(observations: jax.Array) -> jax.Array:
+        moved = Trajectory(
+            observations=observations,
+            actions=path.actions,
+            rewards=path.rewards,
+            continue_probs=path.continue_probs,
+        )
+        return small(name).plainly(moved)
+
+    slopes = np.asarray(quickly(jax.jacobian(of_observations))(path.observations))
+    return np.abs(slopes).max(axis=-1) > 0

@@ -1,0 +1,86 @@
+"""The denoiser of windows: what it sees of a path, and what the length of a window is for."""
+
+import dataclasses
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from analytic import quickly, waves
+from judging import LENGTH, UNITS, influence, small, some_path
+
+from mbrl import Trajectory, make_fitter, networks
+from mbrl.corruption import additive
+from mbrl.normalizer import identity
+from mbrl.regularizers import as_trajectory, make_window_dae
+from mbrl.regularizers.sequences import elements
+
+
+def shuffled(path: Trajectory, order: np.ndarray) -> Trajectory:
+    """The path with its elements but the first, ``(o_{t+1}, a_t)``, in another order."""
+    return dataclasses.replace(
+        path,
+        observations=jnp.concatenate([path.observations[:1], path.observations[1:][order]]),
+        actions=path.actions[order],
+    )
+
+
+ORDER = np.array([3, 0, 5, 1, 4, 2])
+
+
+def test_a_window_of_1_is_blind_to_the_order_of_the_elements():
+    path, penalty = some_path(), small("window-dae, 1").penalty
+    assert penalty(shuffled(path, ORDER)) == pytest.approx(np.asarray(penalty(path))[ORDER])
+
+
+@pytest.mark.parametrize("name", ["window-dae, 2", "window-dae, 4"])
+def test_a_longer_window_is_not(name):
+    path, penalty = some_path(), small(name).penalty
+    other = penalty(shuffled(path, ORDER))
+    assert np.all(np.abs(other - np.asarray(penalty(path))[ORDER]) > 1e-3)
+    assert abs(np.sum(other) - np.sum(penalty(path))) > 1e-2
+
+
+def test_the_penalty_is_the_squared_denoising_error_of_each_window():
+    path, network = some_path(), networks.mlp(6, (8,), 6)
+    x = np.asarray(elements(UNITS, path.observations, path.actions))
+    pairs = np.concatenate([x[:-1], x[1:]], axis=-1)
+    denoised = jax.vmap(partial(network.apply, small("window-dae, 2").params))(pairs)
+    error = np.sum((np.asarray(denoised) - pairs) ** 2, axis=-1)
+    assert small("window-dae, 2").penalty(path) == pytest.approx(error, rel=1e-4)
+
+
+@pytest.mark.parametrize("window", [1, 2, 4])
+def test_each_entry_sees_the_window_that_its_decision_ends(window):
+    sees = influence(f"window-dae, {window}", some_path())
+    for t in range(LENGTH):
+        first = max(t + 2 - window, 0)
+        assert np.flatnonzero(sees[t]).tolist() == list(range(first, first + window))
+
+
+def test_a_window_may_be_as_long_as_the_plan_and_its_start():
+    dae = make_window_dae(2, 1, window=LENGTH + 1, hidden=(4,))
+    params = quickly(dae.init)(jax.random.key(0))
+    penalty = np.asarray(quickly(dae.penalty)(UNITS, params, some_path()))
+    assert penalty == pytest.approx(np.full(LENGTH, penalty[0]), rel=1e-5)  # all see all
+
+
+@pytest.mark.parametrize("window", [1, 2])
+def test_dynamics_are_seen_in_two_elements_and_not_in_one(window):
+    """Real sinusoids against their own elements in a random order, each of which did occur."""
+    steps, dae = 250, make_window_dae(2, 1, window=window, hidden=(32,), corruption=additive(0.5))
+    fitter = make_fitter(dae.loss, optax.adam(optax.cosine_decay_schedule(1e-2, steps)))
+    drawn = waves(np.random.default_rng(0), steps * 64, LENGTH)
+    batches = jax.tree.map(lambda leaf: leaf.reshape(steps, 64, *leaf.shape[1:]), drawn)
+    start = fitter.init(quickly(dae.init)(jax.random.key(0)))
+    epoch = quickly(fitter.epoch)
+    params = epoch(identity(3), start, jax.random.key(1), batches).average
+    paths = as_trajectory(waves(np.random.default_rng(9), 300, LENGTH))
+    penalty = quickly(jax.vmap(partial(dae.penalty, identity(3), params)))
+    real = np.asarray(penalty(paths))
+    random = np.asarray(penalty(jax.vmap(lambda path: shuffled(path, ORDER))(paths)))
+    # The first decision starts from an element without an action; it is no part of the matter.
+    ratio = random[:, 1:].mean() / real[:, 1:].mean()
+    assert ratio == pytest.approx(1.0, abs=0.05) if window == 1 else ratio > 3.0
