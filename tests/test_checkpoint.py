@@ -243,6 +243,37 @@ def test_missing(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("env_steps", "found"), [(0, 0), (1, 900), (900, 900), (901, 1000), (1000, 1000)]
+)
+def test_the_earliest_from_some_steps_on(tmp_path, env_steps, found):
+    for step in (0, 900, 1000):  # as text, 1000 would come before 900
+        checkpoint.save(tmp_path, step, {"x": 1}, {}, keep=3)
+    assert checkpoint.at_or_after(tmp_path, env_steps) == found
+    assert checkpoint.at_or_after(str(tmp_path), env_steps) == found
+
+
+def test_an_unfinished_one_is_passed_over(tmp_path):
+    for step in (1000, 2000, 3000):
+        checkpoint.save(tmp_path, step, {"x": 1}, {}, keep=3)
+    (tmp_path / "2000").rename(tmp_path / "2000.orbax-checkpoint-tmp")
+    assert checkpoint.at_or_after(tmp_path, 1500) == 3000
+
+
+def test_none_from_some_steps_on_is_refused_with_those_that_there_are(tmp_path):
+    for folder, known in ((tmp_path / "nowhere", "none"), (tmp_path, "none"), (tmp_path, "5, 10")):
+        if known != "none":
+            for step in (5, 10):
+                checkpoint.save(folder, step, {"x": 1}, {}, keep=2)
+        with pytest.raises(UserError) as info:
+            checkpoint.at_or_after(folder, 3000)
+        assert one_line(info) == (
+            f"no checkpoint at or after 3,000 steps in '{folder}': there are {known}; train for"
+            " longer, or with a larger --keep-checkpoints"
+        )
+    assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.parametrize(
     ("target", "words"),
     [
         (

@@ -1,8 +1,11 @@
-"""Text made of rows of figures, to the letter."""
+"""Text made of rows of figures, to the letter, and where it is written to."""
 
 import math
 
-from agents.tables import markdown_table, over_seeds, write_csv
+import pytest
+
+from agents.errors import UserError
+from agents.tables import markdown_table, over_seeds, write_csv, writing
 
 ROW = {
     "label": "weight 1",
@@ -53,3 +56,37 @@ def test_a_line_for_each_label():
         "- alone, 1 seed: mean 10.0, IQM 11.0, solved n/a,"
         " planned 40.0 → realised 30.0, penalty n/a",
     ]
+
+
+def test_the_directory_of_some_results_is_made_with_all_above_it(tmp_path):
+    out = tmp_path / "some" / "where"
+    for text in ("first", "second"):  # the second time it is there already
+        with writing(out):
+            (out / "x.csv").write_text(text)
+    assert (out / "x.csv").read_text() == "second"
+
+
+def into(out):
+    with writing(out):
+        write_csv(out / "x.csv", [{"x": 1}])
+
+
+@pytest.mark.parametrize(
+    ("taken", "reason"),
+    [("out", "File exists"), ("out/x.csv", "Is a directory"), ("above", "Not a directory")],
+)
+def test_a_directory_that_cannot_be_used_is_said_in_one_line(tmp_path, taken, reason):
+    out = tmp_path / ("above/out" if taken == "above" else "out")
+    if taken == "out/x.csv":
+        (tmp_path / taken).mkdir(parents=True)
+    else:
+        (tmp_path / taken).write_text("a file")
+    with pytest.raises(UserError) as info:
+        into(out)
+    assert str(info.value) == f"'{out}' cannot be written to: {reason}"
+    assert (tmp_path / taken).is_dir() or (tmp_path / taken).read_text() == "a file"
+
+
+def test_what_is_no_fault_of_the_disk_is_not_taken_for_one(tmp_path):
+    with pytest.raises(KeyError, match="'a'"), writing(tmp_path):
+        raise KeyError("a")
