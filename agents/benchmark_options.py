@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic.fields import FieldInfo
 
 from agents import config
 from agents.errors import UserError, shown
 from agents.flags import Argument, parse
-from agents.schema import Count, Options
+from agents.schema import Count, EnvConfig, Options, RnnDaeConfig
 
 
 class SpeedOptions(Options):
@@ -41,24 +41,60 @@ class DetectionOptions(Options):
     ages: tuple[Count, ...] = Field(
         default=(3_000, 6_000, 12_000), min_length=1, strict=False, description="Steps learned from"
     )
-    episodes: int = Field(default=16, ge=1, description="That the states come from")
-    states: int = Field(default=12, ge=1, description="Of each episode")
+    episodes: int = Field(default=24, ge=1, description="That the states come from")
+    states: int = Field(default=10, ge=2, description="Of each episode")
     plans: int = Field(default=4, ge=2, description="At each state, the agent's own included")
+
+
+_CORRUPTION = r"^(additive|multiplicative|masking|salt-and-pepper):(\d+(\.\d*)?|\.\d+)$"
+
+
+class DenoiseOptions(Options):
+    """The blog's experiment: what a denoiser restores, and what its error tells apart."""
+
+    env: EnvConfig = EnvConfig(id="LunarLander-v3")
+    corruption: tuple[Annotated[str, Field(pattern=_CORRUPTION)], ...] = Field(
+        default=("multiplicative:0.2", "additive:0.1", "additive:0.3"),
+        min_length=1,
+        strict=False,
+        examples=["additive:0.1", "multiplicative:0.2", "masking:0.2", "salt-and-pepper:0.2"],
+        description="Each by itself; with its standard deviation, or the share of the numbers",
+    )
+    seed: int = Field(default=0, ge=0, le=2**31 - 1, description="The first")
+    seeds: int = Field(default=1, ge=1, description="One after the other")
+    episodes: int = Field(default=400, ge=20, description="Of random actions, per seed")
+    length: int = Field(default=20, ge=1, description="Decisions a window")
+    updates: int = Field(default=4_000, ge=1, description="Minibatches learned from")
+    batch_size: int = Field(default=128, ge=1, description="Windows a minibatch")
+    learning_rate: float = Field(default=3e-3, gt=0, description="First, falling as a cosine")
+    rnn_dae: RnnDaeConfig = RnnDaeConfig()
+    trajectories: int = Field(
+        default=10_000, ge=0, description="Of the blog's set-up; 0 leaves it out"
+    )
+
+    @model_validator(mode="after")
+    def _strengths_are_possible(self) -> DenoiseOptions:
+        for text in self.corruption:
+            name, _, strength = text.partition(":")
+            share = name in ("masking", "salt-and-pepper")
+            if not float(strength) > 0 or (share and float(strength) >= 1):
+                allowed = "a share > 0 and < 1" if share else "a standard deviation > 0"
+                raise ValueError(f"--corruption: {text!r} is not allowed; give {allowed}")
+        return self
 
 
 class WeightOptions(Options):
     """How regularisers are compared over their weights."""
 
     weights: tuple[Annotated[float, Field(ge=0)], ...] = Field(
-        default=(0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 100.0),
+        default=(0.03, 0.3, 1.0, 3.0, 10.0, 100.0),
         min_length=1,
         strict=False,
-        description="Of the penalty; 0 is always tried",
+        description="Of the penalty, beside no penalty",
     )
-    seeds: int = Field(default=5, ge=2, description="Of the planner, each with states of its own")
-    episodes: int = Field(default=4, ge=1, description="That a seed's states come from")
+    episodes: int = Field(default=4, ge=1, description="That a run's states come from")
     states: int = Field(default=8, ge=1, description="Of each episode")
-    acted: int = Field(default=2, ge=0, description="Episodes acted in, per seed; 0: none")
+    acted: int = Field(default=2, ge=0, description="Episodes acted in; 0: none")
 
 
 _O = TypeVar("_O", bound=Options)
@@ -105,7 +141,8 @@ def read(
     words = parsed.positionals
     several = positional.endswith("...")
     if len(words) != bool(positional) and not (several and words):
-        what = f"one {positional.split()[0]}" if positional else "no such word"
+        least = "at least one" if several else "one"
+        what = f"{least} {positional.split()[0]}" if positional else "no such word"
         raise UserError(f"{what} is allowed, not {', '.join(map(shown, words)) or 'none'}")
     out = parsed.values.get(("out",), "scripts/results")
     if not out:

@@ -80,7 +80,7 @@ def allowed(field: FieldInfo) -> str:
     if get_origin(kind) is Literal:
         return "one of: " + ", ".join(get_args(kind))
     if get_origin(kind) is tuple:
-        return "one or more integers >= 1"
+        return f"one or more {_elements(field)}"
     if get_origin(kind) is dict:
         return "names with values: true, false, finite numbers or texts"
     if kind is bool:
@@ -90,6 +90,18 @@ def allowed(field: FieldInfo) -> str:
     if kind is str:
         return f"a text such as {', '.join(field.examples or ())}"
     return f"{'an integer' if kind is int else 'a finite number'} {bounds(field)}"
+
+
+def element(field: FieldInfo) -> FieldInfo:
+    """What each one of an option's several values is."""
+    return FieldInfo.from_annotation(get_args(field.annotation)[0])
+
+
+def _elements(field: FieldInfo) -> str:
+    each = element(field)
+    if each.annotation is str:
+        return f"texts such as {', '.join(field.examples or ())}"
+    return f"{'integers' if each.annotation is int else 'finite numbers'} {bounds(each)}"
 
 
 def closest(name: str, names: Iterable[str]) -> str:

@@ -4,8 +4,9 @@ For states of fresh episodes of one frozen agent, the same for every age and reg
 imagines H decisions: under the actions that the agent really took there, and under plans made
 without a penalty. Both are carried out, so that the truth is known. A rollout's error is the
 distance of its last state from the true one (mean over members, in standard deviations of the run's
-last replay; where the episode ended, the last observation stands). The worst quarter went wrong;
-the area under the ROC curve (AUROC) is the chance that a wrong rollout costs more than another.
+last replay; where the episode ended, in truth or in the imagination, the state at the end stands).
+The worst quarter went wrong; the area under the ROC curve (AUROC) is the chance that a wrong one
+costs more than another.
 
 Rollouts from different states differ in how hard their state is, and a planner never chooses
 between states. So several plans from the same state are compared, too: the share of pairs in which
@@ -18,6 +19,7 @@ is thought short is small however strange that life is.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,14 +28,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from agents import rivals
+from agents import counterfeits, rivals
 from agents.benchmark_options import DetectionOptions
+from agents.checkpoint import at_or_after
 from agents.environments import EpisodeRunner
+from agents.errors import UserError
 from agents.logging import commit
 from agents.open_loop import Situation, carry_out, situations
 from agents.regularizer_plots import plot_detection
 from agents.rivals import Rival, Rivals
-from agents.run_state import make_runner
+from agents.run_state import CHECKPOINTS, RunState, make_runner
 from agents.statistics import auroc, concordance
 from agents.tables import Row, write_csv, writing
 from mbrl import normalizer
@@ -56,15 +60,21 @@ class Rollouts:
     Attributes:
       paths: leading with `[N, E]`.
       errors: `[N]`, standardised distance of the last state.
+      ended: `[N]`, whether the episode terminated when they were carried out.
     """
 
     paths: Trajectory
     errors: np.ndarray
+    ended: np.ndarray
 
     @property
     def wrong(self) -> np.ndarray:
         """`[N]`, which of them are in the worst quarter."""
-        return self.errors >= np.quantile(self.errors, 1 - WORST)
+        return _worst(self.errors)
+
+
+def _worst(errors: np.ndarray) -> np.ndarray:
+    return errors >= np.quantile(errors, 1 - WORST)
 
 
 def detect(run_dirs: Sequence[Path], options: DetectionOptions, out: Path) -> Iterator[str]:
@@ -82,9 +92,12 @@ def detect(run_dirs: Sequence[Path], options: DetectionOptions, out: Path) -> It
       UserError: no usable run, an age that no checkpoint has, an environment that does not repeat
         itself, or `out` that cannot be used.
     """
+    runs = [(run_dir, rivals.load(run_dir)) for run_dir in run_dirs]
+    for run_dir, age in itertools.product(run_dirs, options.ages):
+        at_or_after(run_dir / CHECKPOINTS, age)  # what is missing is said before the work begins
     rows: list[Row] = []
-    for run_dir in run_dirs:
-        for row in detect_in_run(run_dir, options):
+    for run_dir, run in runs:
+        for row in detect_in_run(run, run_dir, options):
             yield (
                 f"{row['run']} {row['env_steps']:>6,} steps {row['regularizer']:<13}"
                 f" replayed {row['replayed']:.2f} planned {row['planned']:.2f}"
@@ -92,16 +105,15 @@ def detect(run_dirs: Sequence[Path], options: DetectionOptions, out: Path) -> It
                 f" {row['planned_per_decision']:.2f} {row['within_per_decision']:.2f};"
                 f" noise {row['noise']:.3f} shuffled {row['shuffled']:.3f}"
             )
-            rows.append(row)
-    with writing(out):
-        write_csv(out / "detection.csv", [row | {"commit": commit()} for row in rows])
-        plot_detection(rows, out / "detection.png")
+            rows.append(row | {"commit": commit()})
+        with writing(out):  # at once: the whole takes long
+            write_csv(out / "detection.csv", rows)
+            plot_detection(rows, out / "detection.png")
     yield f"written to {out}: detection.csv, detection.png"
 
 
-def detect_in_run(run_dir: Path, options: DetectionOptions) -> Iterator[Row]:
+def detect_in_run(run: RunState, run_dir: Path, options: DetectionOptions) -> Iterator[Row]:
     """The rows of one run, a row an age and regulariser."""
-    run = rivals.load(run_dir)
     horizon = run.config.planner.horizon
     states = situations(run, options.episodes, options.states, horizon)
     # Nothing is remembered from a last decision, so that the search gets twice the rounds.
@@ -114,10 +126,8 @@ def detect_in_run(run_dir: Path, options: DetectionOptions) -> Iterator[Row]:
         base = rivalry.fitted("none", learned, replay)
         replayed = _replayed(base, runner, states, horizon, unit)
         planned = _planned(base, runner, states, options.plans, unit)
-        windows, noise, shuffled = _windows(replay, horizon)
+        fakes = _Counterfeits.of(replay, horizon)
         for rival in rivalry.all(learned, replay):
-            if rival.name == "none":
-                continue
             row: Row = {"run": run_dir.resolve().name, "env_steps": age, "regularizer": rival.name}
             for suffix, per_decision in (("", False), ("_per_decision", True)):
                 cost = _cost(rival, replayed.paths, per_decision=per_decision)
@@ -125,13 +135,13 @@ def detect_in_run(run_dir: Path, options: DetectionOptions) -> Iterator[Row]:
                 cost = _cost(rival, planned.paths, per_decision=per_decision)
                 by_state = cost.reshape(len(states), -1)
                 errors = planned.errors.reshape(by_state.shape)
-                best = Rollouts(planned.paths, errors[:, 0]).wrong
+                best = _worst(errors[:, 0])
                 row[f"planned{suffix}"] = auroc(by_state[~best, 0], by_state[best, 0])
                 row[f"within{suffix}"] = concordance(by_state, errors)
-            real = _window_cost(rival, windows)
-            row["noise"] = auroc(real, _window_cost(rival, noise))
-            row["shuffled"] = auroc(real, _window_cost(rival, shuffled))
+            row |= fakes.told_apart(rival)
             row["states_replayed"], row["states"] = len(replayed.errors), len(states)
+            row["ended_wrong"] = float(planned.ended[:: options.plans][best].mean())
+            row["ended_rest"] = float(planned.ended[:: options.plans][~best].mean())
             row |= {name: rival.errors.get(name) for name in _ERRORS}
             yield row
     runner.env.close()
@@ -145,6 +155,11 @@ def _replayed(
 ) -> Rollouts:
     """What the model makes of the actions that were taken, where H of them followed."""
     whole = [state for state in states if len(state.ahead) == horizon]
+    if not whole:
+        raise UserError(
+            f"of {len(states)} states none was followed by {horizon} decisions; give more"
+            " --episodes or --states"
+        )
     plans = np.stack([state.ahead for state in whole])[:, None]
     return _rollouts(rival, runner, whole, plans, unit)
 
@@ -189,19 +204,32 @@ def _rollouts(
     unit: Normalizer,
 ) -> Rollouts:
     """Imagines and carries out plans `[S, M, H, A]`; the rollouts are S times M."""
-    truth = np.stack(
-        [
-            outcome.observations[-1]
-            for state, group in zip(states, plans, strict=True)
-            for outcome in carry_out(runner, state, group)
-        ]
-    )
+    outcomes = [
+        outcome
+        for state, group in zip(states, plans, strict=True)
+        for outcome in carry_out(runner, state, group)
+    ]
+    truth = np.stack([outcome.observations[-1] for outcome in outcomes])
     observations = np.repeat(np.stack([s.observation for s in states]), plans.shape[1], axis=0)
     flat = jnp.asarray(plans.reshape(-1, *plans.shape[2:]))
     paths = rival.agent.imagine(rival.state, jax.random.key(0), jnp.asarray(observations), flat)
     paths = jax.tree.map(np.asarray, paths)
-    gap = (paths.observations[:, :, -1] - truth[:, None]) / np.asarray(unit.std)
-    return Rollouts(paths, np.sqrt(np.square(gap).sum(axis=-1)).mean(axis=1))
+    gap = (_where_it_ends(paths) - truth[:, None]) / np.asarray(unit.std)
+    errors = np.sqrt(np.square(gap).sum(axis=-1)).mean(axis=1)
+    return Rollouts(paths, errors, np.array([outcome.ended for outcome in outcomes]))
+
+
+def _where_it_ends(paths: Trajectory) -> np.ndarray:
+    """`[N, E, O]`: the last state, or the one in which the episode is over as likely as not.
+
+    What a model imagines behind an end that it foresaw is no mistake of its, and no truth to
+    compare it with exists.
+    """
+    over = np.cumprod(paths.continue_probs, axis=-1) < 0.5
+    last = np.where(over.any(axis=-1), over.argmax(axis=-1) + 1, over.shape[-1])
+    return np.take_along_axis(np.asarray(paths.observations), last[..., None, None], axis=2)[
+        :, :, 0
+    ]
 
 
 def _cost(rival: Rival, paths: Trajectory, *, per_decision: bool) -> np.ndarray:
@@ -222,30 +250,39 @@ def _window_cost(rival: Rival, windows: Window) -> np.ndarray:
     return (mask * penalties).sum(axis=-1) / mask.sum(axis=-1)
 
 
-def _windows(replay: Replay, horizon: int) -> tuple[Window, Window, Window]:
-    """Held-out windows; noise of the same units in their place; the same in a random order."""
-    rng = np.random.default_rng(0)
-    real = replay.held_out_windows(_WINDOWS, horizon)
-    seen = replay.transitions()
+@dataclass(frozen=True)
+class _Counterfeits:
+    """Held-out windows, and windows that never happened.
 
-    def noise(data: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-        unit = normalizer.fit(data)
-        drawn = rng.normal(size=shape) * np.asarray(unit.std) + np.asarray(unit.mean)
-        return drawn.astype(np.float32)
+    Attributes:
+      real: `[N, ...]`.
+      noise, shuffled: the same, `agents.counterfeits`.
+      moved: `[N]`, which are whole and not the same again when shuffled.
+    """
 
-    noisy = Window(
-        observations=noise(np.asarray(seen.observation), real.observations.shape),
-        actions=noise(np.asarray(seen.action), real.actions.shape),
-        mask=real.mask,
-    )
-    return real, noisy, shuffled(rng, real)
+    real: Window
+    noise: Window
+    shuffled: Window
+    moved: np.ndarray
 
+    @classmethod
+    def of(cls, replay: Replay, horizon: int) -> _Counterfeits:
+        rng, seen = np.random.default_rng(0), replay.transitions()
+        real = replay.held_out_windows(_WINDOWS, horizon)
+        mixed = counterfeits.shuffled(rng, real)
+        return cls(
+            real=real,
+            noise=counterfeits.noise_like(rng, seen, real),
+            shuffled=mixed,
+            moved=counterfeits.moved(real, mixed, np.asarray(normalizer.fit(seen.observation).std)),
+        )
 
-def shuffled(rng: np.random.Generator, windows: Window) -> Window:
-    """Each window with what led to each observation kept beside it, and the order lost."""
-    observations, actions = np.array(windows.observations), np.array(windows.actions)
-    for row, mask in enumerate(np.asarray(windows.mask)):
-        order = rng.permutation(int(mask.sum()))
-        observations[row, 1 : len(order) + 1] = observations[row, 1 + order]
-        actions[row, : len(order)] = actions[row, order]
-    return Window(observations=observations, actions=actions, mask=windows.mask)
+    def told_apart(self, rival: Rival) -> Row:
+        """AUROC against the real windows; of shuffled ones also of those alone that changed."""
+        real, mixed = _window_cost(rival, self.real), _window_cost(rival, self.shuffled)
+        return {
+            "noise": auroc(real, _window_cost(rival, self.noise)),
+            "shuffled": auroc(real[self.moved], mixed[self.moved]),
+            "shuffled_all": auroc(real, mixed),
+            "windows_moved": int(self.moved.sum()),
+        }

@@ -23,7 +23,7 @@ from tyro.constructors import (
     StructTypeInfo,
 )
 
-from agents.config import OptionPath, allowed, bounds, closest, flag, options, sections
+from agents.config import OptionPath, allowed, bounds, closest, element, flag, options, sections
 from agents.errors import UserError, shown
 from agents.yaml_files import read_scalar
 
@@ -243,7 +243,8 @@ def _metavar(field: FieldInfo) -> str:
     if get_origin(kind) is Literal:
         return "{" + ",".join(get_args(kind)) + "}"
     if get_origin(kind) is tuple:
-        return "INT [INT ...]"
+        each = _metavar(element(field))
+        return f"{each} [{each} ...]"
     if get_origin(kind) is dict:
         return "[KEY=VALUE ...]"
     return {int: "INT", float: "FLOAT", bool: "[true|false]", str: "TEXT"}[kind]

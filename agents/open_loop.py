@@ -109,8 +109,9 @@ def carry_out(
 def _carry_out(runner: EpisodeRunner, situation: Situation, plan: np.ndarray) -> Outcome:
     runner.start(0, situation.seed)
     for action in situation.past:
-        runner.step(action)
-    if runner.observation.tobytes() != situation.observation.tobytes():
+        if runner.ended is None:
+            runner.step(action)
+    if runner.ended or runner.observation.tobytes() != situation.observation.tobytes():
         raise UserError(
             f"environment {runner.spec.id!r} does not repeat itself: episode {situation.seed} came"
             f" out differently after {len(situation.past)} decisions; plans cannot be carried out"

@@ -17,7 +17,7 @@ from jaxtyping import Array, Float
 
 from agents.building import build_ensemble, build_planner, build_regularizer, build_risk
 from agents.config import Config
-from agents.devices import COMPILER_OPTIONS, together
+from agents.devices import compiler_options, together
 from agents.environments import EnvironmentSpec
 from agents.errors import UserError
 from agents.known_rewards import KnownReward
@@ -82,11 +82,13 @@ class PlanningAgent:
             self._ensemble.loss,
             optax.adamw(config.fit.learning_rate, weight_decay=config.fit.weight_decay),
             averaging=config.fit.averaging,
+            compiler_options=compiler_options(),
         )
         self._regularizer_fitter = make_fitter(
             self._regularizer.loss,
             optax.adam(config.regularizer.learning_rate),
             averaging=config.fit.averaging,
+            compiler_options=compiler_options(),
         )
         objective = make_objective(
             self._imagine,
@@ -102,8 +104,7 @@ class PlanningAgent:
 
             return over_environments(plan_one)(keys, plan_states, observations)
 
-        options = COMPILER_OPTIONS if jax.default_backend() == "cpu" else None
-        self.plan = over.jit(plan_all, compiler_options=options)
+        self.plan = over.jit(plan_all, compiler_options=compiler_options())
         self._model_metrics = jax.jit(self._ensemble.metrics)
         self._regularizer_metrics = jax.jit(self._regularizer.metrics)
         self._calibrate = jax.jit(self._measure_calibration)

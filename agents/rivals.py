@@ -21,8 +21,9 @@ from mbrl.replay import Replay
 NAMES: tuple[str, ...] = get_args(RegularizerConfig.model_fields["name"].annotation)
 """Of all regularisers, `none` first."""
 
-_THOROUGH = {"min_epochs": 2, "max_epochs": 60, "patience": 5}
-"""A run fits again after every episode and goes on where it was; here one fit has to do."""
+_THOROUGH = {"min_epochs": 20, "max_epochs": 60, "patience": 10}
+"""A run fits again after every episode and goes on where it was; here one fit has to do. The loss
+of two or three held-out episodes, all there are after 3,000 steps, must not end it at once."""
 
 
 @dataclass(frozen=True)

@@ -103,10 +103,15 @@ def auroc(negative: npt.ArrayLike, positive: npt.ArrayLike) -> float:
     This is the area under the ROC curve; 0.5 says nothing, and below it the sign is wrong.
 
     Args:
-        negative: `[n]`, n >= 1.
-        positive: `[m]`, m >= 1.
+        negative: `[n]`.
+        positive: `[m]`.
+
+    Returns:
+        The chance, NaN where there is nothing to compare.
     """
     negative, positive = np.asarray(negative), np.asarray(positive)
+    if not (negative.size and positive.size):
+        return np.nan
     wins = stats.mannwhitneyu(positive, negative, method="asymptotic").statistic
     return float(wins) / (negative.size * positive.size)
 

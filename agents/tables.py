@@ -40,7 +40,9 @@ def writing(out: Path) -> Iterator[None]:
         out.mkdir(parents=True, exist_ok=True)
         yield
     except OSError as error:
-        raise UserError(f"{shown(str(out))} cannot be written to: {error.strerror}") from None
+        raise UserError(
+            f"{shown(str(out))} cannot be written to: {error.strerror or error}"
+        ) from None
 
 
 def write_csv(path: Path, rows: Sequence[Row]) -> None:

@@ -1,10 +1,10 @@
-"""Every regulariser over its whole range of weights, on one frozen model: promises and returns.
+"""Every regulariser over its whole range of weights, on frozen models: promises and returns.
 
 **Open loop**: at states of fresh episodes a plan is made and carried out to its end without looking
 again; its promise (`planned_return`, risk-neutral, without the penalty) against what it brought.
 **Episodes**: the agent replans at every decision. All weights of a regulariser share one compiled
-program. Each planning seed has states and episodes of its own, so that the intervals over seeds
-speak of other states and other randomness, though not of other models.
+program. Every run brings a model, states and episodes of its own, so that intervals over runs speak
+of other models, too.
 """
 
 from __future__ import annotations
@@ -42,49 +42,52 @@ ALPHAS = (
 """Task, optimiser, noise and alpha of Boney et al. (2019), appendix; windows of 1."""
 
 
-def compare(run_dir: Path, options: WeightOptions, out: Path) -> Iterator[str]:
+def compare(run_dirs: Sequence[Path], options: WeightOptions, out: Path) -> Iterator[str]:
     """Studies all regularisers; writes `regularizers.csv`, its figure and `boney-alphas.csv`.
 
     Args:
-      run_dir: of a finished run.
-      options: weights, seeds, and numbers of states and episodes.
+      run_dirs: of finished runs, one a training seed.
+      options: weights, and numbers of states and episodes.
       out: directory of the files, made where missing.
 
     Yields:
-      A line a regulariser and weight, and then Boney's weights in our unit.
+      A line a run, regulariser and weight; the means over runs; Boney's weights in our unit, from
+      the first run.
 
     Raises:
       UserError: no usable run, an environment that does not repeat itself, or `out` that cannot be
         used.
     """
-    run = rivals.load(run_dir)
-    learned, replay = rivals.at_age(run, run_dir, run.progress.env_steps)
-    about = {"run": run_dir.resolve().name, "commit": commit()}
+    runs = [(run_dir, rivals.load(run_dir)) for run_dir in run_dirs]
     rows: list[Row] = []
-    for found in study(run, learned, replay, options):
-        rows += found
-        yield _line(found)
+    alphas: list[Row] = []
+    for number, (run_dir, run) in enumerate(runs):
+        about = {"run": run_dir.resolve().name, "commit": commit()}
+        learned, replay = rivals.at_age(run, run_dir, run.progress.env_steps)
+        for row in study(run, learned, replay, options, seed=number):
+            rows.append(row | about)
+            yield f"{about['run']}  {_line([row])}"
+        alphas = alphas or [row | about for row in boney_alphas(run, learned, replay)]
         with writing(out):  # at once: the whole takes long
-            write_csv(out / "regularizers.csv", [row | about for row in rows])
-    alphas = boney_alphas(run, learned, replay)
+            write_csv(out / "regularizers.csv", rows)
+            plot_weights(rows, out / "regularizers.png")
+            write_csv(out / "boney-alphas.csv", alphas)
+    for name, weight in dict.fromkeys((row["regularizer"], row["weight"]) for row in rows):
+        yield _line([r for r in rows if (r["regularizer"], r["weight"]) == (name, weight)])
     for row in alphas:
         yield (
             f"Boney et al., {row['task']:<12} {row['optimizer']:<4} sigma {row['sigma']}: alpha"
             f" {row['alpha']:<5} = weight {row['weight']:.3g} here"
         )
-    with writing(out):
-        write_csv(out / "boney-alphas.csv", [row | about for row in alphas])
-        plot_weights(rows, out / "regularizers.png")
     yield f"written to {out}: regularizers.csv, regularizers.png, boney-alphas.csv"
 
 
 def study(
-    run: RunState, learned: AgentState, replay: Replay, options: WeightOptions
-) -> Iterator[list[Row]]:
-    """For each regulariser and weight a row a seed."""
+    run: RunState, learned: AgentState, replay: Replay, options: WeightOptions, *, seed: int
+) -> Iterator[Row]:
+    """A row a regulariser and weight, on one frozen model; `seed` is that of the planner."""
     horizon = run.config.planner.horizon
-    states = situations(run, options.episodes * options.seeds, options.states, horizon)
-    by_seed = [list(part) for part in np.array_split(np.array(states, object), options.seeds)]
+    states = situations(run, options.episodes, options.states, horizon)
     # A plan at a state by itself remembers nothing, so that its search gets twice the rounds.
     alone = Rivals(run, 1, {("planner", "iterations"): 2 * run.config.planner.iterations})
     acting = Rivals(run, 1, {})
@@ -92,26 +95,24 @@ def study(
     for name in NAMES:
         planner = alone.fitted(name, learned, replay)
         for weight in (0.0,) if name == "none" else options.weights:
-            rows = []
-            for seed, mine in enumerate(by_seed):
-                row: Row = {"regularizer": name, "weight": weight, "seed": seed}
-                row |= _open_loop(planner, runner, mine, weight, seed)
-                rows.append(row)
+            row: Row = {"regularizer": name, "weight": weight, "seed": seed}
+            row |= _open_loop(planner, runner, states, weight, seed)
             if options.acted:
-                actor = acting.agent(name)
                 results = evaluate(
-                    Actor(actor, run.keys.evaluate, 1),
+                    Actor(acting.agent(name), run.keys.evaluate, 1),
                     planner.state,
                     [runner],
-                    range(10_000, 10_000 + options.seeds * options.acted),
+                    range(_ACTED_SEED, _ACTED_SEED + options.acted),
                     horizon=horizon,
                     weight=weight,
                 )
-                returns = np.reshape([r.return_ for r in results], (options.seeds, -1))
-                for row, own in zip(rows, returns, strict=True):
-                    row["episode_return"] = float(own.mean())
-            yield rows
+                row["episode_return"] = float(np.mean([result.return_ for result in results]))
+            yield row
     runner.env.close()
+
+
+_ACTED_SEED = 30_000
+"""Of the first episode acted in: neither a reference episode nor one that a run is evaluated on."""
 
 
 def _open_loop(
@@ -170,6 +171,8 @@ def _line(rows: Sequence[Row]) -> str:
     for key in ("planned", "realised", "bias", "episode_return"):
         if key in rows[0]:
             values = [row[key] for row in rows]
-            low, high = mean_ci95(values)
-            parts.append(f"{key.replace('_', ' ')} {np.mean(values):7.1f} [{low:.1f}, {high:.1f}]")
+            text = f"{key.replace('_', ' ')} {np.mean(values):7.1f}"
+            if len(values) > 1:
+                text += " [{:.1f}, {:.1f}]".format(*mean_ci95(values))
+            parts.append(text)
     return "  ".join(parts)

@@ -4,7 +4,7 @@ Batches have a fixed shape and are drawn on the host, so that a growing replay c
 epoch is one compiled `lax.scan` over `[S, ...]` minibatches, whatever the amount of data.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -65,7 +65,11 @@ class Fitter(NamedTuple):
 
 
 def make_fitter(
-    loss: LossFn, optimizer: optax.GradientTransformation, *, averaging: float = 0.0
+    loss: LossFn,
+    optimizer: optax.GradientTransformation,
+    *,
+    averaging: float = 0.0,
+    compiler_options: Mapping[str, Any] | None = None,
 ) -> Fitter:
     """Compiles one epoch and one evaluation of `loss` under `optimizer`.
 
@@ -75,6 +79,7 @@ def make_fitter(
       averaging: decay of the moving average of the parameters, in [0, 1): it reaches back about
         ``1 / (1 - averaging)`` minibatches, fewer at the start (``(1 + t) / (10 + t)`` bounds it,
         so that the first, random parameters are soon forgotten). 0 uses the latest as they are.
+      compiler_options: of XLA, for the epoch; see `jax.jit`.
 
     Source: Polyak and Juditsky (1992).
     """
@@ -87,7 +92,6 @@ def make_fitter(
             steps=jnp.zeros((), jnp.int32),
         )
 
-    @jax.jit
     def epoch(scales: Any, trainable: Trainable, key: KeyArray, batches: Batch) -> Trainable:
         def minibatch(trainable: Trainable, inputs):
             key, batch = inputs
@@ -102,7 +106,8 @@ def make_fitter(
         trainable, _ = jax.lax.scan(minibatch, trainable, (jax.random.split(key, steps), batches))
         return trainable
 
-    return Fitter(init=init, epoch=epoch, evaluate=jax.jit(loss))
+    compiled = jax.jit(epoch, compiler_options=compiler_options and dict(compiler_options))
+    return Fitter(init=init, epoch=compiled, evaluate=jax.jit(loss))
 
 
 def fit(

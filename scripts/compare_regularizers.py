@@ -1,4 +1,4 @@
-"""Compares regularisers over weights: `python scripts/compare_regularizers.py RUN_DIR`."""
+"""Compares regularisers over weights: `python scripts/compare_regularizers.py RUN_DIR ...`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from agents.command_line import report_errors
 from agents.devices import prepare
 
 _TEXT = """\
-Compare every regulariser over a range of weights on the frozen model of a run: what its plans
-promise, what they bring when carried out, and the return of episodes."""
+Compare every regulariser over a range of weights on the frozen models of one run or more: what
+their plans promise, what they bring when carried out, and the return of episodes."""
 
 
 def main() -> int:
@@ -20,11 +20,11 @@ def main() -> int:
         "python scripts/compare_regularizers.py",
         _TEXT,
         WeightOptions(),
-        positional="RUN_DIR",
+        positional="RUN_DIR ...",
     )
     from agents import weight_study  # brings JAX, which bad input need not wait for
 
-    for line in weight_study.compare(found["run_dirs"][0], options, out):
+    for line in weight_study.compare(found["run_dirs"], options, out):
         print(line, flush=True)
     return 0
 

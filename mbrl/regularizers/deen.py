@@ -33,7 +33,7 @@ def make_deen(
     action_size: int,
     *,
     hidden: Sequence[int] = (200, 200, 200),
-    noise_std: float = 0.5,
+    noise_std: float = 1.0,
 ) -> Regularizer:
     """Builds the energy: where plans may lie between two habits of the data.
 

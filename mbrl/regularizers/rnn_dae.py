@@ -57,7 +57,7 @@ def make_rnn_dae(
         blog's: everything passes through `hidden` numbers, which loses more than the noise did).
       restore_actions: whether actions are restored, and penalised, as observations are; else they
         are only read.
-      corruption: what it learns to undo; additive Gaussian noise of 0.5 when None. More noise
+      corruption: what it learns to undo; additive Gaussian noise of 1 when None. More noise
         smooths the data more: the penalty then sees how far away a plan is, and less how rough.
 
     Returns:
@@ -66,7 +66,7 @@ def make_rnn_dae(
     size = observation_size + action_size
     restored = size if restore_actions else observation_size
     network = ARCHITECTURES[architecture](size, hidden, restored)
-    loss, metrics = by_denoising(of_window, network.apply, corruption or additive(0.5))
+    loss, metrics = by_denoising(of_window, network.apply, corruption or additive(1.0))
 
     def penalty(scales: Normalizer, params: Params, trajectory: Trajectory) -> Float[Array, " H"]:
         x, mask = of_trajectory(scales, trajectory)

@@ -45,7 +45,7 @@ def make_window_dae(
       action_size: A.
       window: elements in a window, from 1 to H + 1.
       hidden: widths of the network.
-      corruption: what it learns to undo; additive Gaussian noise of 0.5 when None.
+      corruption: what it learns to undo; additive Gaussian noise of 1 when None.
 
     Returns:
       The regulariser's pure functions.
@@ -64,5 +64,5 @@ def make_window_dae(
         x, mask = stretches(*of_trajectory(scales, trajectory), window)
         return jnp.sum(jnp.square(denoise(params, x, mask) - x), axis=-1)
 
-    loss, metrics = by_denoising(read, denoise, corruption or additive(0.5))
+    loss, metrics = by_denoising(read, denoise, corruption or additive(1.0))
     return Regularizer(init=network.init, loss=loss, penalty=penalty, metrics=metrics)

@@ -1,0 +1,58 @@
+"""Windows that never happened, for a penalty to be told apart from those that did.
+
+    noise      numbers of the right mean and spread that have nothing to do with each other
+    shuffled   what did happen, in an order in which it did not
+
+Noise is what the blog's random figure shows, and easy: no number in it fits its neighbours.
+Shuffled windows are harder. Every element of theirs was seen; only the steps between them were not.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mbrl import normalizer
+from mbrl.dynamics import Transition
+from mbrl.regularizers import Window
+
+MOVED = 0.5
+"""From how many standard deviations on, root mean square, a window counts as changed by its
+shuffling. A lander at rest is the same in any order."""
+
+
+def noise_like(rng: np.random.Generator, seen: Transition, windows: Window) -> Window:
+    """Gaussian noise with the mean and the standard deviation of `seen`, shaped as `windows`."""
+
+    def drawn(data: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        unit = normalizer.fit(data)
+        noise = rng.normal(size=shape) * np.asarray(unit.std) + np.asarray(unit.mean)
+        return noise.astype(np.float32)
+
+    return Window(
+        observations=drawn(np.asarray(seen.observation), windows.observations.shape),
+        actions=drawn(np.asarray(seen.action), windows.actions.shape),
+        mask=windows.mask,
+    )
+
+
+def shuffled(rng: np.random.Generator, windows: Window) -> Window:
+    """Each window with what led to each observation kept beside it, and the order lost."""
+    observations, actions = np.array(windows.observations), np.array(windows.actions)
+    for row, mask in enumerate(np.asarray(windows.mask)):
+        order = rng.permutation(int(mask.sum()))
+        observations[row, 1 : len(order) + 1] = observations[row, 1 + order]
+        actions[row, : len(order)] = actions[row, order]
+    return Window(observations=observations, actions=actions, mask=windows.mask)
+
+
+def moved(windows: Window, others: Window, std: np.ndarray) -> np.ndarray:
+    """`[N]`, which windows are whole and differ by `MOVED` or more.
+
+    Args:
+      windows: `[N, ...]`, before.
+      others: the same after.
+      std: `[O]`, of the observations.
+    """
+    gap = (np.asarray(others.observations) - np.asarray(windows.observations)) / np.asarray(std)
+    apart = np.sqrt(np.mean(np.square(gap), axis=(1, 2)))
+    return (apart >= MOVED) & np.asarray(windows.mask).all(axis=-1)
