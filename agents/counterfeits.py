@@ -19,6 +19,9 @@ MOVED = 0.5
 """From how many standard deviations on, root mean square, a window counts as changed by its
 shuffling. A lander at rest is the same in any order."""
 
+LEAST = 5
+"""Decisions in a window that an episode's end cuts short; one alone has no order."""
+
 
 def noise_like(rng: np.random.Generator, seen: Transition, windows: Window) -> Window:
     """Gaussian noise with the mean and the standard deviation of `seen`, shaped as `windows`."""
@@ -46,7 +49,7 @@ def shuffled(rng: np.random.Generator, windows: Window) -> Window:
 
 
 def moved(windows: Window, others: Window, std: np.ndarray) -> np.ndarray:
-    """`[N]`, which windows are whole and differ by `MOVED` or more.
+    """`[N]`, which windows are of `LEAST` decisions or more and differ by `MOVED` or more.
 
     Args:
       windows: `[N, ...]`, before.
@@ -54,5 +57,6 @@ def moved(windows: Window, others: Window, std: np.ndarray) -> np.ndarray:
       std: `[O]`, of the observations.
     """
     gap = (np.asarray(others.observations) - np.asarray(windows.observations)) / np.asarray(std)
-    apart = np.sqrt(np.mean(np.square(gap), axis=(1, 2)))
-    return (apart >= MOVED) & np.asarray(windows.mask).all(axis=-1)
+    happened = np.asarray(windows.mask).sum(axis=-1)
+    square = np.square(gap).mean(axis=-1).sum(axis=-1) / np.maximum(happened, 1)
+    return (np.sqrt(square) >= MOVED) & (happened >= LEAST)

@@ -257,7 +257,7 @@ class _Counterfeits:
     Attributes:
       real: `[N, ...]`.
       noise, shuffled: the same, `agents.counterfeits`.
-      moved: `[N]`, which are whole and not the same again when shuffled.
+      moved: `[N]`, which are not the same again when shuffled.
     """
 
     real: Window

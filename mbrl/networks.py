@@ -158,8 +158,9 @@ def correction_autoencoder(size: int, hidden: int, restored: int, *, reach: int 
 
         g(x)_t = x_t + U forward_t + V backward_t + W [x_{t-reach} .. x_{t+reach}, soft x_t]
 
-    A small gated unit reads in each direction, and a linear layer the neighbours: most of smoothing
-    is linear, and the units are free for what is not. All last layers start at zero, so that an
+    A small gated unit reads in each direction, the second from where the first one ended, and a
+    linear layer the neighbours: most of smoothing is linear, and the units are free for what is
+    not. All last layers start at zero, so that an
     untrained network copies its input; soft x is `_soften`. The optimum is Boney's
     ``g(x) - x = sigma^2 * score(x)``.
 
@@ -177,12 +178,12 @@ def correction_autoencoder(size: int, hidden: int, restored: int, *, reach: int 
     def forward(x: Float[Array, "T D"], mask: Bool[Array, " T"]) -> Float[Array, "T K"]:
         read = _soften(x)
 
-        def direction(name: str, read, mask):
+        def reading(name: str, read, mask, state=None):
             read_out = hk.Linear(restored, with_bias=False, w_init=jnp.zeros, name=f"{name}_out")
-            return _unroll(MinimalGatedUnit(hidden, name=name), read, mask, read_out)[0]
+            return _unroll(MinimalGatedUnit(hidden, name=name), read, mask, read_out, state)
 
-        ahead = direction("forward", read, mask)
-        back = direction("backward", read[::-1], mask[::-1])[::-1]
+        ahead, last = reading("forward", read, mask)
+        back = reading("backward", read[::-1], mask[::-1], last)[0][::-1]
         near = jnp.concatenate([_neighbours(x, mask, reach), read], axis=-1)
         return x[:, :restored] + ahead + back + hk.Linear(restored, w_init=jnp.zeros)(near)
 
@@ -200,9 +201,9 @@ def encoder_decoder(size: int, hidden: int, restored: int) -> Network:
     """
 
     def forward(x: Float[Array, "T D"], mask: Bool[Array, " T"]) -> Float[Array, "T K"]:
-        _, code = _unroll(hk.GRU(hidden, name="encoder"), _soften(x), mask)
+        _, code = _unroll(MinimalGatedUnit(hidden, name="encoder"), _soften(x), mask)
         write = hk.Linear(restored, name="reconstruction")
         nothing = jnp.zeros((x.shape[0], 1))
-        return _unroll(hk.GRU(hidden, name="decoder"), nothing, mask, write, code)[0]
+        return _unroll(MinimalGatedUnit(hidden, name="decoder"), nothing, mask, write, code)[0]
 
     return _transform(forward, jnp.zeros((2, size)), jnp.ones(2, bool))
