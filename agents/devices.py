@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 COMPILER_OPTIONS = {"xla_backend_optimization_level": 1}
 """For plans and fits on processors. Their time goes into matrix products, which come compiled; the
@@ -16,7 +17,7 @@ emitters too would save another half second, and make the denoising autoencoder 
 slower in a plan."""
 
 
-def compiler_options() -> dict[str, int] | None:
+def compiler_options() -> dict[str, Any] | None:
     """`COMPILER_OPTIONS` where JAX computes on a processor, else None."""
     import jax
 

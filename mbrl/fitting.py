@@ -4,7 +4,7 @@ Batches have a fixed shape and are drawn on the host, so that a growing replay c
 epoch is one compiled `lax.scan` over `[S, ...]` minibatches, whatever the amount of data.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -69,7 +69,7 @@ def make_fitter(
     optimizer: optax.GradientTransformation,
     *,
     averaging: float = 0.0,
-    compiler_options: Mapping[str, Any] | None = None,
+    compiler_options: dict[str, Any] | None = None,
 ) -> Fitter:
     """Compiles one epoch and one evaluation of `loss` under `optimizer`.
 
@@ -106,7 +106,7 @@ def make_fitter(
         trainable, _ = jax.lax.scan(minibatch, trainable, (jax.random.split(key, steps), batches))
         return trainable
 
-    compiled = jax.jit(epoch, compiler_options=compiler_options and dict(compiler_options))
+    compiled = jax.jit(epoch, compiler_options=compiler_options)
     return Fitter(init=init, epoch=compiled, evaluate=jax.jit(loss))
 
 

@@ -11,7 +11,7 @@ from agents import planner_speed
 from agents.benchmark_options import SpeedOptions
 from agents.errors import UserError
 from agents.planner_plots import plot_speed
-from agents.planner_speed import CEILING, Contender, Workload, measure, report
+from agents.planner_speed import CEILING, JUDGED, OURS, Contender, Workload, measure, report
 
 TINY = Workload("tiny", (8, 8), 20)
 
@@ -102,6 +102,19 @@ def test_ratios_are_taken_within_a_round_and_not_over_a_drifting_machine():
     assert lines[-1].endswith("2.50 s, with the compilation cache 0.50 s")
 
 
+def test_what_the_denoiser_adds_is_taken_within_a_round_too():
+    rows = [
+        row("A", name, number, slow * seconds)
+        for number, slow in enumerate((1.0, 10.0, 3.0))
+        for name, seconds in ((CEILING, 1.0), (OURS, 2.0), (JUDGED, 2.2))
+    ]
+    summary, lines = report(rows, {"cold": 2.5, "warm": 0.5})
+    judged = next(each for each in summary if each["contender"] == JUDGED)
+    assert judged["times_as_long_as_ours"] == pytest.approx(1.1)
+    assert "1.100 x as long as ours [1.100, 1.100]" in lines[2]
+    assert "as long as ours" not in lines[1]
+
+
 def test_without_peers_nothing_is_said_of_them():
     rows = [row("A", CEILING, 0, 1.0), row("A", "ours", 0, 2.0)]
     summary, lines = report(rows, {"cold": 1.0, "warm": 1.0})
@@ -121,7 +134,7 @@ def test_the_benchmark_writes_what_it_found(tmp_path, monkeypatch):
     text = (out / "planner-speed.csv").read_text(encoding="utf-8")
     found = list(csv.DictReader(text.splitlines()))
     assert [(each["workload"], each["contender"]) for each in found] == [
-        (name, contender) for name in "AB" for contender in (CEILING, "ours", "ours 32")
+        (name, contender) for name in "AB" for contender in (CEILING, OURS, JUDGED, "ours 32")
     ]
     assert found[0]["first_plan_cold"] == "1.0"
     assert "cores" in found[0]["machine"]
