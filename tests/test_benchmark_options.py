@@ -1,16 +1,23 @@
 """The command lines of the benchmarks: what may be asked for, and every reason to refuse."""
 
+import os
 from pathlib import Path
 
 import pytest
 from running import run_script
 
-from agents import detection, planner_speed, planner_study
+from agents import denoising_study, detection, planner_speed, planner_study, weight_study
+
+CACHE = "JAX_COMPILATION_CACHE_DIR"
+"""Which a script may set for its whole process, here the tests' own."""
+
+SHORT = ["--env.id", "worlds:Counter-v0", "--env.kwargs", "terminate_at=3", "--length", "4"]
 
 
 def asked(script, args, monkeypatch, capsys, tmp_path):
     """The exit status, standard output and standard error of a script."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(CACHE, "somewhere")
     code = run_script(script, args, monkeypatch)
     out, err = capsys.readouterr()
     return code, out, err
@@ -30,7 +37,7 @@ def asked(script, args, monkeypatch, capsys, tmp_path):
         ("compare_planners.py", ["nowhere"], "'nowhere/config.yaml': cannot be read"),
         ("compare_planners.py", ["a", "--seeds", "-1"], "--seeds: -1 is not allowed"),
         ("compare_planners.py", ["a", "--episodes", "1.5"], "--episodes: 1.5 is not allowed"),
-        ("detect_errors.py", [], "RUN_DIR is allowed, not none"),
+        ("detect_errors.py", [], "error: at least one RUN_DIR is allowed, not none"),
         ("detect_errors.py", ["nowhere", "b"], "'nowhere/config.yaml': cannot be read"),
         ("detect_errors.py", ["a", "--age", "3"], "unknown option '--age'; did you mean --ages?"),
         ("detect_errors.py", ["a", "--ages"], "--ages: a value is missing; give one or more"),
@@ -38,16 +45,35 @@ def asked(script, args, monkeypatch, capsys, tmp_path):
         ("detect_errors.py", ["a", "--ages", "1e3"], "--ages: 1000.0 is not allowed"),
         ("detect_errors.py", ["a", "--states", "0"], "--states: 0 is not allowed"),
         ("detect_errors.py", ["a", "--plans", "1"], "--plans: 1 is not allowed; give an integer"),
-        ("compare_regularizers.py", [], "RUN_DIR is allowed, not none"),
+        ("compare_regularizers.py", [], "error: at least one RUN_DIR is allowed, not none"),
         ("compare_regularizers.py", ["nowhere"], "'nowhere/config.yaml': cannot be read"),
         ("compare_regularizers.py", ["a", "--weight", "1"], "did you mean --weights?"),
         ("compare_regularizers.py", ["a", "--weights"], "--weights: a value is missing"),
         ("compare_regularizers.py", ["a", "--weights", "1", "-1"], "--weights: -1 is not allowed"),
         ("compare_regularizers.py", ["a", "--weights", ".inf"], "--weights: inf is not allowed"),
         ("compare_regularizers.py", ["a", "--weights", "much"], "--weights: 'much' is not allowed"),
-        ("compare_regularizers.py", ["a", "--seeds", "1"], "--seeds: 1 is not allowed"),
+        ("compare_regularizers.py", ["a", "--weights", "-1"], "one or more finite numbers >= 0"),
+        ("compare_regularizers.py", ["a", "--seeds", "1"], "unknown option '--seeds'"),
         ("compare_regularizers.py", ["a", "--acted", "-1"], "--acted: -1 is not allowed"),
         ("compare_regularizers.py", ["a", "--out"], "--out: a value is missing"),
+        ("denoise.py", ["--corruption", "foo"], "'foo' is not allowed; give one or more texts"),
+        ("denoise.py", ["--corruption", "additive"], "--corruption: 'additive' is not allowed"),
+        ("denoise.py", ["--corruption", "additive:-1"], "'additive:-1' is not allowed"),
+        ("denoise.py", ["--corruption", "additive:.inf"], "'additive:.inf' is not allowed"),
+        ("denoise.py", ["--corruption", "masking:1.5"], "'masking:1.5' is not allowed; give a"),
+        ("denoise.py", ["--corruption", "additive:1", "masking:0"], "give a share > 0 and < 1"),
+        ("denoise.py", ["--corruption", "additive:0"], "give a standard deviation > 0"),
+        ("denoise.py", ["--corruption"], "a value is missing; give one or more texts"),
+        ("denoise.py", ["--seeds", "0"], "--seeds: 0 is not allowed; give an integer >= 1"),
+        ("denoise.py", ["--length", "0"], "--length: 0 is not allowed; give an integer >= 1"),
+        ("denoise.py", ["--episodes", "19"], "--episodes: 19 is not allowed; give an"),
+        ("denoise.py", ["--trajectories", "-1"], "--trajectories: -1 is not allowed"),
+        ("denoise.py", ["--rnn-dae.architecture", "gru"], "one of: correction, encoder-decoder"),
+        ("denoise.py", ["--lenght", "3"], "unknown option '--lenght'; did you mean --length?"),
+        ("denoise.py", ["--weights", "3"], "unknown option '--weights'"),
+        ("denoise.py", ["lander"], "no such word is allowed, not 'lander'"),
+        ("denoise.py", ["--env.id", "Nowhere-v0"], "environment 'Nowhere-v0' cannot be made"),
+        ("denoise.py", SHORT, "'worlds:Counter-v0' are too short for windows of 4 decisions"),
     ],
 )  # fmt: skip
 def test_bad_input_is_one_line_and_status_2(script, args, said, monkeypatch, capsys, tmp_path):
@@ -66,7 +92,11 @@ def test_bad_input_is_one_line_and_status_2(script, args, said, monkeypatch, cap
         ("benchmark_planner.py", ["--peers", "--rounds INT"]),
         ("compare_planners.py", ["RUN_DIR", "default: 5"]),
         ("detect_errors.py", ["RUN_DIR ...", "--ages INT [INT ...]", "default: 3000 6000 12000"]),
-        ("compare_regularizers.py", ["RUN_DIR", "--weights", "default: 0.03 0.1 0.3 1.0 3.0 10.0"]),
+        (
+            "compare_regularizers.py",
+            ["RUN_DIR ...", "--weights FLOAT [FLOAT ...]", "default: 0.03"],
+        ),
+        ("denoise.py", ["--corruption TEXT [TEXT ...]", "additive:0.3)", "--rnn-dae.hidden INT"]),
     ],
 )
 def test_help_shows_the_options(script, words, monkeypatch, capsys, tmp_path):
@@ -107,10 +137,39 @@ def test_what_is_asked_for_reaches_the_detection(monkeypatch, capsys, tmp_path):
     seen = []
 
     def detect(run_dirs, options, out):
-        seen.append((run_dirs, options.ages, options.states, options.plans, out))
+        seen.append((run_dirs, options.ages, options.episodes, options.plans, out))
         yield "done"
 
     monkeypatch.setattr(detection, "detect", detect)
     args = ["one", "two", "--ages", "500", "9000", "--plans", "2", "--out", "there"]
     assert asked("detect_errors.py", args, monkeypatch, capsys, tmp_path) == (0, "done\n", "")
-    assert seen == [([Path("one"), Path("two")], (500, 9000), 12, 2, Path("there"))]
+    assert seen == [([Path("one"), Path("two")], (500, 9000), 24, 2, Path("there"))]
+
+
+def test_what_is_asked_for_reaches_the_study_of_weights(monkeypatch, capsys, tmp_path):
+    seen = []
+
+    def compare(run_dirs, options, out):
+        seen.append((run_dirs, options.weights, options.acted, out))
+        yield "done"
+
+    monkeypatch.setattr(weight_study, "compare", compare)
+    args = ["one", "two", "--weights", "0", "0.5", "--acted", "0"]
+    done = asked("compare_regularizers.py", args, monkeypatch, capsys, tmp_path)
+    assert done == (0, "done\n", "")
+    assert seen == [([Path("one"), Path("two")], (0.0, 0.5), 0, Path("scripts/results"))]
+
+
+def test_what_is_asked_for_reaches_the_study_of_denoisers(monkeypatch, capsys, tmp_path):
+    seen = []
+
+    def study(options, out):
+        seen.append((options.env.id, options.corruption, options.rnn_dae.hidden, out))
+        # What is compiled would else be found where an earlier call left it.
+        seen.append(os.environ[CACHE])
+        yield "done"
+
+    monkeypatch.setattr(denoising_study, "study", study)
+    args = ["--env.id", "Pendulum-v1", "--corruption", "masking:.5", "additive:2", "--out", "there"]
+    assert asked("denoise.py", args, monkeypatch, capsys, tmp_path) == (0, "done\n", "")
+    assert seen == [("Pendulum-v1", ("masking:.5", "additive:2"), 24, Path("there")), ""]
