@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
+from agents.benchmark_options import DenoiseOptions, DetectionOptions, WeightOptions
 from agents.config import (
     PRESETS,
     Config,
@@ -139,6 +140,29 @@ def test_every_option_is_described_and_every_group_too():
     for model in (Config, *sections(Config).values()):
         assert issubclass(model, Options)
         assert model.__doc__
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "words"),
+    [
+        (WeightOptions, "weights", "one or more finite numbers >= 0"),
+        (DetectionOptions, "ages", "one or more integers >= 1"),
+        (
+            DenoiseOptions,
+            "corruption",
+            "one or more texts such as additive:0.1, multiplicative:0.2, masking:0.2,"
+            " salt-and-pepper:0.2",
+        ),
+    ],
+)
+def test_several_values_are_described_by_the_kind_and_range_of_each(model, name, words):
+    assert allowed(options(model)[(name,)]) == words
+    for value in ([], [None], 3, "much"):
+        with pytest.raises(UserError) as info:
+            override(model(), {(name,): value})
+        message = str(info.value)
+        assert message.startswith(f"--{name}: ")
+        assert message.endswith(f"is not allowed; give {words}")
 
 
 def test_a_configuration_is_frozen_and_refuses_unknown_names():

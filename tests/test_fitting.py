@@ -130,6 +130,20 @@ def test_without_averaging_the_latest_parameters_are_used_as_they_are():
     assert trainable.average == trainable.params == 3.0
 
 
+@pytest.mark.parametrize("options", [None, {"xla_backend_optimization_level": 0}])
+def test_an_epoch_is_compiled_as_asked(options):
+    fitter = make_fitter(walk, optax.sgd(lambda count: 1.0), compiler_options=options)
+    result = walk_towards(3.0, fitter=fitter, min_epochs=1, max_epochs=20, patience=2)
+    assert (result.trainable.params, result.epochs) == (3.0, 5)
+
+
+def test_options_reach_the_compiler_of_an_epoch():
+    options = {"xla_of_nobody": 1}
+    fitter = make_fitter(walk, optax.sgd(lambda count: 1.0), compiler_options=options)
+    with pytest.raises(jax.errors.JaxRuntimeError, match="xla_of_nobody"):
+        walk_towards(3.0, fitter=fitter, min_epochs=1, max_epochs=20, patience=2)
+
+
 def test_epochs_are_compared_under_the_same_noise_and_trained_under_fresh_noise(key):
     def noisy(scales, params, key, batch):
         noise = jax.random.normal(key)

@@ -178,3 +178,13 @@ def test_an_environment_that_does_not_repeat_itself_is_refused_in_one_line():
     assert message.startswith(f"environment {runner.spec.id!r} does not repeat itself: episode 7 ")
     assert "Noisy" in message
     assert "after 2 decisions" in message
+
+
+@pytest.mark.parametrize("past", [[[0.5]], [[0.5], [-0.5]]])
+def test_an_environment_that_ends_early_when_repeated_is_refused_too(past):
+    runner = world("Noisy", source="ends")
+    with pytest.raises(UserError) as info:
+        carry_out(runner, after(runner, past, seed=7), [line(0.0)])
+    message = str(info.value)
+    assert "\n" not in message
+    assert f"episode 7 came out differently after {len(past)} decisions" in message

@@ -124,6 +124,11 @@ def test_auroc_by_hand(negative, positive, expected):
     assert auroc(negative, positive) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(("negative", "positive"), [([], [1.0]), ([1.0], []), ([], [])])
+def test_auroc_of_nothing_is_not_a_number(negative, positive):
+    assert math.isnan(auroc(negative, positive))
+
+
 @given(groups)
 def test_concordance_counts_the_pairs_of_each_group(measures):
     left, right = measures
