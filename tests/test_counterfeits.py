@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from agents.counterfeits import MOVED, moved, noise_like, shuffled
+from agents.counterfeits import LEAST, MOVED, moved, noise_like, shuffled
 from mbrl.dynamics import Transition
 from mbrl.regularizers import Window
 
@@ -93,12 +93,25 @@ def test_every_order_is_as_likely_as_another():
     assert same.all(axis=-1).mean() == pytest.approx(1 / 6, abs=0.02)
 
 
-def test_a_window_has_moved_if_it_is_whole_and_far_enough_from_what_it_was():
+@pytest.mark.parametrize(
+    ("happened", "away", "expected"),
+    [
+        (LENGTH, 0.0, False),
+        (LENGTH, 0.99, False),
+        (LENGTH, 1.01, True),
+        (LEAST, 0.99, False),
+        (LEAST, 1.01, True),  # over what happened, not over the whole window
+        (LEAST - 1, 9.0, False),
+        (0, 0.0, False),
+    ],
+)
+def test_a_window_has_moved_if_it_is_long_and_its_mean_square_is_far(happened, away, expected):
     std = np.array([2.0, 10.0])
-    real = windows(np.random.default_rng(3), 5, [LENGTH, LENGTH, LENGTH, LENGTH - 1, LENGTH])
-    away = np.array([0.0, 0.99 * MOVED, 1.01 * MOVED, 5.0, 0.0])[:, None, None] * std
-    observations = np.asarray(real.observations) + away
-    # One number of one observation alone, by as much as counts over all.
-    observations[4, 2, 0] += 1.01 * MOVED * std[0] * np.sqrt(2 * (LENGTH + 1))
-    other = Window(observations=observations, actions=real.actions, mask=real.mask)
-    assert moved(real, other, std).tolist() == [False, False, True, False, True]
+    real = windows(np.random.default_rng(3), 2, happened)
+    others = np.array(real.observations)
+    others[:, 1 : happened + 1] += away * MOVED * std
+    # As much in a single number, of the two that an observation has.
+    others[1] = real.observations[1]
+    others[1, 1, 0] += away * MOVED * std[0] * np.sqrt(2 * happened)
+    other = Window(observations=others, actions=real.actions, mask=real.mask)
+    assert moved(real, other, std).tolist() == [expected] * 2
