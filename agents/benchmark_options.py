@@ -46,6 +46,9 @@ class DetectionOptions(Options):
     plans: int = Field(default=4, ge=2, description="At each state, the agent's own included")
 
 
+BLOG_BATCH = 32
+"""Trajectories in a minibatch of the blog's set-up."""
+
 _CORRUPTION = r"^(additive|multiplicative|masking|salt-and-pepper):(\d+(\.\d*)?|\.\d+)$"
 
 
@@ -80,6 +83,15 @@ class DenoiseOptions(Options):
             if not float(strength) > 0 or (share and float(strength) >= 1):
                 allowed = "a share > 0 and < 1" if share else "a standard deviation > 0"
                 raise ValueError(f"--corruption: {text!r} is not allowed; give {allowed}")
+        return self
+
+    @model_validator(mode="after")
+    def _trajectories_fill_a_minibatch(self) -> DenoiseOptions:
+        if 0 < self.trajectories < BLOG_BATCH:
+            raise ValueError(
+                f"--trajectories: {self.trajectories} is not allowed; give 0, or {BLOG_BATCH} or"
+                " more, a minibatch of the blog's"
+            )
         return self
 
 

@@ -25,7 +25,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-HIDDEN, STEPS, BATCH, EPOCHS, NOISE = 32, 10, 32, 10, 0.2
+from agents.benchmark_options import BLOG_BATCH
+
+HIDDEN, STEPS, BATCH, EPOCHS, NOISE = 32, 10, BLOG_BATCH, 10, 0.2
 
 
 class _Decoder(hk.RNNCore):

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from mbrl import normalizer
 from mbrl.dynamics import Transition
 from mbrl.regularizers import Window
 
@@ -27,8 +26,7 @@ def noise_like(rng: np.random.Generator, seen: Transition, windows: Window) -> W
     """Gaussian noise with the mean and the standard deviation of `seen`, shaped as `windows`."""
 
     def drawn(data: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-        unit = normalizer.fit(data)
-        noise = rng.normal(size=shape) * np.asarray(unit.std) + np.asarray(unit.mean)
+        noise = rng.normal(size=shape) * data.std(axis=0) + data.mean(axis=0)
         return noise.astype(np.float32)
 
     return Window(
@@ -59,4 +57,4 @@ def moved(windows: Window, others: Window, std: np.ndarray) -> np.ndarray:
     gap = (np.asarray(others.observations) - np.asarray(windows.observations)) / np.asarray(std)
     happened = np.asarray(windows.mask).sum(axis=-1)
     square = np.square(gap).mean(axis=-1).sum(axis=-1) / np.maximum(happened, 1)
-    return (np.sqrt(square) >= MOVED) & (happened >= LEAST)
+    return (np.sqrt(square) >= MOVED) & (happened >= min(LEAST, windows.mask.shape[-1]))

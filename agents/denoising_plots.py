@@ -49,7 +49,7 @@ def plot_denoising(examples: Sequence[Example], names: Sequence[str], path: Path
         bottom.annotate(text, (0.02, 0.94), xycoords="axes fraction", fontsize="small", va="top")
         bottom.set_xlabel("decision")
     for axes, label in zip(
-        grid[:, 0], ("true (lines) and corrupted (dots)", "reconstruction", "error"), strict=True
+        grid[:, 0], ("true, corrupted (dots)", "reconstruction", "error"), strict=True
     ):
         axes.set_ylabel(f"{label}\n[sd]")
     _legend(figure, grid[0, 0])

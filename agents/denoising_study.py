@@ -128,11 +128,11 @@ def study(options: DenoiseOptions, out: Path) -> Iterator[str]:
             f" of {options.length} decisions from held-out episodes"
         )
         for text in options.corruption:
-            found, shown = compare(data, text, options, seed)
+            found, pictures = compare(data, text, options, seed)
             rows += found
             yield from _lines(found)
             if seed == options.seed:
-                examples += shown
+                examples += pictures
     about = {"env": options.env.id, "commit": commit()}
     with writing(out):
         write_csv(out / "denoising.csv", [row | about for row in rows])
@@ -259,7 +259,9 @@ def compare(
         answer = denoiser.restore(random[None])[0, :, :observed]
         examples = [
             Example(text, target[which], spoilt[which, :, :observed], restored[which]),
-            Example("random noise", random[:, :observed], random[:, :observed], answer),
+            Example(
+                f"random noise, after {text}", random[:, :observed], random[:, :observed], answer
+            ),
         ]
     rows: list[Row] = []
     for method, outcome in outcomes.items():

@@ -73,6 +73,11 @@ class Rollouts:
         return _worst(self.errors)
 
 
+def _share(of: np.ndarray) -> float:
+    """NaN of nothing: errors that are all alike leave nobody who is better."""
+    return float(of.mean()) if of.size else np.nan
+
+
 def _worst(errors: np.ndarray) -> np.ndarray:
     return errors >= np.quantile(errors, 1 - WORST)
 
@@ -140,8 +145,8 @@ def detect_in_run(run: RunState, run_dir: Path, options: DetectionOptions) -> It
                 row[f"within{suffix}"] = concordance(by_state, errors)
             row |= fakes.told_apart(rival)
             row["states_replayed"], row["states"] = len(replayed.errors), len(states)
-            row["ended_wrong"] = float(planned.ended[:: options.plans][best].mean())
-            row["ended_rest"] = float(planned.ended[:: options.plans][~best].mean())
+            ended = planned.ended[:: options.plans]
+            row |= {"ended_wrong": _share(ended[best]), "ended_rest": _share(ended[~best])}
             row |= {name: rival.errors.get(name) for name in _ERRORS}
             yield row
     runner.env.close()

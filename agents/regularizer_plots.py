@@ -10,12 +10,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from agents.plots import CYCLE, GREY, MARKERS, frame, write
+from agents.statistics import mean_ci95
 from agents.tables import Row
 
 _PANELS = (
-    ("replayed_per_decision", "replayed actions"),
-    ("planned_per_decision", "plans made without a penalty"),
-    ("within_per_decision", "several plans of the same state"),
+    ("replayed", "replayed actions"),
+    ("planned", "plans made without a penalty"),
+    ("within", "several plans of the same state"),
 )
 
 
@@ -29,7 +30,7 @@ def plot_detection(rows: Sequence[Row], path: Path) -> Path:
       path: of the PNG file.
     """
     figure = Figure(figsize=(12, 4.4), layout="constrained")
-    names = list(dict.fromkeys(row["regularizer"] for row in rows))
+    names = _judges(rows)
     ages = sorted({row["env_steps"] for row in rows})
     for number, (key, title) in enumerate(_PANELS):
         axes = figure.add_subplot(1, len(_PANELS), number + 1)
@@ -55,35 +56,40 @@ def plot_detection(rows: Sequence[Row], path: Path) -> Path:
 
 
 def plot_weights(rows: Sequence[Row], path: Path) -> Path:
-    """Promise, outcome and return over the weight, a line a regulariser.
+    """What a weight changes in the promise, the outcome and the return, a line a regulariser.
 
-    Points are means over seeds, bars their standard errors; the dashed line is without a penalty.
+    Points are means over runs of the change against no penalty in the same run, bars their 95 %
+    intervals.
 
     Args:
-      rows: of `agents.weight_study.study`.
+      rows: of `agents.weight_study.with_changes`.
       path: of the PNG file.
     """
     panels = [
-        ("bias", "planned less realised, open loop"),
-        ("realised", "realised return of a plan, open loop"),
-        ("episode_return", "return of an episode"),
+        ("change_in_bias", "planned less realised, open loop"),
+        ("change_in_realised", "realised return of a plan, open loop"),
+        ("change_in_episode_return", "return of an episode"),
     ]
     panels = [panel for panel in panels if panel[0] in rows[0]]
-    figure = Figure(figsize=(4.2 * len(panels), 4.4), layout="constrained")
-    names = [name for name in dict.fromkeys(row["regularizer"] for row in rows) if name != "none"]
+    figure = Figure(figsize=(4.8 * len(panels), 4.4), layout="constrained")
     for number, (key, title) in enumerate(panels):
         axes = figure.add_subplot(1, len(panels), number + 1)
-        without = [row[key] for row in rows if row["regularizer"] == "none"]
-        axes.axhline(float(np.mean(without)), color=GREY, ls="--", lw=1.2, label="none")
-        for index, name in enumerate(names):
+        axes.axhline(0.0, color=GREY, ls="--", lw=1.2, label="none")
+        for index, name in enumerate(_judges(rows)):
             _draw_weights(axes, [row for row in rows if row["regularizer"] == name], key, index)
         frame(axes)
         axes.set_xscale("log")
         axes.set_xlabel("weight")
         axes.set_title(title, fontsize="medium")
         if number == 0:
+            axes.set_ylabel("change against no penalty")
             axes.legend(frameon=False, fontsize="small")
     return write(figure, path)
+
+
+def _judges(rows: Sequence[Row]) -> list[str]:
+    """The regularisers but `none`, in order."""
+    return [name for name in dict.fromkeys(row["regularizer"] for row in rows) if name != "none"]
 
 
 def _draw_weights(axes: Axes, rows: Sequence[Row], key: str, index: int) -> None:
@@ -91,9 +97,9 @@ def _draw_weights(axes: Axes, rows: Sequence[Row], key: str, index: int) -> None
     values = [[row[key] for row in rows if row["weight"] == weight] for weight in weights]
     # Side by side, so that bars do not hide each other.
     places = np.asarray(weights) * 1.06 ** (index - 2)
-    errors = [np.std(value) / np.sqrt(max(len(value) - 1, 1)) for value in values]
+    means = [float(np.mean(value)) for value in values]
+    halves = [mean_ci95(value)[1] - mean for value, mean in zip(values, means, strict=True)]
     axes.errorbar(
-        places, [float(np.mean(value)) for value in values], yerr=errors, capsize=2, lw=1.2, ms=5,
-        marker=MARKERS[index % len(MARKERS)], color=CYCLE[index % len(CYCLE)],
-        label=rows[0]["regularizer"],
+        places, means, yerr=halves, capsize=2, lw=1.2, ms=5, marker=MARKERS[index % len(MARKERS)],
+        color=CYCLE[index % len(CYCLE)], label=rows[0]["regularizer"],
     )  # fmt: skip

@@ -23,7 +23,7 @@ class TimedFit:
     Attributes:
       params: of the regulariser.
       compile_seconds: of one epoch, tracing included.
-      train_seconds: of all epochs, drawing their minibatches included.
+      train_seconds: of all epochs, drawing the minibatches of all but the first included.
     """
 
     params: Params

@@ -64,9 +64,11 @@ def compare(run_dirs: Sequence[Path], options: WeightOptions, out: Path) -> Iter
     for number, (run_dir, run) in enumerate(runs):
         about = {"run": run_dir.resolve().name, "commit": commit()}
         learned, replay = rivals.at_age(run, run_dir, run.progress.env_steps)
+        found: list[Row] = []
         for row in study(run, learned, replay, options, seed=number):
-            rows.append(row | about)
+            found.append(row)
             yield f"{about['run']}  {_line([row])}"
+        rows += [row | about for row in with_changes(found)]
         alphas = alphas or [row | about for row in boney_alphas(run, learned, replay)]
         with writing(out):  # at once: the whole takes long
             write_csv(out / "regularizers.csv", rows)
@@ -111,6 +113,20 @@ def study(
     runner.env.close()
 
 
+def with_changes(rows: Sequence[Row]) -> list[Row]:
+    """The rows of one run, with what changed against the one without a penalty.
+
+    Runs differ from each other by far more than weights do, so that only differences within a run
+    have intervals that say something.
+    """
+    (without,) = (row for row in rows if row["regularizer"] == "none")
+    return [
+        row | {f"change_in_{key}": row[key] - without[key] for key in _COMPARED if key in row}
+        for row in rows
+    ]
+
+
+_COMPARED = ("planned", "realised", "bias", "episode_return")
 _ACTED_SEED = 30_000
 """Of the first episode acted in: neither a reference episode nor one that a run is evaluated on."""
 
@@ -136,9 +152,16 @@ def _open_loop(
         "realised": float(np.mean(realised)),
         "bias": float(np.mean(planned) - np.mean(realised)),
         "penalty": float(np.mean(penalty)),
-        "correlation": float(np.corrcoef(planned, realised)[0, 1]) if len(states) > 2 else np.nan,
+        "correlation": _correlation(planned, realised),
         "ended": float(np.mean(ended)),
     }
+
+
+def _correlation(left: Sequence[float], right: Sequence[float]) -> float:
+    """Pearson's; NaN of less than three pairs, or where one side never varies."""
+    if len(left) < 3 or not (np.std(left) and np.std(right)):
+        return np.nan
+    return float(np.corrcoef(left, right)[0, 1])
 
 
 def boney_alphas(run: RunState, learned: AgentState, replay: Replay) -> list[Row]:
@@ -168,7 +191,8 @@ def boney_alphas(run: RunState, learned: AgentState, replay: Replay) -> list[Row
 
 def _line(rows: Sequence[Row]) -> str:
     parts = [f"{rows[0]['regularizer']:<13} weight {rows[0]['weight']:<7g}"]
-    for key in ("planned", "realised", "bias", "episode_return"):
+    changes = [f"change_in_{key}" for key in _COMPARED[1:]] if len(rows) > 1 else []
+    for key in (*_COMPARED, *changes):
         if key in rows[0]:
             values = [row[key] for row in rows]
             text = f"{key.replace('_', ' ')} {np.mean(values):7.1f}"

@@ -148,7 +148,7 @@ def test_examples_are_a_window_of_the_unseen_and_one_of_noise(compared, data):
     assert any(np.array_equal(real.clean, window) for window in clean)
     assert real.title == TEXT
     assert 0 < np.mean((real.restored - real.clean) ** 2) < np.mean((real.spoilt - real.clean) ** 2)
-    assert random.title == "random noise"
+    assert random.title == f"random noise, after {TEXT}"
     assert not any(np.array_equal(random.clean, window) for window in clean)
     np.testing.assert_array_equal(random.spoilt, random.clean)
     # What is no window is not left as it was.
@@ -217,7 +217,9 @@ def test_a_figure_has_a_column_a_corruption_from_the_first_seed(quick, tmp_path,
     drawn = []
     monkeypatch.setattr(denoising_plots, "write", lambda figure, path: drawn.append(figure))
     list(study(options(seeds=2, corruption=(TEXT, "masking:0.2"), trajectories=0), tmp_path))
-    for figure, titles in zip(drawn, ([TEXT] * 2, ["random noise"] * 2), strict=True):
+    for figure, titles in zip(
+        drawn, ([TEXT] * 2, [f"random noise, after {TEXT}"] * 2), strict=True
+    ):
         axes = np.reshape(np.array(figure.axes, object), (3, 2))
         assert [each.get_title() for each in axes[0]] == titles
         assert [text.get_text() for text in figure.legends[0].texts] == NUMBERS

@@ -14,7 +14,7 @@ from agents import regularizer_plots, rivals, weight_study
 from agents.benchmark_options import WeightOptions
 from agents.errors import UserError
 from agents.statistics import mean_ci95
-from agents.weight_study import compare, study
+from agents.weight_study import compare, study, with_changes
 
 # As long as those of the tiny configuration, whose compiled fits serve here, too.
 QUICK = {name: tiny().model_dump()["regularizer"][name] for name in rivals._THOROUGH}
@@ -164,26 +164,36 @@ def test_a_place_without_a_run_is_refused_before_any_work(tmp_path, monkeypatch)
 
 
 ROWS: list[dict[str, Any]] = [
-    {"regularizer": name, "weight": weight, "bias": bias + run, "realised": 3.0 * bias + run}
+    row
     for run in (0.0, 2.0)
-    for name, weight, bias in (("none", 0.0, 9.0), ("deen", 1.0, 4.0), ("deen", 0.1, 6.0))
+    for row in with_changes(
+        [
+            {"regularizer": name, "weight": weight, "bias": bias * (1 + run), "realised": bias}
+            for name, weight, bias in (("none", 0.0, 9.0), ("deen", 1.0, 4.0), ("deen", 0.1, 6.0))
+        ]
+    )
 ]
 
 
-def test_a_figure_shows_means_over_runs_against_the_weight(monkeypatch, tmp_path):
+def test_changes_are_against_the_row_without_a_penalty_of_the_same_run():
+    assert [row["change_in_bias"] for row in ROWS] == [0.0, -5.0, -3.0, 0.0, -15.0, -9.0]
+    assert [row["change_in_realised"] for row in ROWS] == [0.0, -5.0, -3.0] * 2
+    assert "change_in_planned" not in ROWS[0]
+
+
+def test_a_figure_shows_mean_changes_over_runs_against_the_weight(monkeypatch, tmp_path):
     drawn = []
     monkeypatch.setattr(regularizer_plots, "write", lambda figure, path: drawn.append(figure))
     regularizer_plots.plot_weights(ROWS, tmp_path / "unused.png")
     bias, realised = drawn[0].axes  # no episode was acted in
-    for axes, means, without in ((bias, [7.0, 5.0], 10.0), (realised, [19.0, 13.0], 28.0)):
+    for axes, means in ((bias, [-6.0, -10.0]), (realised, [-3.0, -5.0])):
         dashed, line = axes.lines[:2]
-        assert set(dashed.get_ydata()) == {without}
+        assert set(dashed.get_ydata()) == {0.0}
         assert list(line.get_ydata()) == means
         assert line.get_xdata() == pytest.approx([0.1, 1.0], rel=0.2)
         assert axes.get_xscale() == "log"
-        # Half of the bar is the standard error of two values that are 2 apart.
-        (low, high) = axes.collections[0].get_segments()[0][:, 1]
-        assert (low, high) == pytest.approx((means[0] - 1.0, means[0] + 1.0))
+    (low, high) = bias.collections[0].get_segments()[0][:, 1]
+    assert (low, high) == pytest.approx(mean_ci95([-3.0, -9.0]))
     assert bias.get_legend_handles_labels()[1] == ["none", "deen"]
 
 
