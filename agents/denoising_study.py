@@ -118,6 +118,8 @@ def study(options: DenoiseOptions, out: Path) -> Iterator[str]:
     """
     rows: list[Row] = []
     examples: list[Example] = []
+    with writing(out):
+        pass  # what cannot be written to is said before the work begins
     for seed in range(options.seed, options.seed + options.seeds):
         started = time.perf_counter()
         data = gather(options, seed)

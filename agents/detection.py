@@ -100,6 +100,8 @@ def detect(run_dirs: Sequence[Path], options: DetectionOptions, out: Path) -> It
     runs = [(run_dir, rivals.load(run_dir)) for run_dir in run_dirs]
     for run_dir, age in itertools.product(run_dirs, options.ages):
         at_or_after(run_dir / CHECKPOINTS, age)  # what is missing is said before the work begins
+    with writing(out):
+        pass  # and so is what cannot be written to
     rows: list[Row] = []
     for run_dir, run in runs:
         for row in detect_in_run(run, run_dir, options):

@@ -59,6 +59,8 @@ def compare(run_dirs: Sequence[Path], options: WeightOptions, out: Path) -> Iter
         used.
     """
     runs = [(run_dir, rivals.load(run_dir)) for run_dir in run_dirs]
+    with writing(out):
+        pass  # what cannot be written to is said before the work begins
     rows: list[Row] = []
     alphas: list[Row] = []
     for number, (run_dir, run) in enumerate(runs):
