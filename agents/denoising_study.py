@@ -118,12 +118,12 @@ def study(options: DenoiseOptions, out: Path) -> Iterator[str]:
     """
     rows: list[Row] = []
     examples: list[Example] = []
-    with writing(out):
-        pass  # what cannot be written to is said before the work begins
     for seed in range(options.seed, options.seed + options.seeds):
         started = time.perf_counter()
         data = gather(options, seed)
         seconds = time.perf_counter() - started
+        with writing(out):
+            pass  # what cannot be written to is said before the work begins
         yield (
             f"seed {seed}: {len(data.replay.episodes):,} random episodes of {options.env.id},"
             f" {data.replay.steps:,} steps in {seconds:.1f} s; {len(data.unseen.mask):,} windows"

@@ -172,7 +172,7 @@ def test_a_configuration_is_the_runs_but_for_what_is_asked():
     expected = tiny().model_dump()
     expected["num_envs"] = 3
     expected["planner"]["iterations"] = 7
-    expected["regularizer"] |= {"name": "deen", "patience": 9, "max_epochs": 60, "min_epochs": 2}
+    expected["regularizer"] |= {"name": "deen", "patience": 9, "max_epochs": 60, "min_epochs": 20}
     assert asked == expected
     assert run.config == tiny()
 
