@@ -209,7 +209,7 @@ class PlannerConfig(Options):
 class RnnDaeConfig(Options):
     """The recurrent denoising autoencoder."""
 
-    hidden: int = Field(default=24, ge=1, description="Recurrent units each way")
+    hidden: int = Field(default=16, ge=1, description="Recurrent units each way")
     architecture: Literal["correction", "encoder-decoder"] = Field(
         default="correction", description="Network"
     )

@@ -42,7 +42,7 @@ def make_rnn_dae(
     observation_size: int,
     action_size: int,
     *,
-    hidden: int = 24,
+    hidden: int = 16,
     architecture: str = "correction",
     restore_actions: bool = True,
     corruption: Corruption | None = None,
