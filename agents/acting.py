@@ -1,5 +1,7 @@
 """Planning in time: which episode each slot is in, and what its planner remembers."""
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -46,14 +48,17 @@ class Actor:
         )
 
     def plan(
-        self, state: AgentState, runners: list[EpisodeRunner], weight: float | None = None
+        self,
+        state: AgentState,
+        runners: Sequence[EpisodeRunner],
+        weight: float | Sequence[float] | None = None,
     ) -> Plan:
         """Plans the next decision of every slot in one call.
 
         Args:
           state: what is learned.
           runners: B episodes under way.
-          weight: of the penalty; the configuration's when None.
+          weight: of the penalty, one for all slots or one each; the configuration's when None.
 
         Returns:
           The plans as NumPy arrays, `[B, ...]`.

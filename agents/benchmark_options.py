@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 from agents import config
 from agents.errors import UserError, shown
 from agents.flags import Argument, parse
-from agents.schema import Count, EnvConfig, Options, RnnDaeConfig
+from agents.schema import Count, EnvConfig, Options, RegularizerName, RnnDaeConfig
 
 
 class SpeedOptions(Options):
@@ -95,18 +95,25 @@ class DenoiseOptions(Options):
         return self
 
 
-class WeightOptions(Options):
-    """How regularisers are compared over their weights."""
+class ReturnsOptions(Options):
+    """How planned and realised returns are compared."""
 
     weights: tuple[Annotated[float, Field(ge=0)], ...] = Field(
-        default=(0.03, 0.3, 1.0, 3.0, 10.0, 100.0),
+        default=(0.0, 1.0, 3.0, 10.0, 30.0, 100.0),
         min_length=1,
         strict=False,
-        description="Of the penalty, beside no penalty",
+        description="Of the penalty; 0 is always among them",
     )
-    episodes: int = Field(default=4, ge=1, description="That a run's states come from")
-    states: int = Field(default=8, ge=1, description="Of each episode")
-    acted: int = Field(default=2, ge=0, description="Episodes acted in; 0: none")
+    regularizers: tuple[RegularizerName, ...] = Field(
+        default=(), strict=False, description="Default: the run's own, rnn-dae where it has none"
+    )
+    checkpoint: int = Field(default=0, ge=0, description="Age of the run in steps; 0: at its end")
+    states: int = Field(default=60, ge=2, description="Where plans are made, over all episodes")
+    episodes: int = Field(default=10, ge=1, description="That the states come from")
+    continuations: int = Field(default=2, ge=1, description="Futures each plan is carried out in")
+    closed: int = Field(default=20, ge=0, description="States to replan from; 0: none")
+    acted: int = Field(default=4, ge=0, description="Whole episodes per weight; 0: none")
+    resamples: int = Field(default=1_000, ge=20, description="Of the bootstrap")
 
 
 _O = TypeVar("_O", bound=Options)
@@ -120,6 +127,7 @@ def read(
     *,
     positional: str = "",
     switches: dict[str, str] | None = None,
+    out: str = "scripts/results",
 ) -> tuple[_O, dict[str, Any], Path]:
     """Reads the command line of a benchmark.
 
@@ -131,6 +139,8 @@ def read(
       positional: what must be given by place, if anything (`RUN_DIR`, or `RUN_DIR ...` where there
         may be several).
       switches: flags without a value, with their descriptions.
+      out: directory of the results unless another is given; within RUN_DIR if it begins with that,
+        which needs there to be one.
 
     Returns:
       The options; the switches and what was given by place (`run_dirs`) by name; the directory of
@@ -143,12 +153,10 @@ def read(
     arguments = [
         Argument(name, _field(bool, description)) for name, description in (switches or {}).items()
     ]
-    arguments.append(
-        Argument("out", _field(Path, "Of the files"), "DIR", "default: scripts/results")
-    )
+    arguments.append(Argument("out", _field(Path, "Of the files"), "DIR", f"default: {out}"))
     if positional:
-        place = Argument("run_dirs", _field(Path, "Of a finished run"), positional, positional=True)
-        arguments.insert(0, place)
+        runs = Argument("run_dirs", _field(Path, "Of a finished run"), positional, positional=True)
+        arguments.insert(0, runs)
     parsed = parse(args, prog, text, arguments, defaults)
     words = parsed.positionals
     several = positional.endswith("...")
@@ -156,15 +164,19 @@ def read(
         least = "at least one" if several else "one"
         what = f"{least} {positional.split()[0]}" if positional else "no such word"
         raise UserError(f"{what} is allowed, not {', '.join(map(shown, words)) or 'none'}")
-    out = parsed.values.get(("out",), "scripts/results")
-    if not out:
+    place = parsed.values.get(("out",))
+    if place is None:
+        if out.startswith("RUN_DIR") and len(words) > 1:
+            raise UserError(f"the results of {len(words)} runs belong to none of them; give --out")
+        place = out.replace("RUN_DIR", *words) if out.startswith("RUN_DIR") else out
+    if not place:
         raise UserError("--out: '' is not allowed; give a directory")
     known = config.options(type(defaults))
     given = {path: value for path, value in parsed.values.items() if path in known}
     found = {name: parsed.values[(name,)] for name in switches or {}}
     if positional:
         found["run_dirs"] = [Path(word) for word in words]
-    return config.override(defaults, given), found, Path(out)
+    return config.override(defaults, given), found, Path(place)
 
 
 def _field(kind: type, description: str) -> FieldInfo:

@@ -99,6 +99,8 @@ def element(field: FieldInfo) -> FieldInfo:
 
 def _elements(field: FieldInfo) -> str:
     each = element(field)
+    if get_origin(each.annotation) is Literal:
+        return "of: " + ", ".join(get_args(each.annotation))
     if each.annotation is str:
         return f"texts such as {', '.join(field.examples or ())}"
     return f"{'integers' if each.annotation is int else 'finite numbers'} {bounds(each)}"

@@ -31,6 +31,7 @@ import numpy as np
 from agents import counterfeits, rivals
 from agents.benchmark_options import DetectionOptions
 from agents.checkpoint import at_or_after
+from agents.costs import path_cost, window_cost
 from agents.environments import EpisodeRunner
 from agents.errors import UserError
 from agents.logging import commit
@@ -42,8 +43,7 @@ from agents.statistics import auroc, concordance
 from agents.tables import Row, write_csv, writing
 from mbrl import normalizer
 from mbrl.normalizer import Normalizer
-from mbrl.objective import survival
-from mbrl.regularizers import Window, as_trajectory
+from mbrl.regularizers import Window
 from mbrl.replay import Replay
 from mbrl.types import Trajectory
 
@@ -137,9 +137,9 @@ def detect_in_run(run: RunState, run_dir: Path, options: DetectionOptions) -> It
         for rival in rivalry.all(learned, replay):
             row: Row = {"run": run_dir.resolve().name, "env_steps": age, "regularizer": rival.name}
             for suffix, per_decision in (("", False), ("_per_decision", True)):
-                cost = _cost(rival, replayed.paths, per_decision=per_decision)
+                cost = path_cost(rival, replayed.paths, per_decision=per_decision)
                 row[f"replayed{suffix}"] = auroc(cost[~replayed.wrong], cost[replayed.wrong])
-                cost = _cost(rival, planned.paths, per_decision=per_decision)
+                cost = path_cost(rival, planned.paths, per_decision=per_decision)
                 by_state = cost.reshape(len(states), -1)
                 errors = planned.errors.reshape(by_state.shape)
                 best = _worst(errors[:, 0])
@@ -239,24 +239,6 @@ def _where_it_ends(paths: Trajectory) -> np.ndarray:
     ]
 
 
-def _cost(rival: Rival, paths: Trajectory, *, per_decision: bool) -> np.ndarray:
-    """`[N]`: mean over members of what a rollout costs."""
-    shape = paths.rewards.shape[:2]
-    flat = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), paths)
-    penalties = np.asarray(rival.agent.penalties(rival.state, flat))
-    alive = np.asarray(jax.vmap(survival)(flat.continue_probs))
-    cost = (alive * penalties).sum(axis=-1)
-    cost = cost / alive.sum(axis=-1) if per_decision else cost
-    return cost.reshape(shape).mean(axis=1)
-
-
-def _window_cost(rival: Rival, windows: Window) -> np.ndarray:
-    """`[N]`: mean penalty of the decisions that happened."""
-    penalties = np.asarray(rival.agent.penalties(rival.state, as_trajectory(windows)))
-    mask = np.asarray(windows.mask)
-    return (mask * penalties).sum(axis=-1) / mask.sum(axis=-1)
-
-
 @dataclass(frozen=True)
 class _Counterfeits:
     """Held-out windows, and windows that never happened.
@@ -286,9 +268,9 @@ class _Counterfeits:
 
     def told_apart(self, rival: Rival) -> Row:
         """AUROC against the real windows; of shuffled ones also of those alone that changed."""
-        real, mixed = _window_cost(rival, self.real), _window_cost(rival, self.shuffled)
+        real, mixed = window_cost(rival, self.real), window_cost(rival, self.shuffled)
         return {
-            "noise": auroc(real, _window_cost(rival, self.noise)),
+            "noise": auroc(real, window_cost(rival, self.noise)),
             "shuffled": auroc(real[self.moved], mixed[self.moved]),
             "shuffled_all": auroc(real, mixed),
             "windows_moved": int(self.moved.sum()),

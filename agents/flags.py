@@ -152,9 +152,13 @@ def _read(name: str, field: FieldInfo, words: Sequence[str]) -> tuple[Any, Seque
             return True, []
         raise UserError(f"{name}: a value is missing; give {allowed(field)}")
     if get_origin(kind) is tuple:
-        return [read_scalar(word) for word in words], []
-    is_text = kind in (str, Path) or get_origin(kind) is Literal
-    return (words[0] if is_text else read_scalar(words[0])), words[1:]
+        is_text = _is_text(element(field).annotation)
+        return [word if is_text else read_scalar(word) for word in words], []
+    return (words[0] if _is_text(kind) else read_scalar(words[0])), words[1:]
+
+
+def _is_text(kind: Any) -> bool:
+    return kind in (str, Path) or get_origin(kind) is Literal
 
 
 def _pair(name: str, word: str) -> tuple[str, Any]:
@@ -222,7 +226,7 @@ def _words_type(metavar: str, field: FieldInfo, hint: str) -> Any:
     limits = bounds(field)
 
     def ending(default: str) -> str:
-        last = f"default: {default}" if hint == "default" else hint
+        last = hint if hint != "default" else f"default: {default}" if default else ""
         text = "; ".join(part for part in (limits, last) if part)
         return f"({text})" if text else ""
 
@@ -244,7 +248,7 @@ def _metavar(field: FieldInfo) -> str:
         return "{" + ",".join(get_args(kind)) + "}"
     if get_origin(kind) is tuple:
         each = _metavar(element(field))
-        return f"{each} [{each} ...]"
+        return f"{each} ..." if each.startswith("{") else f"{each} [{each} ...]"
     if get_origin(kind) is dict:
         return "[KEY=VALUE ...]"
     return {int: "INT", float: "FLOAT", bool: "[true|false]", str: "TEXT"}[kind]

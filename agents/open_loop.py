@@ -44,13 +44,18 @@ class Outcome:
 
     Attributes:
       observations: `[H + 1, O]`, at decisions; behind an end, the last one again.
-      return_: sum of the rewards up to the end.
+      rewards: `[H]`, of each decision; 0 behind an end.
       ended: whether the episode terminated within the plan.
     """
 
     observations: np.ndarray
-    return_: float
+    rewards: np.ndarray
     ended: bool
+
+    @property
+    def return_(self) -> float:
+        """Sum of the rewards up to the end."""
+        return float(self.rewards.sum())
 
 
 def situations(run: RunState, episodes: int, each: int, horizon: int) -> list[Situation]:
@@ -92,22 +97,13 @@ def situations(run: RunState, episodes: int, each: int, horizon: int) -> list[Si
     return found
 
 
-def carry_out(
-    runner: EpisodeRunner, situation: Situation, plans: Sequence[np.ndarray]
-) -> list[Outcome]:
-    """Rebuilds a situation and carries out each plan `[H, A]` from it.
-
-    Returns:
-      The outcomes, one a plan.
+def rebuild(runner: EpisodeRunner, situation: Situation, index: int = 0) -> None:
+    """Brings an environment to a situation; `index` names the episode (`EpisodeRunner.start`).
 
     Raises:
       UserError: the rebuilt observation is not the recorded one, bit for bit.
     """
-    return [_carry_out(runner, situation, plan) for plan in plans]
-
-
-def _carry_out(runner: EpisodeRunner, situation: Situation, plan: np.ndarray) -> Outcome:
-    runner.start(0, situation.seed)
+    runner.start(index, situation.seed)
     for action in situation.past:
         if runner.ended is None:
             runner.step(action)
@@ -117,14 +113,43 @@ def _carry_out(runner: EpisodeRunner, situation: Situation, plan: np.ndarray) ->
             f" out differently after {len(situation.past)} decisions; plans cannot be carried out"
             " from its states"
         )
-    before = runner.return_
-    observations = [runner.observation.copy()]
+
+
+def go_on(runner: EpisodeRunner, plan: np.ndarray) -> Outcome:
+    """Carries out a plan `[H, A]` from where the environment is, without looking."""
+    observations, rewards = [runner.observation.copy()], []
     for action in plan:
+        before = runner.return_
         if runner.ended is None:
             runner.step(action)
         observations.append(runner.observation.copy())
+        rewards.append(runner.return_ - before)
     return Outcome(
         observations=np.stack(observations),
-        return_=runner.return_ - before,
+        rewards=np.asarray(rewards),
         ended=runner.ended == "terminated",
     )
+
+
+def carry_out(
+    runner: EpisodeRunner, situation: Situation, plans: Sequence[np.ndarray]
+) -> list[Outcome]:
+    """Rebuilds a situation and carries out each plan `[H, A]` from it.
+
+    Raises:
+      UserError: as `rebuild` does.
+    """
+    outcomes = []
+    for plan in plans:
+        rebuild(runner, situation)
+        outcomes.append(go_on(runner, plan))
+    return outcomes
+
+
+def redraw(runner: EpisodeRunner, number: int) -> None:
+    """Gives the world's noise another future, number `number`, from the present state on.
+
+    Gymnasium's environments draw their randomness from `np_random`; one that draws it elsewhere
+    goes on as its seed has it, and several continuations of it are one and the same.
+    """
+    runner.env.unwrapped.np_random = np.random.default_rng([runner.seed, runner.decisions, number])

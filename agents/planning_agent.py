@@ -6,6 +6,7 @@ planner remembers in its plan states, and what happened in a `Replay`; the train
 Shapes: B environments, O observation, A action, H horizon.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -97,12 +98,12 @@ class PlanningAgent:
             risk=build_risk(config.planner.risk),
         )
 
-        def plan_all(params, weight, keys, plan_states, observations):
-            def plan_one(key, plan_state, observation):
+        def plan_all(params, weights, keys, plan_states, observations):
+            def plan_one(weight, key, plan_state, observation):
                 score_fn = partial(_score, objective, params, weight, observation)
                 return self._planner.plan(score_fn, key, plan_state)
 
-            return over_environments(plan_one)(keys, plan_states, observations)
+            return over_environments(plan_one)(weights, keys, plan_states, observations)
 
         self.plan = over.jit(plan_all, compiler_options=compiler_options())
         self._model_metrics = jax.jit(self._ensemble.metrics)
@@ -165,7 +166,7 @@ class PlanningAgent:
         keys: KeyArray,
         plan_states: PlanState,
         observations: Float[Array, "B O"],
-        weight: float | None = None,
+        weight: float | Sequence[float] | None = None,
     ) -> tuple[Plan, PlanState]:
         """Plans for every environment in one call.
 
@@ -174,14 +175,16 @@ class PlanningAgent:
           keys: random keys, `[B]`.
           plan_states: of the last decisions, `[B, ...]`.
           observations: in the environment's units.
-          weight: of the penalty, >= 0; the configuration's when None. Changing it compiles nothing.
+          weight: of the penalty, >= 0, one for all environments or one each; the configuration's
+            when None. Changing it compiles nothing.
 
         Returns:
           The plans, with leaves `[B, ...]`, and the next plan states.
         """
         weight = self._config.regularizer.weight if weight is None else weight
         params = ((state.scales, state.model.average), _judge_of(state))
-        return self.plan(params, jnp.float32(weight), keys, plan_states, observations)
+        weights = np.broadcast_to(np.asarray(weight, np.float32), keys.shape)
+        return self.plan(params, weights, keys, plan_states, observations)
 
     def imagine(
         self,

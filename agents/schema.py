@@ -233,12 +233,13 @@ class DeenConfig(Options):
     )
 
 
+RegularizerName = Literal["none", "rnn-dae", "window-dae", "deen", "disagreement", "gaussian"]
+
+
 class RegularizerConfig(Options):
     """The penalty that keeps plans where the model was trained."""
 
-    name: Literal["none", "rnn-dae", "window-dae", "deen", "disagreement", "gaussian"] = Field(
-        default="rnn-dae", description="Penalty"
-    )
+    name: RegularizerName = Field(default="rnn-dae", description="Penalty")
     weight: float = Field(default=0.03, ge=0, description="Return given up per unit of penalty")
     corruption: Literal["additive", "multiplicative", "masking", "salt-and-pepper"] = Field(
         default="additive", description="What a denoiser learns to undo"

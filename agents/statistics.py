@@ -147,6 +147,48 @@ def mean_ci95(x: npt.ArrayLike) -> tuple[float, float]:
     return float(values.mean() - half), float(values.mean() + half)
 
 
+def return_errors(planned: npt.ArrayLike, realised: npt.ArrayLike) -> dict[str, float]:
+    """How far promises are from what came of them.
+
+        bias   mean of planned - realised         mae, rmse   of the same difference
+        slope  of the least-squares line of realised over planned: 1 where a point promised more
+               is a point more, 0 where promises say nothing
+
+    Args:
+        planned: `[n]`, n >= 1.
+        realised: `[n]`.
+
+    Returns:
+        `planned`, `realised` (means), `bias`, `mae`, `rmse`, `pearson`, `spearman`, `slope`; the
+        last three NaN for fewer than three pairs, or where one side never varies.
+    """
+    planned, realised = np.asarray(planned, np.float64), np.asarray(realised, np.float64)
+    gap = planned - realised
+    told = {
+        "planned": float(planned.mean()),
+        "realised": float(realised.mean()),
+        "bias": float(gap.mean()),
+        "mae": float(np.abs(gap).mean()),
+        "rmse": float(np.sqrt(np.square(gap).mean())),
+    }
+    pearson = correlation(planned, realised)
+    return told | {
+        "pearson": pearson,
+        "spearman": correlation(stats.rankdata(planned), stats.rankdata(realised)),
+        "slope": pearson * float(realised.std() / planned.std()) if pearson == pearson else np.nan,
+    }
+
+
+def correlation(left: npt.ArrayLike, right: npt.ArrayLike) -> float:
+    """Pearson's; NaN of fewer than three pairs, or where one side never varies."""
+    left, right = np.asarray(left, np.float64), np.asarray(right, np.float64)
+    left, right = left - left.mean(), right - right.mean()
+    scale = np.sqrt(np.square(left).sum() * np.square(right).sum())
+    if len(left) < 3 or not scale > 0:
+        return np.nan
+    return float(np.clip((left * right).sum() / scale, -1.0, 1.0))
+
+
 def _checked(x: npt.ArrayLike) -> npt.NDArray[np.float64]:
     values = np.asarray(x, np.float64)
     if values.ndim != 1 or not values.size or not np.isfinite(values).all():

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from agents.benchmark_options import DenoiseOptions, DetectionOptions, WeightOptions
+from agents.benchmark_options import DenoiseOptions, DetectionOptions, ReturnsOptions
 from agents.config import (
     PRESETS,
     Config,
@@ -145,7 +145,7 @@ def test_every_option_is_described_and_every_group_too():
 @pytest.mark.parametrize(
     ("model", "name", "words"),
     [
-        (WeightOptions, "weights", "one or more finite numbers >= 0"),
+        (ReturnsOptions, "weights", "one or more finite numbers >= 0"),
         (DetectionOptions, "ages", "one or more integers >= 1"),
         (
             DenoiseOptions,

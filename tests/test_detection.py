@@ -186,15 +186,15 @@ def test_a_decision_costs_by_its_chance_of_being_made_or_each_as_much():
     penalties = np.array([[1.0, 2.0, 3.0], [10.0, 20.0, 30.0]])
     judge = rival(penalties=lambda state, flat: penalties)
     sums = [1 + 2 + 3, 10 + 0.5 * 20 + 0.1 * 30]
-    assert detection._cost(judge, believed, per_decision=False) == pytest.approx([sum(sums) / 2])
+    assert path_cost(judge, believed, per_decision=False) == pytest.approx([sum(sums) / 2])
     means = [sums[0] / 3, sums[1] / 1.6]
-    assert detection._cost(judge, believed, per_decision=True) == pytest.approx([sum(means) / 2])
+    assert path_cost(judge, believed, per_decision=True) == pytest.approx([sum(means) / 2])
 
 
 def test_rollouts_and_members_are_not_mixed_up():
     observations = np.arange(2 * 3 * 3).reshape(2, 3, 3, 1)
     judge = rival(penalties=lambda state, flat: np.asarray(flat.observations)[:, 1:, 0])
-    cost = detection._cost(judge, paths(np.ones((2, 3, 2)), observations), per_decision=False)
+    cost = path_cost(judge, paths(np.ones((2, 3, 2)), observations), per_decision=False)
     assert cost.tolist() == [(1 + 2 + 4 + 5 + 7 + 8) / 3, (10 + 11 + 13 + 14 + 16 + 17) / 3]
 
 
@@ -204,7 +204,7 @@ def test_a_window_costs_what_its_decisions_cost_that_happened():
         observations=np.zeros((2, 4, 1), np.float32), actions=np.zeros((2, 3, 1)), mask=mask
     )
     judge = rival(penalties=lambda state, flat: np.array([[1.0, 2.0, 6.0], [4.0, 50.0, 60.0]]))
-    assert detection._window_cost(judge, windows).tolist() == [3.0, 4.0]
+    assert window_cost(judge, windows).tolist() == [3.0, 4.0]
 
 
 # Plans beside the agent's own.
@@ -298,7 +298,7 @@ def test_a_penalty_that_is_the_error_finds_every_wrong_rollout(sign, chance, mon
     monkeypatch.setattr(rivals, "_THOROUGH", QUICK)
     monkeypatch.setattr(rivals, "NAMES", ("none",))
     monkeypatch.setattr(detection, "_rollouts", remembered)
-    monkeypatch.setattr(detection, "_cost", cost)
+    monkeypatch.setattr(detection, "path_cost", cost)
     with sharing():
         run = rivals.load(finished().run_dir)
         options = OPTIONS.model_copy(update={"ages": (160,)})

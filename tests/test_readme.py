@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agents.benchmark_options import DenoiseOptions, DetectionOptions, WeightOptions
+from agents.benchmark_options import DenoiseOptions, DetectionOptions, ReturnsOptions
 from agents.config import load, options
 from agents.presets import PRESETS
 
@@ -46,7 +46,7 @@ def test_it_names_every_preset(name: str) -> None:
 
 def test_every_option_that_it_shows_exists() -> None:
     known = {"--" + ".".join(path).replace("_", "-") for path in options()}
-    for studied in (DenoiseOptions, DetectionOptions, WeightOptions):
+    for studied in (DenoiseOptions, DetectionOptions, ReturnsOptions):
         known |= {"--" + ".".join(path).replace("_", "-") for path in options(studied)}
     known |= {"--config", "--resume", "--gif", "--help", "--run-dir", "--peers"}
     shown = set(re.findall(r"(?<![\w-])--[a-z][\w.-]*", "\n".join(_blocks("sh"))))

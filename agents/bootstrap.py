@@ -1,0 +1,79 @@
+"""Intervals for means over runs, episodes of a run, and states of an episode.
+
+States of one episode are alike, and so are episodes of one run. Drawn as if each state stood for
+itself, they would give intervals that are too narrow. The hierarchical bootstrap draws runs with
+replacement, then as many episodes of each run drawn, then as many states of each episode drawn.
+
+Source: Davison and Hinkley (1997), "Bootstrap methods and their application", section 3.8.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+import numpy as np
+
+Interval = tuple[float, float]
+
+
+def resamples(
+    labels: Sequence[Sequence[Hashable]], count: int, *, seed: int = 0
+) -> list[np.ndarray]:
+    """Draws `count` hierarchical resamples.
+
+    Args:
+      labels: of each of n observations the groups that it is in, outermost first, such as (run,
+        episode); all of one length.
+      count: how many.
+      seed: of the draws; one seed, one result.
+
+    Returns:
+      Indices into the observations, about n each.
+    """
+    rng = np.random.default_rng(seed)
+    tree = _tree(np.arange(len(labels)), labels, 0)
+    return [_draw(rng, tree) for _ in range(count)]
+
+
+def intervals(
+    statistics: Callable[..., dict[str, float]],
+    arrays: Sequence[np.ndarray],
+    samples: Sequence[np.ndarray],
+) -> dict[str, Interval]:
+    """95 % percentile intervals of some statistics.
+
+    Args:
+      statistics: ``statistics(*arrays) -> {name: value}``.
+      arrays: `[n, ...]` each, resampled together.
+      samples: of `resamples`, the same for all that is to be compared.
+
+    Returns:
+      (low, high) by name; NaN for a statistic that does not exist in nineteen of twenty resamples.
+    """
+    drawn = [statistics(*(array[sample] for array in arrays)) for sample in samples]
+    return {name: _percentiles([values[name] for values in drawn]) for name in drawn[0]}
+
+
+def _percentiles(values: Sequence[float]) -> Interval:
+    known = np.asarray([value for value in values if value == value])
+    if len(known) < 0.95 * len(values):
+        return np.nan, np.nan
+    low, high = np.percentile(known, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def _tree(indices: np.ndarray, labels: Sequence[Sequence[Hashable]], level: int) -> Any:
+    if level == len(labels[0]):
+        return indices
+    groups: dict[Hashable, list[int]] = {}
+    for index in indices:
+        groups.setdefault(labels[index][level], []).append(index)
+    return [_tree(np.asarray(group), labels, level + 1) for group in groups.values()]
+
+
+def _draw(rng: np.random.Generator, tree: Any) -> np.ndarray:
+    if isinstance(tree, np.ndarray):
+        return rng.choice(tree, len(tree))
+    drawn = rng.integers(len(tree), size=len(tree))
+    return np.concatenate([_draw(rng, tree[branch]) for branch in drawn])

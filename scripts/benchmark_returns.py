@@ -1,0 +1,36 @@
+"""Planned against realised returns: `python scripts/benchmark_returns.py RUN_DIR`."""
+
+from __future__ import annotations
+
+import sys
+
+from agents.benchmark_options import ReturnsOptions, read
+from agents.command_line import report_errors
+from agents.devices import prepare
+
+_TEXT = """\
+Compare what plans promise with what they bring, at several weights of a penalty: open loop from
+rebuilt states, closed loop over the horizon, and in whole episodes; with intervals and figures."""
+
+
+def main() -> int:
+    """Compares as the command line asks; returns the exit status."""
+    options, found, out = read(
+        sys.argv[1:],
+        "python scripts/benchmark_returns.py",
+        _TEXT,
+        ReturnsOptions(),
+        positional="RUN_DIR ...",
+        switches={"alphas": "Also Boney et al.'s weights in this unit, on the first run's data"},
+        out="RUN_DIR/returns",
+    )
+    from agents import returns  # brings JAX, which bad input need not wait for
+
+    for line in returns.benchmark(found["run_dirs"], options, out, alphas=found["alphas"]):
+        print(line, flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    prepare()
+    sys.exit(report_errors(main))
