@@ -114,6 +114,12 @@ class ReturnsOptions(Options):
     closed: int = Field(default=20, ge=0, description="States to replan from; 0: none")
     acted: int = Field(default=4, ge=0, description="Whole episodes per weight; 0: none")
     resamples: int = Field(default=1_000, ge=20, description="Of the bootstrap")
+    dynamics: str = Field(
+        default="",
+        pattern=r"^([\w.]+:\w+)?$",
+        examples=["my_package.dynamics:hopper"],
+        description="module:attribute of the equations; empty: environment's own, if known",
+    )
 
 
 _O = TypeVar("_O", bound=Options)
@@ -168,7 +174,7 @@ def read(
     if place is None:
         if out.startswith("RUN_DIR") and len(words) > 1:
             raise UserError(f"the results of {len(words)} runs belong to none of them; give --out")
-        place = out.replace("RUN_DIR", *words) if out.startswith("RUN_DIR") else out
+        place = out.replace("RUN_DIR", words[0]) if out.startswith("RUN_DIR") else out
     if not place:
         raise UserError("--out: '' is not allowed; give a directory")
     known = config.options(type(defaults))

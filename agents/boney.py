@@ -19,7 +19,7 @@ ALPHAS = (
 """Task, optimiser, noise and alpha of Boney et al. (2019), appendix; windows of 1."""
 
 
-def boney_alphas(run: RunState, learned: AgentState, replay: Replay) -> list[Row]:
+def alphas(run: RunState, learned: AgentState, replay: Replay) -> list[Row]:
     """What Boney's alphas would be as weights, on the data of this run.
 
     ``alpha |g(x) - x|^2`` and ``weight (|g(x) - x|^2 - median) / (q95 - median)`` rank plans alike
@@ -42,3 +42,11 @@ def boney_alphas(run: RunState, learned: AgentState, replay: Replay) -> list[Row
         }
         for task, optimizer, sigma, alpha in ALPHAS
     ]  # fmt: skip
+
+
+def line(row: Row) -> str:
+    """A row in words."""
+    return (
+        f"Boney et al., {row['task']:<12} {row['optimizer']:<4} sigma {row['sigma']}: alpha"
+        f" {row['alpha']:<5} = weight {row['weight']:.3g} here"
+    )

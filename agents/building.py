@@ -6,6 +6,7 @@ from typing import Any
 
 from agents.config import Config
 from agents.environments import EnvironmentSpec
+from agents.known_dynamics import KnownDynamics, with_dynamics
 from agents.known_rewards import KnownReward
 from agents.schema import PlannerConfig, RegularizerConfig, RiskConfig
 from mbrl import corruption, planners, regularizers, risk
@@ -17,10 +18,15 @@ from mbrl.regularizers import Regularizer
 from mbrl.risk import Risk
 
 
-def build_ensemble(config: Config, spec: EnvironmentSpec, known: KnownReward | None) -> Ensemble:
-    """The model, with the environment's own reward where `known` is given."""
+def build_ensemble(
+    config: Config,
+    spec: EnvironmentSpec,
+    known: KnownReward | None,
+    dynamics: KnownDynamics | None = None,
+) -> Ensemble:
+    """The model, with the environment's own reward or its equations where they are given."""
     repeat = config.env.action_repeat
-    return make_ensemble(
+    ensemble = make_ensemble(
         spec.observation_size,
         spec.action_size,
         members=config.model.members,
@@ -32,6 +38,7 @@ def build_ensemble(config: Config, spec: EnvironmentSpec, known: KnownReward | N
         known_reward=known and (lambda s, a, s_next: known.reward(s, a, s_next, repeat)),
         known_termination=known and known.termination,
     )
+    return with_dynamics(ensemble, dynamics, repeat) if dynamics else ensemble
 
 
 def build_regularizer(config: Config, spec: EnvironmentSpec) -> Regularizer:

@@ -61,6 +61,8 @@ class Outcome:
 def situations(run: RunState, episodes: int, each: int, horizon: int) -> list[Situation]:
     """Evenly spaced decisions of fresh episodes, played by the run's agent without a penalty.
 
+    Decisions fewer than H before a time limit are left out: no plan foresees it.
+
     Args:
       run: with what is learned; the agent is the same for all that is compared.
       episodes: how many, reset with seeds from `REFERENCE_SEED` on.
@@ -69,7 +71,7 @@ def situations(run: RunState, episodes: int, each: int, horizon: int) -> list[Si
     """
     paths: dict[int, list[tuple[np.ndarray, np.ndarray]]] = {}
     runners = [make_runner(run.config) for _ in range(run.config.num_envs)]
-    evaluate(
+    results = evaluate(
         Actor(run.agent, run.keys.evaluate, run.config.num_envs),
         run.learned,
         runners,
@@ -85,7 +87,8 @@ def situations(run: RunState, episodes: int, each: int, horizon: int) -> list[Si
     found = []
     for index, path in sorted(paths.items()):
         actions = np.stack([action for _, action in path])
-        for place in np.unique(np.linspace(0, len(path) - 1, each).round().astype(int)):
+        last = len(path) - (1 if results[index].ended == "terminated" else horizon)
+        for place in np.unique(np.linspace(0, last, each if last >= 0 else 0).round().astype(int)):
             found.append(
                 Situation(
                     seed=REFERENCE_SEED + index,

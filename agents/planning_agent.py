@@ -21,6 +21,7 @@ from agents.config import Config
 from agents.devices import compiler_options, together
 from agents.environments import EnvironmentSpec
 from agents.errors import UserError
+from agents.known_dynamics import KnownDynamics
 from agents.known_rewards import KnownReward
 from mbrl import dynamics, normalizer, regularizers
 from mbrl.dynamics import Scales
@@ -64,12 +65,19 @@ class PlanningAgent:
       config: the resolved configuration.
       spec: the environment's sizes.
       known: the environment's reward, if ``config.model.reward`` is `known`.
+      dynamics: the environment's equations, to plan in instead of the learned model.
     """
 
-    def __init__(self, config: Config, spec: EnvironmentSpec, known: KnownReward | None = None):
+    def __init__(
+        self,
+        config: Config,
+        spec: EnvironmentSpec,
+        known: KnownReward | None = None,
+        dynamics: KnownDynamics | None = None,
+    ):
         self._config = config
         self._spec = spec
-        self._ensemble = build_ensemble(config, spec, known)
+        self._ensemble = build_ensemble(config, spec, known, dynamics)
         self._regularizer = build_regularizer(config, spec)
         self._all = 1 if config.model.propagation == "expectation" else config.model.members
         over, alone = spread(jax.devices()), spread(jax.devices()[:1])

@@ -85,7 +85,6 @@ class Bench:
         self._runners = list(runners)
         self._weights = tuple(weights)
         self._run = run
-        self._number = jax.jit(_promised)
 
     def open_loop(
         self, index: int, situation: Situation, continuations: int
@@ -106,7 +105,7 @@ class Bench:
         """
         self._rebuild(index, situation)
         plans, paths = self._plan()
-        planned = np.asarray(self._number(paths))
+        planned = np.asarray(promised(paths))
         outcomes: list[list[Outcome]] = [[] for _ in self._weights]
         for number in range(continuations):
             if number:
@@ -157,7 +156,7 @@ class Bench:
 
     def _replan(self, comparison: str, start: Situation, limit: int | None) -> list[Promise]:
         plans, paths = self._plan()
-        first, planned = plans, np.asarray(self._number(paths))
+        first, planned = plans, np.asarray(promised(paths))
         before = [runner.return_ for runner in self._runners]
         brought: list[list[float]] = []
         while True:
@@ -205,8 +204,9 @@ class Bench:
         )
 
 
-def _promised(paths: Trajectory) -> jax.Array:
-    """`[W, H]`: the return expected up to each decision, mean over members."""
+@jax.jit
+def promised(paths: Trajectory) -> jax.Array:
+    """The return expected up to each decision, mean over members: `[N, E, H] -> [N, H]`."""
     alive = jax.vmap(jax.vmap(survival))(paths.continue_probs)
     return jnp.cumsum(jnp.mean(alive * paths.rewards, axis=1), axis=-1)
 

@@ -15,13 +15,14 @@ from typing import Any
 import jax
 import numpy as np
 
-from agents import counterfeits, rivals
+from agents import boney, counterfeits, exact, known_dynamics, rivals
 from agents.benchmark_options import ReturnsOptions
-from agents.boney import boney_alphas
 from agents.checkpoint import at_or_after
 from agents.costs import path_cost, window_cost
+from agents.errors import UserError
+from agents.known_dynamics import KnownDynamics
 from agents.logging import commit, versions
-from agents.open_loop import situations
+from agents.open_loop import Situation, situations
 from agents.planning_agent import HOLDOUT_WINDOWS, AgentState
 from agents.promises import Bench, Promise, of_run
 from agents.return_tables import Tables, verdicts
@@ -62,6 +63,9 @@ def benchmark(
             at_or_after(run_dir / CHECKPOINTS, options.checkpoint)
     with writing(out):
         pass
+    dynamics = known_dynamics.resolve(
+        options.dynamics, runs[0][1].config.env.id, runs[0][1].config.env.kwargs
+    )
     promises: list[Promise] = []
     costs: list[Row] = []
     for run_dir, run in runs:
@@ -74,17 +78,16 @@ def benchmark(
         with writing(out):  # at once: the whole takes long
             write(document, out)
     yield from verdicts(document["summary"])
-    if alphas:
-        run_dir, run = runs[0]
-        rows = boney_alphas(run, *_at(run, run_dir, options.checkpoint))
-        about = {"run": run_dir.resolve().name, "commit": commit()}
+    if dynamics is not None:
+        rows = [row for run_dir, run in runs for row in _exact(run, run_dir, options, dynamics)]
         with writing(out):
-            write_csv(out / "boney-alphas.csv", [row | about for row in rows])
-        for row in rows:
-            yield (
-                f"Boney et al., {row['task']:<12} {row['optimizer']:<4} sigma {row['sigma']}: alpha"
-                f" {row['alpha']:<5} = weight {row['weight']:.3g} here"
-            )
+            write_csv(out / "returns-exact.csv", rows)
+        yield from map(exact.line, rows)
+    if alphas:
+        rows = _alphas(*runs[0], options)
+        with writing(out):
+            write_csv(out / "boney-alphas.csv", rows)
+        yield from map(boney.line, rows)
     yield f"written to {out}: {RETURNS_FILE}, returns*.csv and figures"
 
 
@@ -92,10 +95,9 @@ def measure(
     run: RunState, run_dir: Path, options: ReturnsOptions
 ) -> Iterator[tuple[list[Promise], list[Row]]]:
     """One run: for every regulariser its promises, and what it charges for real and other paths."""
-    learned, replay = _at(run, run_dir, options.checkpoint)
+    learned, replay = _at(run, run_dir, options)
     horizon, weights = run.config.planner.horizon, _with_zero(options.weights)
-    each = -(-options.states // options.episodes)
-    states = situations(run, options.episodes, each, horizon)[: options.states]
+    states = _situations(run, options)
     rivalry = Rivals(run, len(weights), {})
     runners = [make_runner(run.config) for _ in weights]
     for name in options.regularizers or (_own(run),):
@@ -175,8 +177,36 @@ def _own(run: RunState) -> str:
     return "rnn-dae" if own == "none" else own
 
 
-def _at(run: RunState, run_dir: Path, step: int) -> tuple[AgentState, Replay]:
-    return rivals.at_age(run, run_dir, step or run.progress.env_steps)
+def _at(run: RunState, run_dir: Path, options: ReturnsOptions) -> tuple[AgentState, Replay]:
+    return rivals.at_age(run, run_dir, options.checkpoint or run.progress.env_steps)
+
+
+def _situations(run: RunState, options: ReturnsOptions) -> list[Situation]:
+    each = -(-options.states // options.episodes)
+    horizon = run.config.planner.horizon
+    found = situations(run, options.episodes, each, horizon)[: options.states]
+    if not found:
+        raise UserError(
+            f"no decision of {options.episodes} episodes has {horizon} others before the time limit"
+            " of the environment; a run with a smaller planner.horizon has"
+        )
+    return found
+
+
+def _exact(
+    run: RunState, run_dir: Path, options: ReturnsOptions, dynamics: KnownDynamics
+) -> list[Row]:
+    learned, _ = _at(run, run_dir, options)
+    rows = exact.take_apart(
+        run, learned, _situations(run, options), dynamics, count=options.resamples
+    )
+    about = {"run": run_dir.resolve().name, "commit": commit()}
+    return [row | about for row in rows]
+
+
+def _alphas(run_dir: Path, run: RunState, options: ReturnsOptions) -> list[Row]:
+    about = {"run": run_dir.resolve().name, "commit": commit()}
+    return [row | about for row in boney.alphas(run, *_at(run, run_dir, options))]
 
 
 def _rival(rivalry: Rivals, name: str, run: RunState, learned: AgentState, replay: Replay) -> Rival:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
@@ -13,6 +13,7 @@ from agents import config as configuration
 from agents import run_state
 from agents.checkpoint import at_or_after
 from agents.config import Config
+from agents.known_dynamics import KnownDynamics
 from agents.planning_agent import AgentState, PlanningAgent
 from agents.run_state import CHECKPOINTS, RunState
 from agents.schema import RegularizerConfig
@@ -84,11 +85,19 @@ class Rivals:
       run: whose model, planner and environment they share.
       slots: environments that each plans for at once.
       changes: to the configuration, by option.
+      dynamics: the environment's equations, to plan in instead of the learned model.
     """
 
-    def __init__(self, run: RunState, slots: int, changes: dict[configuration.OptionPath, object]):
+    def __init__(
+        self,
+        run: RunState,
+        slots: int,
+        changes: Mapping[configuration.OptionPath, object],
+        dynamics: KnownDynamics | None = None,
+    ):
         self._run = run
-        self._changes = {("num_envs",): slots} | changes
+        self._dynamics = dynamics
+        self._changes = {("num_envs",): slots, **changes}
         self._agents: dict[str, tuple[Config, PlanningAgent]] = {}
 
     def config(self, name: str) -> Config:
@@ -103,7 +112,7 @@ class Rivals:
         if name not in self._agents:
             config = self.config(name)
             runner = run_state.make_runner(config)
-            self._agents[name] = (config, run_state.build_agent(config, runner))
+            self._agents[name] = (config, run_state.build_agent(config, runner, self._dynamics))
             runner.env.close()
         return self._agents[name][1]
 

@@ -23,6 +23,7 @@ from agents.environments import (
 )
 from agents.errors import UserError
 from agents.evaluation import Promise
+from agents.known_dynamics import KnownDynamics
 from agents.planning_agent import AgentState, PlanningAgent
 from mbrl.replay import Replay
 from mbrl.types import KeyArray
@@ -205,8 +206,10 @@ def make_runner(config: Config) -> EpisodeRunner:
     return EpisodeRunner(env, describe(env), config.env.action_repeat)
 
 
-def build_agent(config: Config, runner: EpisodeRunner) -> PlanningAgent:
-    """The agent that a configuration describes.
+def build_agent(
+    config: Config, runner: EpisodeRunner, dynamics: KnownDynamics | None = None
+) -> PlanningAgent:
+    """The agent that a configuration describes; it plans in `dynamics` where they are given.
 
     Raises:
       UserError: the known reward that it asks for does not exist.
@@ -214,4 +217,4 @@ def build_agent(config: Config, runner: EpisodeRunner) -> PlanningAgent:
     known = None
     if config.model.reward == "known":
         known = known_rewards.resolve(config.model.known_reward, config.env.id, config.env.kwargs)
-    return PlanningAgent(config, runner.spec, known)
+    return PlanningAgent(config, runner.spec, known, dynamics)

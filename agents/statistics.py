@@ -162,31 +162,31 @@ def return_errors(planned: npt.ArrayLike, realised: npt.ArrayLike) -> dict[str, 
         `planned`, `realised` (means), `bias`, `mae`, `rmse`, `pearson`, `spearman`, `slope`; the
         last three NaN for fewer than three pairs, or where one side never varies.
     """
-    planned, realised = np.asarray(planned, np.float64), np.asarray(realised, np.float64)
-    gap = planned - realised
+    promise, outcome = np.asarray(planned, np.float64), np.asarray(realised, np.float64)
+    gap = promise - outcome
     told = {
-        "planned": float(planned.mean()),
-        "realised": float(realised.mean()),
+        "planned": float(promise.mean()),
+        "realised": float(outcome.mean()),
         "bias": float(gap.mean()),
         "mae": float(np.abs(gap).mean()),
         "rmse": float(np.sqrt(np.square(gap).mean())),
     }
-    pearson = correlation(planned, realised)
+    pearson = correlation(promise, outcome)
     return told | {
         "pearson": pearson,
-        "spearman": correlation(stats.rankdata(planned), stats.rankdata(realised)),
-        "slope": pearson * float(realised.std() / planned.std()) if pearson == pearson else np.nan,
+        "spearman": correlation(stats.rankdata(promise), stats.rankdata(outcome)),
+        "slope": pearson * float(outcome.std() / promise.std()) if pearson == pearson else np.nan,
     }
 
 
 def correlation(left: npt.ArrayLike, right: npt.ArrayLike) -> float:
     """Pearson's; NaN of fewer than three pairs, or where one side never varies."""
-    left, right = np.asarray(left, np.float64), np.asarray(right, np.float64)
-    left, right = left - left.mean(), right - right.mean()
-    scale = np.sqrt(np.square(left).sum() * np.square(right).sum())
-    if len(left) < 3 or not scale > 0:
+    first, second = np.asarray(left, np.float64), np.asarray(right, np.float64)
+    first, second = first - first.mean(), second - second.mean()
+    scale = np.sqrt(np.square(first).sum() * np.square(second).sum())
+    if len(first) < 3 or not scale > 0:
         return np.nan
-    return float(np.clip((left * right).sum() / scale, -1.0, 1.0))
+    return float(np.clip((first * second).sum() / scale, -1.0, 1.0))
 
 
 def _checked(x: npt.ArrayLike) -> npt.NDArray[np.float64]:
