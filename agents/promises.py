@@ -81,6 +81,7 @@ class Bench:
         run: str,
     ):
         self._rival = rival
+        self._key = jax.random.fold_in(key, 1)
         self._actor = Actor(rival.agent, key, len(weights))
         self._runners = list(runners)
         self._weights = tuple(weights)
@@ -149,9 +150,11 @@ class Bench:
     def _plan(self) -> tuple[Plan, Trajectory]:
         plans = self._actor.plan(self._rival.state, self._runners, self._weights)
         observations = jnp.asarray(np.stack([runner.observation for runner in self._runners]))
-        paths = self._rival.agent.imagine(
-            self._rival.state, jax.random.key(0), observations, jnp.asarray(plans.actions)
-        )
+        first = self._runners[0]
+        # Another key at every decision: a model's own noise is to average out over states.
+        key = jax.random.fold_in(jax.random.fold_in(self._key, first.index), first.decisions)
+        actions = jnp.asarray(plans.actions)
+        paths = self._rival.agent.imagine(self._rival.state, key, observations, actions)
         return plans, paths
 
     def _replan(self, comparison: str, start: Situation, limit: int | None) -> list[Promise]:

@@ -22,6 +22,7 @@ from agents import run_state, training
 from agents.config import CONFIG_FILE, Config
 from agents.devices import COMPILER_OPTIONS
 from agents.environments import EpisodeRunner
+from agents.known_dynamics import KnownDynamics
 from agents.logging import METRICS
 from agents.planning_agent import PlanningAgent
 from agents.run_state import RunState
@@ -148,15 +149,18 @@ def compiling_quickly() -> Iterator[None]:
 _AGENTS: dict[str, PlanningAgent] = {}
 
 
-def shared_agent(config: Config, runner: EpisodeRunner) -> PlanningAgent:
+def shared_agent(
+    config: Config, runner: EpisodeRunner, dynamics: KnownDynamics | None = None
+) -> PlanningAgent:
     """As `run_state.build_agent`, but two configurations that compile alike get one agent."""
     spec = runner.spec
     sizes = (spec.observation_size, spec.action_size, spec.discrete)
     reward = config.model.reward == "known" and config.env
-    key = repr((sizes, config.model, config.fit, config.planner, config.regularizer, reward))
+    searched = (config.planner, config.regularizer, dynamics)
+    key = repr((sizes, config.model, config.fit, reward, searched))
     if key not in _AGENTS:
         with compiling_quickly():
-            agent = _build_agent(config, runner)
+            agent = _build_agent(config, runner, dynamics)
         agent.init = quickly(agent.init)  # pyright: ignore[reportAttributeAccessIssue]
         # What is fitted is the same whichever way it is searched.
         fitted = (sizes, config.model, config.fit, reward)

@@ -6,10 +6,12 @@ Importing this file registers them: `gym.make("worlds:Counter-v0")` does, from t
 from typing import Any
 
 import gymnasium as gym
+import jax
 import jax.numpy as jnp
 import numpy as np
 from gymnasium import spaces
 
+from agents.known_dynamics import KnownDynamics, Outcome
 from agents.known_rewards import KnownReward, never_ends
 
 LINE = spaces.Box(-np.inf, np.inf, (2,), np.float32)
@@ -98,6 +100,8 @@ class Noisy(gym.Env):
 class Walk(gym.Env):
     """A seeded random walk that ends where it leaves (-1, 1); a step pays its place.
 
+    `walk(noise)` are its equations.
+
     Observes (place, steps so far / 10). Deterministic given its seed. A test changes `drift` to
     make of it what a new version of a simulator would: another world that repeats itself as well.
     """
@@ -105,11 +109,11 @@ class Walk(gym.Env):
     metadata = {"render_modes": ["rgb_array"], "render_fps": 125}  # noqa: RUF012
     drift = 0.0
 
-    def __init__(self, render_mode: str | None = None) -> None:
+    def __init__(self, render_mode: str | None = None, noise: float = 0.2) -> None:
         self.render_mode = render_mode
         self.observation_space = LINE
         self.action_space = ONE_NUMBER
-        self.place, self.steps = 0.0, 0
+        self.place, self.steps, self.noise = 0.0, 0, noise
 
     def reset(self, *, seed: int | None = None, options: dict | None = None):
         super().reset(seed=seed)
@@ -118,7 +122,7 @@ class Walk(gym.Env):
 
     def step(self, action: np.ndarray):
         self.steps += 1
-        noise = 0.2 * self.np_random.normal()
+        noise = self.noise * self.np_random.normal()
         self.place += 0.3 * float(action[0]) + noise + self.drift
         return self._observe(), self.place, abs(self.place) > 1.0, False, {}
 
@@ -127,6 +131,17 @@ class Walk(gym.Env):
 
     def _observe(self) -> np.ndarray:
         return np.array([self.place, self.steps / 10], np.float32)
+
+
+def walk(noise: float, optimism: float = 0.0) -> KnownDynamics:
+    """The equations of `Walk`; `optimism` is paid too much at every step."""
+
+    def step(key, state, action):
+        place = state[0] + 0.3 * action[0] + noise * jax.random.normal(key)
+        goes_on = jnp.where(jnp.abs(place) > 1.0, 0.0, 1.0)
+        return Outcome(jnp.stack([place, state[1] + 0.1]), place + optimism, goes_on)
+
+    return KnownDynamics(step)
 
 
 def _wage(state, action, next_state, repeat):
