@@ -61,11 +61,10 @@ def benchmark(
     if options.checkpoint:  # what is missing is said before the work begins
         for run_dir in run_dirs:
             at_or_after(run_dir / CHECKPOINTS, options.checkpoint)
+    env = runs[0][1].config.env
+    dynamics = known_dynamics.resolve(options.dynamics, env.id, env.kwargs)
     with writing(out):
         pass
-    dynamics = known_dynamics.resolve(
-        options.dynamics, runs[0][1].config.env.id, runs[0][1].config.env.kwargs
-    )
     promises: list[Promise] = []
     costs: list[Row] = []
     for run_dir, run in runs:

@@ -1,5 +1,6 @@
 """States of fresh episodes: come back to exactly, and left along plans with what these bring."""
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -7,9 +8,17 @@ import pytest
 from tiny import assert_same_tree, finished, sharing, tiny
 
 from agents import rivals
-from agents.environments import EpisodeRunner
+from agents.environments import EpisodeRunner, random_action
 from agents.errors import UserError
-from agents.open_loop import REFERENCE_SEED, Situation, carry_out, situations
+from agents.open_loop import (
+    REFERENCE_SEED,
+    Situation,
+    carry_out,
+    go_on,
+    rebuild,
+    redraw,
+    situations,
+)
 from agents.planning_agent import PlanningAgent
 from agents.run_state import make_runner
 
@@ -188,3 +197,47 @@ def test_an_environment_that_ends_early_when_repeated_is_refused_too(past):
     message = str(info.value)
     assert "\n" not in message
     assert f"episode 7 came out differently after {len(past)} decisions" in message
+
+
+@pytest.mark.parametrize("continuous", [True, False])
+def test_a_thousand_states_of_lunar_lander_are_rebuilt_bit_for_bit(continuous):
+    env = {"id": "LunarLander-v3", "kwargs": {"continuous": continuous}, "action_repeat": 6}
+    runner, other = make_runner(tiny(env=env)), make_runner(tiny(env=env))
+    rng = np.random.default_rng(0)
+    found: list[Situation] = []
+    for seed in itertools.count(50_000):
+        runner.start(0, seed)
+        past: list[np.ndarray] = []
+        while runner.ended is None and len(found) < 500:
+            taken = np.array(past, np.float32).reshape(-1, runner.spec.action_size)
+            found.append(Situation(seed, taken, taken, runner.observation.copy()))
+            past.append(random_action(runner.spec, rng))
+            runner.step(past[-1])
+        if len(found) == 500:
+            break
+    for situation in found:
+        rebuild(other, situation)  # refuses where a bit differs
+        assert other.observation.tobytes() == situation.observation.tobytes()
+        assert other.decisions == len(situation.past)
+
+
+def test_another_future_begins_at_the_same_state():
+    runner = world("Noisy", source="seeded")
+    situation = after(runner, [[0.5], [-0.5]], seed=7)
+    ends = []
+    for number in (1, 2, 1):
+        rebuild(runner, situation)
+        redraw(runner, number)
+        ends.append(go_on(runner, line(0.0, 0.0)).observations)
+    assert_same_tree(ends[0], ends[2])
+    assert_same_tree(ends[0][0], ends[1][0])
+    assert not np.array_equal(ends[0][1:], ends[1][1:])
+
+
+def test_decisions_that_a_time_limit_would_cut_short_are_left_out():
+    limit = {"max_episode_steps": 12}
+    with sharing():
+        run = rivals.load(finished(env={"id": "Pendulum-v1", "kwargs": limit}).run_dir)
+        found = situations(run, 1, ALL, HORIZON)
+    assert [len(each.past) for each in found] == list(range(12 - HORIZON + 1))
+    assert {len(each.ahead) for each in found} == {HORIZON}
