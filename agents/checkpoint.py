@@ -27,7 +27,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,7 @@ def save(
     arrays: Mapping[str, Any],
     *,
     keep: int,
+    milestones: Sequence[int] = (),
 ) -> None:
     """Writes checkpoint `step` and returns when it is on disk.
 
@@ -66,6 +67,7 @@ def save(
         state: pytree of JAX or NumPy arrays, typed keys and Python numbers.
         arrays: nested dicts and lists of NumPy arrays, Python numbers, strings and None.
         keep: how many checkpoints to keep, >= 1; the oldest go.
+        milestones: steps; the first checkpoint at or after each of them is kept for good.
 
     Raises:
         TypeError: a leaf is of a kind that could not come back as it is.
@@ -93,7 +95,9 @@ def save(
         "arrays": encoded,
     }
     content["sha256"] = _digest(content, block)
-    with _manager(root, keep=keep) as manager:
+    known = sorted({*_steps(root), step})
+    lasting = {min(each for each in known if each >= m) for m in milestones if m <= step}
+    with _manager(root, keep=keep, lasting=sorted(lasting)) as manager:
         newest = manager.latest_step()
         if newest is not None and step < newest:
             raise ValueError(f"step {step} lies before the latest checkpoint, {newest}, in {root}")
@@ -185,7 +189,9 @@ def restore(
 
 
 @contextlib.contextmanager
-def _manager(root: Path, *, keep: int | None = None) -> Iterator[ocp.CheckpointManager]:
+def _manager(
+    root: Path, *, keep: int | None = None, lasting: Sequence[int] = ()
+) -> Iterator[ocp.CheckpointManager]:
     """Opens the folder; only a manager opened with `keep` changes anything in it."""
     for aside in root.glob(f"*{_ASIDE}"):
         # A process was killed while it replaced a step. Before the rename the old one still counts.
@@ -198,7 +204,9 @@ def _manager(root: Path, *, keep: int | None = None) -> Iterator[ocp.CheckpointM
         create=False,
         enable_async_checkpointing=False,
         cleanup_tmp_directories=keep is not None,
-        preservation_policy=preservation_policy.LatestN(keep),
+        preservation_policy=preservation_policy.AnyPreservationPolicy(
+            [preservation_policy.LatestN(keep), preservation_policy.CustomSteps(lasting)]
+        ),
     )
     with _quiet(), ocp.CheckpointManager(root, options=options) as manager:
         yield manager

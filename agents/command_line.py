@@ -26,6 +26,8 @@ from agents.presets import SUMMARIES
 
 TRAIN = "python scripts/train.py"
 EVALUATE = "python scripts/evaluate.py"
+REPORT = "python scripts/report.py"
+RETURNS = "python scripts/benchmark_returns.py"
 
 # What a run leaves behind, any of which marks a directory as taken.
 _TRACES = (CONFIG_FILE, "metrics.jsonl", "checkpoints")
@@ -88,8 +90,12 @@ _TRAIN_ARGUMENTS = (
 
 _EVALUATION_PATHS = {("episodes",): ("evaluation", "episodes"), ("seed",): ("evaluation", "seed")}
 
-_EVALUATE_ARGUMENTS = (
+_REPORT_ARGUMENTS = (
     Argument("run_dir", _field(Path, "Directory of the run"), "RUN_DIR", positional=True),
+)
+
+_EVALUATE_ARGUMENTS = (
+    *_REPORT_ARGUMENTS,
     *(
         Argument(name, configuration.options()[path], "INT", "default: the run's own")
         for (name,), path in _EVALUATION_PATHS.items()
@@ -157,6 +163,19 @@ def parse_evaluate(args: Sequence[str]) -> Evaluation:
         seed=config.evaluation.seed if ("seed",) in given else None,
         gif=parsed.values[("gif",)],
     )
+
+
+def parse_report(args: Sequence[str]) -> Path:
+    """Reads the command line of `scripts/report.py`: the directory of a saved run.
+
+    Raises:
+      UserError: whatever cannot be done as asked.
+      SystemExit: help was asked for, and printed.
+    """
+    parsed = parse(args, REPORT, _REPORT_TEXT, _REPORT_ARGUMENTS)
+    if not parsed.positionals:
+        raise UserError("a run directory is missing; give the RUN_DIR of a saved run")
+    return _run_directory(_only(parsed, "run directory"))
 
 
 def default_run_dir(preset: str, seed: int) -> Path:
@@ -287,3 +306,5 @@ The defaults shown are those of {preset}."""
 
 
 _EVALUATE_TEXT = "Evaluate a saved run on fresh episodes, planning with what it learned."
+
+_REPORT_TEXT = "Write the report of a finished run again, from what its directory holds."

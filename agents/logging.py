@@ -30,6 +30,8 @@ __all__ = ["METRICS", "SUMMARY", "TIMINGS", "RunLog", "commit", "versions", "wri
 METRICS = "metrics.jsonl"
 TIMINGS = "timings.jsonl"
 SUMMARY = "summary.json"
+ANIMATION = "evaluation.gif"
+RETURNS_FILE = "returns.json"
 _TENSORBOARD = "tensorboard"
 _SOURCE = Path(__file__).resolve().parents[1]
 

@@ -1,26 +1,25 @@
 """How a run ends: the frozen evaluation, its summary, and what is said of it."""
 
-import shlex
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 
-from agents import animation
 from agents.acting import Actor
-from agents.command_line import EVALUATE, runnable
+from agents.benchmark_options import ReturnsOptions
 from agents.config import load_run
 from agents.display import Display
-from agents.environments import EpisodeRunner, describe
+from agents.errors import UserError
 from agents.evaluation import EpisodeResult, evaluate
-from agents.logging import SUMMARY, RunLog, commit, versions, write_summary
+from agents.filming import animate
+from agents.logging import ANIMATION, SUMMARY, RunLog, commit, versions, write_summary
 from agents.plots import plot_run
+from agents.report import write_report
+from agents.returns import compare
 from agents.run_state import RunState, make_runner
 from agents.statistics import summarise_returns
-from mbrl.types import Plan
 
 
 def evaluate_frozen(
@@ -93,6 +92,9 @@ def conclude(run: RunState, run_dir: Path, log: RunLog, display: Display, starte
         },
     )
     plot = plot_run(run_dir)
+    for note in _add_to_report(run, run_dir, display):
+        display.note(note)
+    page = write_report(run_dir)
     if run.progress.fits == 0:
         display.note(
             f"nothing was learned: no fit in {env_steps:,} steps, of which the first"
@@ -103,9 +105,30 @@ def conclude(run: RunState, run_dir: Path, log: RunLog, display: Display, starte
         [
             *describe_evaluation(summary, env_steps),
             f"results    {run_dir / SUMMARY}, {plot.name}",
-            f"watch it   {runnable(EVALUATE)} {shlex.quote(str(run_dir))} --gif",
+            f"report     {page}",
         ]
     )
+
+
+def _add_to_report(run: RunState, run_dir: Path, display: Display) -> Iterator[str]:
+    """Films an episode and carries out plans, where the environment can; yields why it cannot."""
+    config, env_steps = run.config, run.progress.env_steps
+    display.progress(env_steps, "filming an episode")
+    try:
+        animate(run, config.evaluation.seed, run_dir / ANIMATION)
+    except UserError as error:
+        yield f"no animation: {error}"
+    if not (config.evaluation.states and run.progress.fits):
+        return
+    display.progress(env_steps, "carrying out plans")
+    options = ReturnsOptions(
+        states=config.evaluation.states, episodes=4, closed=0, acted=0, resamples=500
+    )
+    try:
+        for _ in compare([(run_dir, run)], options, run_dir / "returns"):
+            display.progress(env_steps, "carrying out plans")
+    except UserError as error:
+        yield f"no plans carried out: {error}"
 
 
 def describe_evaluation(summary: dict[str, Any], env_steps: int) -> list[str]:
@@ -148,50 +171,11 @@ def evaluate_run(run_dir: Path, episodes: int | None, seed: int | None, gif: boo
     first = config.evaluation.seed if seed is None else seed
     count = config.evaluation.episodes if episodes is None else episodes
     if gif:
-        path = animate(run, first, run_dir / "evaluation.gif")
+        path = animate(run, first, run_dir / ANIMATION)
         print(f"animation  {path}")
     _, summary = evaluate_frozen(run, count, first, lambda done: None)
     for line in describe_evaluation(summary, run.progress.env_steps):
         print(line)
-
-
-def animate(run: RunState, seed: int, path: Path) -> Path:
-    """Writes one episode of a frozen agent as an animated GIF, with what was planned beneath.
-
-    Args:
-      run: not changed.
-      seed: of the episode.
-      path: of the file.
-
-    Raises:
-      UserError: the environment draws no frames.
-    """
-    config = run.config
-    env = animation.render_environment(config.env.id, config.env.kwargs)
-    shown = EpisodeRunner(env, describe(env), config.env.action_repeat)
-    others = [make_runner(config) for _ in range(config.num_envs - 1)]
-    frames: list[np.ndarray] = []
-
-    def draw(runner: EpisodeRunner, plan: Plan) -> None:
-        # One slot is shown; a decision is the moment at which there is a plan to speak of.
-        if runner is shown:
-            lines = [
-                f"step {runner.steps}\treturn {runner.return_:.0f}",
-                f"plan {plan.planned_return:.0f}\tpenalty {plan.penalty:.1f}",
-            ]
-            frames.append(animation.annotate(runner.env.render(), lines))
-
-    actor = Actor(run.agent, run.keys.evaluate, config.num_envs)
-    evaluate(
-        actor, run.learned, [shown, *others], [seed], horizon=config.planner.horizon, watch=draw
-    )
-    env.close()
-    animation.write_gif(path, frames, fps=_frame_rate(env, config.env.action_repeat))
-    return path
-
-
-def _frame_rate(env: gym.Env, repeat: int) -> float:
-    return min(50.0, env.metadata.get("render_fps", 50) / repeat)  # the most that a GIF can show
 
 
 def _mean(values: Iterable[float | None]) -> float:

@@ -21,7 +21,7 @@ from agents.checkpoint import at_or_after
 from agents.costs import path_cost, window_cost
 from agents.errors import UserError
 from agents.known_dynamics import KnownDynamics
-from agents.logging import commit, versions
+from agents.logging import RETURNS_FILE, commit, versions
 from agents.open_loop import Situation, situations
 from agents.planning_agent import HOLDOUT_WINDOWS, AgentState
 from agents.promises import Bench, Promise, of_run
@@ -35,8 +35,6 @@ from mbrl.types import Trajectory
 
 EPISODE_SEED = 30_000
 """Of the first episode acted in: neither a reference episode nor one that a run is evaluated on."""
-
-RETURNS_FILE = "returns.json"
 
 
 def benchmark(
@@ -65,6 +63,24 @@ def benchmark(
     dynamics = known_dynamics.resolve(options.dynamics, env.id, env.kwargs)
     with writing(out):
         pass
+    yield from compare(runs, options, out)
+    if dynamics is not None:
+        rows = [row for run_dir, run in runs for row in _exact(run, run_dir, options, dynamics)]
+        with writing(out):
+            write_csv(out / "returns-exact.csv", rows)
+        yield from map(exact.line, rows)
+    if alphas:
+        rows = _alphas(*runs[0], options)
+        with writing(out):
+            write_csv(out / "boney-alphas.csv", rows)
+        yield from map(boney.line, rows)
+    yield f"written to {out}: {RETURNS_FILE}, returns*.csv and figures"
+
+
+def compare(
+    runs: Sequence[tuple[Path, RunState]], options: ReturnsOptions, out: Path
+) -> Iterator[str]:
+    """The benchmark of runs that are loaded already; see `benchmark`."""
     promises: list[Promise] = []
     costs: list[Row] = []
     for run_dir, run in runs:
@@ -77,17 +93,6 @@ def benchmark(
         with writing(out):  # at once: the whole takes long
             write(document, out)
     yield from verdicts(document["summary"])
-    if dynamics is not None:
-        rows = [row for run_dir, run in runs for row in _exact(run, run_dir, options, dynamics)]
-        with writing(out):
-            write_csv(out / "returns-exact.csv", rows)
-        yield from map(exact.line, rows)
-    if alphas:
-        rows = _alphas(*runs[0], options)
-        with writing(out):
-            write_csv(out / "boney-alphas.csv", rows)
-        yield from map(boney.line, rows)
-    yield f"written to {out}: {RETURNS_FILE}, returns*.csv and figures"
 
 
 def measure(

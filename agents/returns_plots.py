@@ -147,9 +147,11 @@ def costs(document: Document) -> Figure:
     """What decisions cost: of real windows, of plans and of noise, a panel a regulariser."""
     rows = document["costs"]
     names = _names(rows)
-    figure = Figure(figsize=(max(3.0 * len(names), 6.4), 3.6), layout="constrained")
+    columns = min(3, len(names))
+    lines = -(-len(names) // columns)
+    figure = Figure(figsize=(max(3.2 * columns, 6.4), 3.0 * lines + 0.4), layout="constrained")
     for number, name in enumerate(names):
-        axes = figure.add_subplot(1, len(names), number + 1)
+        axes = figure.add_subplot(lines, columns, number + 1)
         for kind, colour in _KINDS.items():
             values = np.sort(
                 [
@@ -170,8 +172,9 @@ def costs(document: Document) -> Figure:
         axes.set(xlabel="mean penalty of a decision", ylim=(0, 1.02))
         axes.set_title(name, fontsize=10)
         frame(axes)
-        if number == 0:
+        if number % columns == 0:
             axes.set_ylabel("share of the windows below")
+        if number == 0:
             axes.legend(frameon=False, fontsize="small", loc="lower right")
     figure.suptitle("0 is a familiar step, 1 an unusual one", fontsize=10)
     return figure

@@ -133,6 +133,7 @@ class RunState:
                 "log_position": log_position,
             },
             keep=self.config.keep_checkpoints,
+            milestones=self.config.milestones,
         )
 
     def load(self, run_dir: Path) -> tuple[dict[str, int], list[str]]:

@@ -279,6 +279,9 @@ class EvaluationConfig(Options):
     """The frozen evaluation at the end of a run."""
 
     episodes: int = Field(default=20, ge=1, description="Fresh episodes")
+    states: int = Field(
+        default=12, ge=0, description="Where plans are carried out, for the report; 0: none"
+    )
     seed: int = Field(
         default=10_000,
         ge=10_000,
@@ -306,6 +309,11 @@ class Config(Options):
     fit_every: int = Field(default=1, ge=1, description="Finished steps between fits")
     checkpoint_every: int = Field(default=1_000, ge=1, description="Steps between checkpoints")
     keep_checkpoints: int = Field(default=3, ge=1, description="Latest checkpoints kept")
+    milestones: tuple[Count, ...] = Field(
+        default=(3_000, 6_000, 12_000),
+        strict=False,
+        description="Steps whose checkpoints, the first from then on, are kept for good",
+    )
     # The environment's own default of action_repeat is 1 and of kwargs none, so that another id
     # does not inherit what was chosen for Lunar Lander.
     env: EnvConfig = EnvConfig(id="LunarLander-v3", kwargs={"continuous": True}, action_repeat=6)

@@ -13,6 +13,7 @@ from PIL import Image
 from tiny import finished, sharing, tiny
 
 from agents import detection, regularizer_plots, rivals
+from agents.costs import path_cost, window_cost
 from agents.benchmark_options import DetectionOptions
 from agents.detection import WORST, Rollouts, detect
 from agents.errors import UserError

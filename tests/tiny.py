@@ -100,7 +100,8 @@ TINY: dict[str, Any] = {
         "window_dae": {"window": 2, "hidden": [8]},
         "deen": {"hidden": [8]},
     },
-    "evaluation": {"episodes": 3, "seed": 10_000},
+    "milestones": (),
+    "evaluation": {"episodes": 3, "seed": 10_000, "states": 0},
 }
 
 # Changes to it that together run what it leaves out: other propagations and kinds of actions and

@@ -1,0 +1,107 @@
+"""The imagined future, drawn over a frame: every member's path, coloured by what it costs.
+
+A registry says where an observation lies in the picture of its environment; one that it does not
+know is shown without paths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+Place = Callable[[NDArray[np.float32]], NDArray[np.float64]]
+"""``place(observations [..., O]) -> [..., 2]``, pixels of a frame, right and down."""
+
+_FAMILIAR, _UNUSUAL = np.array([86, 180, 233]), np.array([213, 94, 0])
+_LEGEND = (12, 12, 96, 7)  # left, top, width, height
+_WIDTH = 2
+_CROSS = 4
+
+
+def lunar_lander(observations: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The lander's middle. Source: gymnasium.envs.box2d.lunar_lander, `LunarLander.step`.
+
+    The frame is 600 by 400; x runs over its width from -1 to 1, y is 0 where the legs stand on the
+    pad, 18 pixels above a quarter of the height.
+    """
+    x, y = observations[..., 0], observations[..., 1]
+    places = [300.0 * (x + 1.0), 400.0 - (100.0 + 18.0 + 200.0 * y)]
+    return np.stack(places, axis=-1).astype(np.float64)
+
+
+def pendulum(observations: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The tip of the rod. Source: gymnasium.envs.classic_control.pendulum, `PendulumEnv.render`.
+
+    The frame is 500 by 500 and shows 2.2 lengths on each side of the pivot.
+    """
+    cosine, sine = observations[..., 0], observations[..., 1]
+    scale = 500.0 / 4.4
+    return np.stack([250.0 - scale * sine, 250.0 - scale * cosine], axis=-1).astype(np.float64)
+
+
+PLACES: dict[str, Place] = {
+    "LunarLander-v3": lunar_lander,
+    "LunarLanderContinuous-v3": lunar_lander,
+    "Pendulum-v1": pendulum,
+}
+"""By the environment's id."""
+
+
+def draw_paths(
+    frame: NDArray[np.uint8],
+    points: NDArray[np.float64],
+    penalties: NDArray[np.float32],
+    continue_probs: NDArray[np.float32],
+) -> NDArray[np.uint8]:
+    """Draws paths over a frame, with what their colours mean.
+
+    Args:
+      frame: `[height, width, 3]`, RGB.
+      points: `[E, H + 1, 2]`, where each member imagines the future, in pixels.
+      penalties: `[E, H]`, calibrated, of each decision: 0 familiar, 1 unusual.
+      continue_probs: `[E, H]`; a path stops with a cross where it is over as likely as not.
+
+    Returns:
+      A new frame.
+    """
+    picture = Image.fromarray(frame)
+    draw = ImageDraw.Draw(picture)
+    for path, cost, goes_on in zip(points, penalties, continue_probs, strict=True):
+        over = np.cumprod(goes_on) < 0.5
+        last = int(over.argmax()) + 1 if over.any() else len(cost)
+        for start, end, charged in zip(path[:last], path[1 : last + 1], cost[:last], strict=True):
+            draw.line([*start, *end], fill=colour(float(charged)), width=_WIDTH)
+        if over.any():
+            x, y = path[last]
+            for sign in (-1, 1):
+                draw.line(
+                    [x - _CROSS, y - sign * _CROSS, x + _CROSS, y + sign * _CROSS],
+                    fill=colour(float(cost[last - 1])), width=_WIDTH,
+                )  # fmt: skip
+    _draw_legend(draw)
+    return np.asarray(picture)
+
+
+def colour(penalty: float) -> tuple[int, int, int]:
+    """From blue, 0 or less, to orange, 1 or more."""
+    share = float(np.clip(penalty, 0.0, 1.0))
+    red, green, blue = np.round((1 - share) * _FAMILIAR + share * _UNUSUAL).astype(int)
+    return int(red), int(green), int(blue)
+
+
+def _draw_legend(draw: ImageDraw.ImageDraw) -> None:
+    left, top, width, height = _LEGEND
+    font = ImageFont.load_default(13)
+    draw.rectangle([left - 5, top - 5, left + width + 110, top + 27], fill=(24, 27, 34))
+    for column in range(width):
+        draw.line(
+            [left + column, top, left + column, top + height],
+            fill=colour(column / (width - 1)),
+        )  # fmt: skip
+    grey = (232, 234, 240)
+    draw.text((left, top + 9), "familiar", fill=grey, font=font)
+    draw.text((left + width + 8, top - 5), "unusual step", fill=grey, font=font)
+    draw.text((left + width + 8, top + 9), "x  imagined end", fill=grey, font=font)
