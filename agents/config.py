@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, ValidationError
@@ -56,6 +56,8 @@ def options(
 
 def bounds(field: FieldInfo) -> str:
     """The range of a number in words, such as `from 1 to 1000`; empty where there is none."""
+    if get_origin(field.annotation) is Union:
+        return bounds(element(field))
     limits: list[tuple[str, Any]] = []
     for limit in field.metadata:
         match limit:
@@ -79,6 +81,8 @@ def allowed(field: FieldInfo) -> str:
     kind = field.annotation
     if get_origin(kind) is Literal:
         return "one of: " + ", ".join(get_args(kind))
+    if get_origin(kind) is Union:
+        return f"{allowed(element(field))}, or {alternative(field)}"
     if get_origin(kind) is tuple:
         return f"one or more {_elements(field)}"
     if get_origin(kind) is dict:
@@ -92,8 +96,13 @@ def allowed(field: FieldInfo) -> str:
     return f"{'an integer' if kind is int else 'a finite number'} {bounds(field)}"
 
 
+def alternative(field: FieldInfo) -> str:
+    """The word that may stand in a number's place."""
+    return str(get_args(get_args(field.annotation)[1])[0])
+
+
 def element(field: FieldInfo) -> FieldInfo:
-    """What each one of an option's several values is."""
+    """What each one of an option's several values is, or the number that a word may replace."""
     return FieldInfo.from_annotation(get_args(field.annotation)[0])
 
 

@@ -1,7 +1,7 @@
 """Frozen evaluation: fresh episodes, nothing learned, planned against realised."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -49,15 +49,26 @@ class EpisodeResult:
 
 @dataclass(frozen=True)
 class Promise:
-    """What an episode's first plan promised, and what the regulariser said of that plan."""
+    """What the plans of an episode promised.
+
+    Attributes:
+      planned_return, penalty: of the first one, and what the regulariser said of it.
+      each: returns that all of them promised, decision by decision.
+    """
 
     planned_return: float
     penalty: float
+    each: list[float] = field(default_factory=list)
 
     @classmethod
     def of(cls, plan: Plan) -> "Promise":
-        """Reads it off the plan of one slot."""
-        return cls(float(plan.planned_return), float(plan.penalty))
+        """Reads it off the first plan of one slot."""
+        promised = float(plan.planned_return)
+        return cls(promised, float(plan.penalty), [promised])
+
+    def and_then(self, plan: Plan) -> "Promise":
+        """With the next plan."""
+        return replace(self, each=[*self.each, float(plan.planned_return)])
 
 
 def result_of(runner: EpisodeRunner, promise: Promise | None, horizon: int) -> EpisodeResult:

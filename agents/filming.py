@@ -51,7 +51,13 @@ def animate(run: RunState, seed: int, path: Path) -> Path:
 
     actor = Actor(run.agent, run.keys.evaluate, config.num_envs)
     evaluate(
-        actor, run.learned, [filmed, *others], [seed], horizon=config.planner.horizon, watch=draw
+        actor,
+        run.learned,
+        [filmed, *others],
+        [seed],
+        horizon=config.planner.horizon,
+        weight=run.weight,
+        watch=draw,
     )
     env.close()
     for other in others:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import tyro
 from pydantic import BaseModel
@@ -23,7 +23,17 @@ from tyro.constructors import (
     StructTypeInfo,
 )
 
-from agents.config import OptionPath, allowed, bounds, closest, element, flag, options, sections
+from agents.config import (
+    OptionPath,
+    allowed,
+    alternative,
+    bounds,
+    closest,
+    element,
+    flag,
+    options,
+    sections,
+)
 from agents.errors import UserError, shown
 from agents.yaml_files import read_scalar
 
@@ -249,6 +259,8 @@ def _metavar(field: FieldInfo) -> str:
     if get_origin(kind) is tuple:
         each = _metavar(element(field))
         return f"{each} ..." if each.startswith("{") else f"{each} [{each} ...]"
+    if get_origin(kind) is Union:
+        return f"{_metavar(element(field))}|{alternative(field)}"
     if get_origin(kind) is dict:
         return "[KEY=VALUE ...]"
     return {int: "INT", float: "FLOAT", bool: "[true|false]", str: "TEXT"}[kind]

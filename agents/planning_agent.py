@@ -184,12 +184,16 @@ class PlanningAgent:
           plan_states: of the last decisions, `[B, ...]`.
           observations: in the environment's units.
           weight: of the penalty, >= 0, one for all environments or one each; the configuration's
-            when None. Changing it compiles nothing.
+            when None, which must be a number then. Changing it compiles nothing.
 
         Returns:
           The plans, with leaves `[B, ...]`, and the next plan states.
         """
-        weight = self._config.regularizer.weight if weight is None else weight
+        if weight is None:
+            own = self._config.regularizer.weight
+            if own == "auto":
+                raise ValueError("a weight that follows the gap is the run's; give its number")
+            weight = own
         params = ((state.scales, state.model.average), _judge_of(state))
         weights = np.broadcast_to(np.asarray(weight, np.float32), keys.shape)
         return self.plan(params, weights, keys, plan_states, observations)

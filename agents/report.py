@@ -152,9 +152,8 @@ def _parts(
 
 def _headline(config: Config, summary: Mapping[str, Any]) -> str:
     knobs = config.regularizer
-    penalty = (
-        "no penalty" if knobs.name == "none" else f"penalty {knobs.name}, weight {knobs.weight}"
-    )
+    weight = f"auto, {summary['weight']:.3g} at the end" if knobs.weight == "auto" else knobs.weight
+    penalty = "no penalty" if knobs.name == "none" else f"penalty {knobs.name}, weight {weight}"
     return (
         f"{summary['env_steps']:,} simulator steps in {summary['wall_seconds'] / 60:.1f} minutes;"
         f" planner {config.planner.name}, {config.planner.horizon} decisions ahead; {penalty}."

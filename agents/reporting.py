@@ -41,7 +41,13 @@ def evaluate_frozen(
     actor = Actor(run.agent, run.keys.evaluate, config.num_envs)
     seeds = list(range(seed, seed + episodes))
     results = evaluate(
-        actor, run.learned, runners, seeds, horizon=config.planner.horizon, finished=finished
+        actor,
+        run.learned,
+        runners,
+        seeds,
+        horizon=config.planner.horizon,
+        weight=run.weight,
+        finished=finished,
     )
     registered = runners[0].env.spec
     solved_at = registered and registered.reward_threshold
@@ -85,6 +91,7 @@ def conclude(run: RunState, run_dir: Path, log: RunLog, display: Display, starte
         run_dir,
         {
             "env_steps": env_steps,
+            "weight": run.weight,
             **summary,
             "wall_seconds": time.perf_counter() - started,
             "versions": versions(),

@@ -142,7 +142,7 @@ def document_of(
             "env_steps": options.checkpoint or first.progress.env_steps,
             "horizon": config.planner.horizon,
             "regularizer": config.regularizer.name,
-            "weight": config.regularizer.weight,
+            "weight": first.weight,
             **options.model_dump(include={"states", "episodes", "continuations", "closed"}),
             "commit": commit(),
             "versions": versions(),

@@ -5,11 +5,12 @@ What cannot be saved is the inside of a simulator; an open episode is rebuilt by
 actions.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
 from agents import checkpoint, known_rewards
 from agents.acting import Actor
@@ -25,6 +26,7 @@ from agents.errors import UserError
 from agents.evaluation import Promise
 from agents.known_dynamics import KnownDynamics
 from agents.planning_agent import AgentState, PlanningAgent
+from mbrl.dual import DualState, horizon_returns, observe, update
 from mbrl.replay import Replay
 from mbrl.types import KeyArray
 
@@ -66,6 +68,7 @@ class Progress:
       fits: fits so far.
       unfitted_steps: steps of finished episodes since the last fit.
       wall_seconds: spent so far, over all sessions; the only one that depends on the clock.
+      dual: of the weight that follows the gap.
     """
 
     env_steps: int = 0
@@ -73,6 +76,12 @@ class Progress:
     fits: int = 0
     unfitted_steps: int = 0
     wall_seconds: float = 0.0
+    dual: DualState = field(default_factory=lambda: DualState(0.0))
+
+    @classmethod
+    def of(cls, saved: dict[str, Any]) -> "Progress":
+        """Out of `dataclasses.asdict` of one."""
+        return cls(**{**saved, "dual": DualState(**saved["dual"])})
 
 
 class RunState:
@@ -93,7 +102,7 @@ class RunState:
         self.agent = build_agent(config, self.slots[0].runner)
         self.learned: AgentState = self.agent.init(self.keys.init)
         self.actor = Actor(self.agent, self.keys.plan, config.num_envs)
-        self.progress = Progress()
+        self.progress = Progress(dual=DualState(config.regularizer.auto.first))
         self.replay = Replay(
             members=config.model.members,
             repeat=config.env.action_repeat,
@@ -101,6 +110,36 @@ class RunState:
             seed=config.seed,
             bootstrap=config.fit.bootstrap,
         )
+
+    @property
+    def weight(self) -> float:
+        """Of the penalty, at the moment."""
+        weight = self.config.regularizer.weight
+        return self.progress.dual.weight if weight == "auto" else weight
+
+    def learn_from(self, slot: int) -> float | None:
+        """Moves the weight by what an episode's plans promised and brought, if it is to follow.
+
+        Returns:
+          The mean over decisions of planned less realised return over the horizon; None where
+          actions were random, or no decision had its whole horizon.
+        """
+        opened, progress = self.slots[slot], self.progress
+        planner, knobs = self.config.planner, self.config.regularizer.auto
+        episode = opened.runner.episode()
+        rewards = np.add.reduceat(episode.rewards, np.cumsum(episode.holds) - episode.holds)
+        realised = horizon_returns(
+            rewards, planner.horizon, discount=planner.discount, terminated=episode.terminated
+        )
+        progress.dual = observe(progress.dual, realised)
+        if opened.promise is None or not len(realised):
+            return None
+        gap = float(np.mean(np.asarray(opened.promise.each[: len(realised)]) - realised))
+        progress.dual = update(
+            progress.dual, gap,
+            target=knobs.target, rate=knobs.rate, least=knobs.least, most=knobs.most,
+        )  # fmt: skip
+        return gap
 
     def start_episode(self, slot: int) -> None:
         """Begins the run's next episode in a slot."""
@@ -177,7 +216,7 @@ class RunState:
         """
         _, tree, arrays = checkpoint.restore(run_dir / CHECKPOINTS, self._saved_tree(), step)
         self.learned, self.actor.plan_states = tree["learned"], tree["plan_states"]
-        self.progress = Progress(**arrays["progress"])
+        self.progress = Progress.of(arrays["progress"])
         return arrays
 
     def _saved_tree(self) -> dict[str, Any]:

@@ -233,6 +233,25 @@ class DeenConfig(Options):
     )
 
 
+class AutoConfig(Options):
+    """The weight that follows the gap between promise and outcome, in units of typical returns."""
+
+    first: float = Field(default=0.01, gt=0, description="First weight")
+    target: float = Field(default=0.25, ge=0, description="What plans may promise too much")
+    rate: float = Field(default=0.3, gt=0, description="Largest step of its logarithm, an episode")
+    least: float = Field(default=1e-4, gt=0, description="Smallest weight")
+    most: float = Field(default=1.0, gt=0, description="Largest weight")
+
+    @model_validator(mode="after")
+    def _first_within_bounds(self) -> AutoConfig:
+        if not self.least <= self.first <= self.most:
+            raise ValueError(
+                f"regularizer.auto.first {self.first} is not from regularizer.auto.least"
+                f" {self.least} to regularizer.auto.most {self.most}; change one of them"
+            )
+        return self
+
+
 RegularizerName = Literal["none", "rnn-dae", "window-dae", "deen", "disagreement", "gaussian"]
 
 
@@ -240,7 +259,10 @@ class RegularizerConfig(Options):
     """The penalty that keeps plans where the model was trained."""
 
     name: RegularizerName = Field(default="rnn-dae", description="Penalty")
-    weight: float = Field(default=0.03, ge=0, description="Return given up per unit of penalty")
+    weight: Annotated[float, Field(ge=0)] | Literal["auto"] = Field(
+        default=0.03, description="Return given up per unit of penalty; auto: see regularizer.auto"
+    )
+    auto: AutoConfig = AutoConfig()
     corruption: Literal["additive", "multiplicative", "masking", "salt-and-pepper"] = Field(
         default="additive", description="What a denoiser learns to undo"
     )

@@ -140,7 +140,7 @@ class Training:
         if not all(slot.explores for slot in run.slots):
             self._display.progress(progress.env_steps, "planning")
             with self._watch.measure("planning"):
-                plans = run.actor.plan(run.learned, runners)
+                plans = run.actor.plan(run.learned, runners, run.weight)
             self._watch.plans += sum(not slot.explores for slot in run.slots)
         for index, slot in enumerate(run.slots):
             runner = slot.runner
@@ -149,7 +149,7 @@ class Training:
                 action = random_action(runner.spec, np.random.default_rng(name))
             else:
                 plan = slot_of(plans, index)
-                slot.promise = slot.promise or Promise.of(plan)
+                slot.promise = slot.promise.and_then(plan) if slot.promise else Promise.of(plan)
                 action = plan.actions[0]
             before = runner.steps
             with self._watch.measure("stepping"):
@@ -165,11 +165,14 @@ class Training:
         run.replay.append(slot.runner.episode())
         progress.unfitted_steps += slot.runner.steps
         result = result_of(slot.runner, slot.promise, run.config.planner.horizon)
+        weight, gap = run.weight, run.learn_from(index)
         self._log.metrics(
             "episode",
             env_steps=progress.env_steps,
             episode=slot.runner.index,
             **result.row(),
+            gap=gap,
+            weight=weight,
         )
         self._display.episode(
             progress.env_steps,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from running import run_script
 
-from agents import denoising_study, detection, planner_speed, planner_study, weight_study
+from agents import denoising_study, detection, planner_speed, planner_study, returns
 
 CACHE = "JAX_COMPILATION_CACHE_DIR"
 """Which a script may set for its whole process, here the tests' own."""
@@ -45,17 +45,17 @@ def asked(script, args, monkeypatch, capsys, tmp_path):
         ("detect_errors.py", ["a", "--ages", "1e3"], "--ages: 1000.0 is not allowed"),
         ("detect_errors.py", ["a", "--states", "0"], "--states: 0 is not allowed"),
         ("detect_errors.py", ["a", "--plans", "1"], "--plans: 1 is not allowed; give an integer"),
-        ("compare_regularizers.py", [], "error: at least one RUN_DIR is allowed, not none"),
-        ("compare_regularizers.py", ["nowhere"], "'nowhere/config.yaml': cannot be read"),
-        ("compare_regularizers.py", ["a", "--weight", "1"], "did you mean --weights?"),
-        ("compare_regularizers.py", ["a", "--weights"], "--weights: a value is missing"),
-        ("compare_regularizers.py", ["a", "--weights", "1", "-1"], "--weights: -1 is not allowed"),
-        ("compare_regularizers.py", ["a", "--weights", ".inf"], "--weights: inf is not allowed"),
-        ("compare_regularizers.py", ["a", "--weights", "much"], "--weights: 'much' is not allowed"),
-        ("compare_regularizers.py", ["a", "--weights", "-1"], "one or more finite numbers >= 0"),
-        ("compare_regularizers.py", ["a", "--seeds", "1"], "unknown option '--seeds'"),
-        ("compare_regularizers.py", ["a", "--acted", "-1"], "--acted: -1 is not allowed"),
-        ("compare_regularizers.py", ["a", "--out"], "--out: a value is missing"),
+        ("benchmark_returns.py", [], "error: at least one RUN_DIR is allowed, not none"),
+        ("benchmark_returns.py", ["nowhere"], "'nowhere/config.yaml': cannot be read"),
+        ("benchmark_returns.py", ["a", "--weight", "1"], "did you mean --weights?"),
+        ("benchmark_returns.py", ["a", "--weights"], "--weights: a value is missing"),
+        ("benchmark_returns.py", ["a", "--weights", "1", "-1"], "--weights: -1 is not allowed"),
+        ("benchmark_returns.py", ["a", "--weights", ".inf"], "--weights: inf is not allowed"),
+        ("benchmark_returns.py", ["a", "--weights", "much"], "--weights: 'much' is not allowed"),
+        ("benchmark_returns.py", ["a", "--weights", "-1"], "one or more finite numbers >= 0"),
+        ("benchmark_returns.py", ["a", "--seeds", "1"], "unknown option '--seeds'"),
+        ("benchmark_returns.py", ["a", "--acted", "-1"], "--acted: -1 is not allowed"),
+        ("benchmark_returns.py", ["a", "--out"], "--out: a value is missing"),
         ("denoise.py", ["--corruption", "foo"], "'foo' is not allowed; give one or more texts"),
         ("denoise.py", ["--corruption", "additive"], "--corruption: 'additive' is not allowed"),
         ("denoise.py", ["--corruption", "additive:-1"], "'additive:-1' is not allowed"),
@@ -71,6 +71,10 @@ def asked(script, args, monkeypatch, capsys, tmp_path):
         ("denoise.py", ["--rnn-dae.architecture", "gru"], "one of: correction, encoder-decoder"),
         ("denoise.py", ["--lenght", "3"], "unknown option '--lenght'; did you mean --length?"),
         ("denoise.py", ["--weights", "3"], "unknown option '--weights'"),
+        ("benchmark_returns.py", ["a", "b"], "the results of 2 runs belong to none of them; give"),
+        ("benchmark_returns.py", ["a", "--regularizers", "dae"], "give one or more of: none, rnn"),
+        ("benchmark_returns.py", ["a", "--weights", "-1"], "--weights: -1 is not allowed; give"),
+        ("benchmark_returns.py", ["a", "--dynamics", "x"], "--dynamics: 'x' is not allowed"),
         ("denoise.py", ["lander"], "no such word is allowed, not 'lander'"),
         ("denoise.py", ["--env.id", "Nowhere-v0"], "environment 'Nowhere-v0' cannot be made"),
         ("denoise.py", SHORT, "'worlds:Counter-v0' are too short for windows of 4 decisions"),
@@ -93,8 +97,8 @@ def test_bad_input_is_one_line_and_status_2(script, args, said, monkeypatch, cap
         ("compare_planners.py", ["RUN_DIR", "default: 5"]),
         ("detect_errors.py", ["RUN_DIR ...", "--ages INT [INT ...]", "default: 3000 6000 12000"]),
         (
-            "compare_regularizers.py",
-            ["RUN_DIR ...", "--weights FLOAT [FLOAT ...]", "default: 0.03"],
+            "benchmark_returns.py",
+            ["RUN_DIR ...", "--weights FLOAT [FLOAT ...]", "--regularizers {none,", "/returns)"],
         ),
         ("denoise.py", ["--corruption TEXT [TEXT ...]", "additive:0.3)", "--rnn-dae.hidden INT"]),
     ],
@@ -103,7 +107,8 @@ def test_help_shows_the_options(script, words, monkeypatch, capsys, tmp_path):
     code, out, _ = asked(script, ["--help"], monkeypatch, capsys, tmp_path)
     assert code == 0
     text = " ".join(out.replace("│", " ").split())
-    for word in (f"python scripts/{script}", "--out DIR", "default: scripts/results", *words):
+    place = "RUN_DIR/returns" if script == "benchmark_returns.py" else "scripts/results"
+    for word in (f"python scripts/{script}", "--out DIR", f"default: {place}", *words):
         assert word in text
 
 
@@ -146,18 +151,27 @@ def test_what_is_asked_for_reaches_the_detection(monkeypatch, capsys, tmp_path):
     assert seen == [([Path("one"), Path("two")], (500, 9000), 24, 2, Path("there"))]
 
 
-def test_what_is_asked_for_reaches_the_study_of_weights(monkeypatch, capsys, tmp_path):
+@pytest.mark.parametrize(
+    ("args", "runs", "out"),
+    [
+        (["one"], ["one"], "one/returns"),
+        (["one", "--out", "there"], ["one"], "there"),
+        (["one", "two", "--out", "there"], ["one", "two"], "there"),
+    ],
+)
+def test_what_is_asked_for_reaches_the_benchmark_of_returns(
+    args, runs, out, monkeypatch, capsys, tmp_path
+):
     seen = []
 
-    def compare(run_dirs, options, out):
-        seen.append((run_dirs, options.weights, options.acted, out))
+    def benchmark(run_dirs, options, out, *, alphas):
+        seen.append((run_dirs, options.weights, options.regularizers, alphas, out))
         yield "done"
 
-    monkeypatch.setattr(weight_study, "compare", compare)
-    args = ["one", "two", "--weights", "0", "0.5", "--acted", "0"]
-    done = asked("compare_regularizers.py", args, monkeypatch, capsys, tmp_path)
-    assert done == (0, "done\n", "")
-    assert seen == [([Path("one"), Path("two")], (0.0, 0.5), 0, Path("scripts/results"))]
+    monkeypatch.setattr(returns, "benchmark", benchmark)
+    args = [*args, "--weights", "0", "0.5", "--regularizers", "none", "deen", "--alphas"]
+    assert asked("benchmark_returns.py", args, monkeypatch, capsys, tmp_path) == (0, "done\n", "")
+    assert seen == [([Path(run) for run in runs], (0.0, 0.5), ("none", "deen"), True, Path(out))]
 
 
 def test_what_is_asked_for_reaches_the_study_of_denoisers(monkeypatch, capsys, tmp_path):
@@ -172,4 +186,4 @@ def test_what_is_asked_for_reaches_the_study_of_denoisers(monkeypatch, capsys, t
     monkeypatch.setattr(denoising_study, "study", study)
     args = ["--env.id", "Pendulum-v1", "--corruption", "masking:.5", "additive:2", "--out", "there"]
     assert asked("denoise.py", args, monkeypatch, capsys, tmp_path) == (0, "done\n", "")
-    assert seen == [("Pendulum-v1", ("masking:.5", "additive:2"), 24, Path("there")), ""]
+    assert seen == [("Pendulum-v1", ("masking:.5", "additive:2"), 16, Path("there")), ""]

@@ -13,8 +13,8 @@ from PIL import Image
 from tiny import finished, sharing, tiny
 
 from agents import detection, regularizer_plots, rivals
-from agents.costs import path_cost, window_cost
 from agents.benchmark_options import DetectionOptions
+from agents.costs import path_cost, window_cost
 from agents.detection import WORST, Rollouts, detect
 from agents.errors import UserError
 from agents.open_loop import Situation
