@@ -4,24 +4,27 @@ Ray decides where and when a trial runs, notices when it fails and starts it aga
 nothing of what is learned: a trial goes on from the checkpoint in its own directory. So Tune's
 own snapshots are of no use, and what it writes goes to a directory that is removed.
 
-Only the driver calls what is here, and only after `prepare_ray`; a worker imports the file too, for
-the function that it carries out.
+Ray is imported here, so that `agents.sweep_run.prepare_ray` has to come first; and Ray starts other
+processes, so that `cluster` has to come before JAX, which bears no fork.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import pickle
 import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import ray
 from ray import tune
 from ray.exceptions import RayActorError, RayTaskError
+from ray.tune.progress_reporter import TrialProgressCallback
 
 from agents.devices import cores
 from agents.errors import UserError, shown
@@ -40,18 +43,15 @@ def run(
     *,
     cpus: int,
     retries: int,
-    address: str,
     say: Say,
     work: Work = carry_out,
 ) -> dict[str, str]:
-    """Carries out all trials, as many at a time as there are cores for.
+    """Carries out all trials within a `cluster`, as many at a time as it has cores for.
 
     Args:
       trials: at least one, all of one sweep.
       cpus: cores a trial.
       retries: how often a trial that fails, or whose worker dies, is started again.
-      address: `HOST:PORT` of a cluster's head, `auto` for the one that this machine is part of;
-        empty for a Ray of its own on this machine, which ends with the call.
       say: gets a line for each trial that ends, fails or is tried again.
       work: what is done with a trial; a function that workers can import.
 
@@ -60,47 +60,52 @@ def run(
       not retried.
 
     Raises:
-      UserError: there is no cluster at `address`.
-      KeyboardInterrupt: on an interrupt, with the workers stopped.
+      KeyboardInterrupt: on an interrupt; the workers end with the cluster's block.
     """
     out = trials[0].run_dir.parent
+    by_name = {trial.name: trial for trial in trials}
     reporter = _Reporter(trials, retries, say)
     path = [os.getcwd()]
 
-    def attempt(point: dict[str, Any]) -> None:
+    def attempt(point: dict[str, str]) -> None:
         try:
-            work(point["trial"], cpus, path)
+            work(by_name[point["name"]], cpus, path)
         except UserError as error:
             tune.report({"refused": str(error)})
 
-    with _cluster(address):
-        try:
-            tune.Tuner(
-                tune.with_resources(attempt, {"cpu": cpus}),
-                param_space={"trial": tune.grid_search(list(trials))},
-                tune_config=tune.TuneConfig(
-                    trial_name_creator=_name, trial_dirname_creator=_name, num_samples=1
-                ),
-                run_config=tune.RunConfig(
-                    name=_STATE,
-                    storage_path=str(out),
-                    failure_config=tune.FailureConfig(max_failures=retries),
-                    callbacks=[reporter],
-                    verbose=0,
-                ),
-            ).fit()
-        finally:
-            shutil.rmtree(out / _STATE, ignore_errors=True)
+    try:
+        tune.Tuner(
+            tune.with_resources(attempt, {"cpu": cpus}),
+            param_space={"name": tune.grid_search(list(by_name))},
+            tune_config=tune.TuneConfig(trial_name_creator=_name, trial_dirname_creator=_name),
+            run_config=tune.RunConfig(
+                name=_STATE,
+                storage_path=str(out),
+                failure_config=tune.FailureConfig(max_failures=retries),
+                callbacks=[reporter],
+                verbose=0,
+            ),
+        ).fit()
+    finally:
+        shutil.rmtree(out / _STATE, ignore_errors=True)
     return reporter.failures
 
 
 def _name(trial: Any) -> str:
-    return trial.config["trial"].name
+    return trial.config["name"]
 
 
 @contextmanager
-def _cluster(address: str) -> Iterator[None]:
-    """Ray, connected to within the block."""
+def cluster(address: str) -> Iterator[None]:
+    """Ray, connected to within the block.
+
+    Args:
+      address: `HOST:PORT` of a cluster's head, `auto` for the one that this machine is part of;
+        empty for a Ray of its own on this machine, which ends with the block.
+
+    Raises:
+      UserError: there is no cluster at `address`.
+    """
     # Of what Ray has to say, the user needs what `_Reporter` says.
     for name in ("ray.tune.tune", "ray.tune.execution.tune_controller"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -134,16 +139,22 @@ def _cluster(address: str) -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-class _Reporter(tune.Callback):
-    """Says what becomes of the trials, a line each time."""
+class _Reporter(TrialProgressCallback):
+    """Says what becomes of the trials, a line each time; it stands where Tune's own would."""
 
     def __init__(self, trials: Sequence[Trial], retries: int, say: Say) -> None:
+        super().__init__()
         self.failures: dict[str, str] = {}
         self._count = len(trials)
         self._ended = 0
         self._retries = retries
         self._say = say
         self._started = time.monotonic()
+
+    def on_trial_result(
+        self, iteration: int, trials: list, trial: Any, result: dict, **info: Any
+    ) -> None:
+        """A result says nothing that the end of its trial does not."""
 
     def on_trial_complete(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         """A trial has come to its end, or has been refused."""
@@ -173,12 +184,13 @@ class _Reporter(tune.Callback):
 
 
 def _reason(trial: Any) -> str:
-    """Why a trial failed, in one line."""
-    error = trial.get_pickled_error()
-    if isinstance(error, RayTaskError):
-        error = error.cause
+    """Why a trial failed last, in one line."""
+    # Tune's own `get_pickled_error` looks where the file is copied to later.
+    error = pickle.loads(Path(trial.pickled_error_file).read_bytes())
     if isinstance(error, RayActorError):
         return "its worker process died"
+    if isinstance(error, RayTaskError):
+        error = error.cause
     return f"{type(error).__name__}: {_first_line(error)}"
 
 

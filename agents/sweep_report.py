@@ -23,7 +23,7 @@ from agents.statistics import mean_ci95
 from agents.sweep import SUMMARY, Sweep, Trial
 from agents.tables import Row, write_csv, writing
 
-__all__ = ["over_seeds", "rows_of", "table", "write_report"]
+__all__ = ["conclude", "over_seeds", "rows_of"]
 
 _FIGURES = ("mean", "sd", "iqm", "planned", "realised", "bias")
 
@@ -115,7 +115,7 @@ def over_seeds(rows: Sequence[Row]) -> list[Row]:
 _HEADINGS = ("regularizer", "weight", "seeds", "mean return", "IQM", "planned", "realised", "bias")
 
 
-def table(rows: Sequence[Row]) -> list[str]:
+def _table(rows: Sequence[Row]) -> list[str]:
     """The means over seeds as lines for the terminal, in columns."""
     body = [_HEADINGS, *map(_cells, over_seeds(rows))]
     widths = [max(len(line[place]) for line in body) for place in range(len(_HEADINGS))]
@@ -144,7 +144,7 @@ def _interval(row: Row, key: str) -> str:
     return f"{value:.1f}" if low is None or low != low else f"{value:.1f} [{low:.1f}, {high:.1f}]"
 
 
-def write_report(sweep: Sweep, failures: Mapping[str, str]) -> list[Path]:
+def conclude(sweep: Sweep, failures: Mapping[str, str]) -> list[str]:
     """Writes `sweep.csv`, `sweep.png` and `sweep.html` into the directory of the sweep.
 
     Args:
@@ -152,7 +152,7 @@ def write_report(sweep: Sweep, failures: Mapping[str, str]) -> list[Path]:
       failures: why trials failed, by name.
 
     Returns:
-      The paths of the three files.
+      The means over seeds and where the files are, as lines for the terminal.
 
     Raises:
       UserError: a summary cannot be read, or the directory cannot be written to.
@@ -163,7 +163,7 @@ def write_report(sweep: Sweep, failures: Mapping[str, str]) -> list[Path]:
         write_csv(csv, rows)
         _draw(rows, png)
         page.write_text(_page(sweep, rows, failures, png), encoding="utf-8")
-    return [csv, png, page]
+    return [*_table(rows), *(f"results    {file}" for file in (csv, png, page))]
 
 
 def _draw(rows: Sequence[Row], path: Path) -> None:

@@ -7,19 +7,20 @@ import os
 import sys
 
 from agents.errors import UserError
-from agents.sweep import Sweep
+from agents.sweep import Sweep, Trial
 from agents.sweep_options import Asked
-from agents.sweep_report import rows_of, table, write_report
 from agents.sweep_trial import OUTPUT, check
 
 _RAY_SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing is sent to anyone
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # no upload of the directory that `uv run` was called in
+    "RAY_AIR_NEW_OUTPUT": "0",  # the older one can be silenced
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # and no tip about it
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # it would wait for the trials; they have checkpoints
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # a run writes its own files
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "RAY_DEDUP_LOGS_SKIP_REGEX": "A worker died or was killed",  # a paragraph; ours is a line
     "TUNE_WARN_THRESHOLD_S": "60",
 }
 
@@ -53,31 +54,32 @@ def conduct(asked: Asked) -> int:
     Raises:
       UserError: Ray is missing or cannot be reached, or the configuration cannot be used.
     """
-    prepare_ray()
     sweep = asked.sweep
     trials = sweep.trials()
-    check(sweep.base)
     failures: dict[str, str] = {}
     interrupted = False
     with sweep.place():
         left = [trial for trial in trials if not trial.finished]
-        print(f"sweep      {sweep.out}: {len(trials)} trials, {len(left)} to do", flush=True)
+        _say(f"sweep      {sweep.out}: {len(trials)} trials, {len(left)} to do")
         if left:
-            from agents import sweep_ray  # only now, with Ray prepared
-
             try:
-                failures = sweep_ray.run(
-                    left,
-                    cpus=asked.cpus,
-                    retries=asked.retries,
-                    address=asked.address,
-                    say=_say,
-                )
+                failures = _carry_out(left, asked)
             except KeyboardInterrupt:
                 interrupted = True
-        files = write_report(sweep, failures)
-        print(*table(rows_of(sweep, failures)), *(f"results    {each}" for each in files), sep="\n")
+        from agents import sweep_report  # brings JAX, which bears no fork, and Ray forks
+
+        for line in sweep_report.conclude(sweep, failures):
+            _say(line)
     return _end(sweep, failures, interrupted)
+
+
+def _carry_out(trials: list[Trial], asked: Asked) -> dict[str, str]:
+    prepare_ray()
+    from agents import sweep_ray  # only now, with Ray prepared
+
+    with sweep_ray.cluster(asked.address):
+        check(asked.sweep.base)
+        return sweep_ray.run(trials, cpus=asked.cpus, retries=asked.retries, say=_say)
 
 
 def _end(sweep: Sweep, failures: dict[str, str], interrupted: bool) -> int:
