@@ -4,12 +4,13 @@ Ray decides where and when a trial runs, notices when it fails and starts it aga
 nothing of what is learned: a trial goes on from the checkpoint in its own directory. So Tune's
 own snapshots are of no use, and what it writes goes to a directory that is removed.
 
-Ray is imported here, so that `agents.sweep_run.prepare_ray` has to come first; and Ray starts other
-processes, so that `cluster` has to come before JAX, which bears no fork.
+Ray is imported within `cluster` only, since it changes the environment of a process; and `cluster`
+has to come before JAX, which does not bear that Ray forks.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import os
 import pickle
@@ -21,11 +22,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import ray
-from ray import tune
-from ray.exceptions import RayActorError, RayTaskError
-from ray.tune.progress_reporter import TrialProgressCallback
-
 from agents.devices import cores
 from agents.errors import UserError, shown
 from agents.sweep import Trial
@@ -33,6 +29,19 @@ from agents.sweep_trial import carry_out
 
 _STATE = ".ray"  # in the directory of the sweep
 _OBJECTS = 100 * 2**20  # bytes for Ray's own messages; by default it takes a third of the memory
+
+_SETTINGS = {
+    "RAY_USAGE_STATS_ENABLED": "0",  # nothing is sent to anyone
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # no upload of the directory that `uv run` was called in
+    "RAY_AIR_NEW_OUTPUT": "0",  # the older one can be silenced
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # so that a path in env.kwargs leads where it did
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # and no tip about it
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # it would wait for the trials; they have checkpoints
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # a run writes its own files
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "RAY_DEDUP_LOGS_SKIP_REGEX": "A worker died or was killed",  # a paragraph; ours is a line
+    "TUNE_WARN_THRESHOLD_S": "60",
+}
 
 Say = Callable[[str], None]
 Work = Callable[[Trial, int, Sequence[str]], None]
@@ -62,9 +71,11 @@ def run(
     Raises:
       KeyboardInterrupt: on an interrupt; the workers end with the cluster's block.
     """
+    from ray import tune
+
     out = trials[0].run_dir.parent
     by_name = {trial.name: trial for trial in trials}
-    reporter = _Reporter(trials, retries, say)
+    reporter = Reporter(len(trials), retries, say)
     path = [os.getcwd()]
 
     def attempt(point: dict[str, str]) -> None:
@@ -82,13 +93,27 @@ def run(
                 name=_STATE,
                 storage_path=str(out),
                 failure_config=tune.FailureConfig(max_failures=retries),
-                callbacks=[reporter],
+                callbacks=[_told_by_tune(reporter)],
                 verbose=0,
             ),
         ).fit()
     finally:
         shutil.rmtree(out / _STATE, ignore_errors=True)
     return reporter.failures
+
+
+def _prepare() -> None:
+    """Tells Ray, before it is imported, to keep to itself.
+
+    Raises:
+      UserError: it is not installed.
+    """
+    if importlib.util.find_spec("ray") is None:
+        raise UserError(
+            "sweeps need Ray, which is not installed: pip install -c constraints.txt -e '.[sweep]'"
+        )
+    for name, value in _SETTINGS.items():
+        os.environ.setdefault(name, value)
 
 
 def _name(trial: Any) -> str:
@@ -104,9 +129,12 @@ def cluster(address: str) -> Iterator[None]:
         empty for a Ray of its own on this machine, which ends with the block.
 
     Raises:
-      UserError: there is no cluster at `address`.
+      UserError: Ray is not installed, or there is no cluster at `address`.
     """
-    # Of what Ray has to say, the user needs what `_Reporter` says.
+    _prepare()
+    import ray
+
+    # Of what Ray has to say, the user needs what `Reporter` says.
     for name in ("ray.tune.tune", "ray.tune.execution.tune_controller"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     before = signal.getsignal(signal.SIGTERM)
@@ -139,52 +167,71 @@ def cluster(address: str) -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-class _Reporter(TrialProgressCallback):
-    """Says what becomes of the trials, a line each time; it stands where Tune's own would."""
+class Reporter:
+    """Says what becomes of trials, a line each time, and remembers why they failed.
 
-    def __init__(self, trials: Sequence[Trial], retries: int, say: Say) -> None:
-        super().__init__()
+    Args:
+      count: trials in all.
+      retries: how often one is tried again.
+      say: gets the lines.
+    """
+
+    def __init__(self, count: int, retries: int, say: Say) -> None:
         self.failures: dict[str, str] = {}
-        self._count = len(trials)
+        self._count = count
         self._ended = 0
         self._retries = retries
         self._say = say
         self._started = time.monotonic()
 
-    def on_trial_result(
-        self, iteration: int, trials: list, trial: Any, result: dict, **info: Any
-    ) -> None:
-        """A result says nothing that the end of its trial does not."""
+    def finished(self, name: str) -> None:
+        """A trial has come to its end."""
+        self._end(name, "finished")
 
-    def on_trial_complete(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
-        """A trial has come to its end, or has been refused."""
-        refused = trial.last_result.get("refused")
-        if refused:
-            self._end(_name(trial), f"failed: {refused}", refused)
-        else:
-            self._end(_name(trial), "finished")
-
-    def on_trial_recover(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
-        """A trial has failed and will be tried again."""
-        why, attempt = _reason(trial), trial.num_failures
-        self._say(f"{_name(trial)}  retried ({attempt} of at most {self._retries} times): {why}")
-
-    def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
+    def failed(self, name: str, why: str) -> None:
         """A trial has failed for the last time."""
-        why = _reason(trial)
-        self._end(_name(trial), f"failed: {why}", why)
+        self.failures[name] = why
+        self._end(name, f"failed: {why}")
 
-    def _end(self, name: str, how: str, why: str | None = None) -> None:
+    def retried(self, name: str, attempt: int, why: str) -> None:
+        """A trial has failed and will be tried again."""
+        self._say(f"{name}  retried ({attempt} of at most {self._retries} times): {why}")
+
+    def _end(self, name: str, how: str) -> None:
         self._ended += 1
-        if why is not None:
-            self.failures[name] = why
         spent, left = time.monotonic() - self._started, self._count - self._ended
         rest = f"; about {_clock(spent / self._ended * left)} left" if left else ""
         self._say(f"{name}  {how} ({self._ended} of {self._count}, {_clock(spent)}{rest})")
 
 
+def _told_by_tune(reporter: Reporter) -> Any:
+    """The reporter as Tune wants it, where Tune's own, which says more, would stand."""
+    from ray.tune.progress_reporter import TrialProgressCallback
+
+    class Told(TrialProgressCallback):
+        def on_trial_result(self, iteration, trials, trial, result, **info) -> None:
+            """A result says nothing that the end of its trial does not."""
+
+        def on_trial_complete(self, iteration, trials, trial, **info) -> None:
+            refused = trial.last_result.get("refused")
+            if refused:
+                reporter.failed(_name(trial), refused)
+            else:
+                reporter.finished(_name(trial))
+
+        def on_trial_recover(self, iteration, trials, trial, **info) -> None:
+            reporter.retried(_name(trial), trial.num_failures, _reason(trial))
+
+        def on_trial_error(self, iteration, trials, trial, **info) -> None:
+            reporter.failed(_name(trial), _reason(trial))
+
+    return Told()
+
+
 def _reason(trial: Any) -> str:
     """Why a trial failed last, in one line."""
+    from ray.exceptions import RayActorError, RayTaskError
+
     # Tune's own `get_pickled_error` looks where the file is copied to later.
     error = pickle.loads(Path(trial.pickled_error_file).read_bytes())
     if isinstance(error, RayActorError):

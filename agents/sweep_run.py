@@ -2,41 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
 import sys
 
-from agents.errors import UserError
-from agents.sweep import Sweep, Trial
+from agents import sweep_ray
+from agents.sweep import SWEEP_FILE, Sweep, Trial
 from agents.sweep_options import Asked
 from agents.sweep_trial import OUTPUT, check
-
-_RAY_SETTINGS = {
-    "RAY_USAGE_STATS_ENABLED": "0",  # nothing is sent to anyone
-    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # no upload of the directory that `uv run` was called in
-    "RAY_AIR_NEW_OUTPUT": "0",  # the older one can be silenced
-    "RAY_CHDIR_TO_TRIAL_DIR": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # and no tip about it
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # it would wait for the trials; they have checkpoints
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # a run writes its own files
-    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
-    "RAY_DEDUP_LOGS_SKIP_REGEX": "A worker died or was killed",  # a paragraph; ours is a line
-    "TUNE_WARN_THRESHOLD_S": "60",
-}
-
-
-def prepare_ray() -> None:
-    """Tells Ray, before it is imported, to keep to itself.
-
-    Raises:
-      UserError: it is not installed.
-    """
-    if importlib.util.find_spec("ray") is None:
-        raise UserError(
-            "sweeps need Ray, which is not installed: pip install -c constraints.txt -e '.[sweep]'"
-        )
-    for name, value in _RAY_SETTINGS.items():
-        os.environ.setdefault(name, value)
 
 
 def conduct(asked: Asked) -> int:
@@ -52,21 +23,21 @@ def conduct(asked: Asked) -> int:
       interruption.
 
     Raises:
-      UserError: Ray is missing or cannot be reached, or the configuration cannot be used.
+      UserError: Ray is missing or cannot be reached, or the configuration cannot be used; nothing
+        has been written then.
     """
     sweep = asked.sweep
     trials = sweep.trials()
+    left = [trial for trial in trials if not trial.finished]
     failures: dict[str, str] = {}
     interrupted = False
-    with sweep.place():
-        left = [trial for trial in trials if not trial.finished]
-        _say(f"sweep      {sweep.out}: {len(trials)} trials, {len(left)} to do")
-        if left:
-            try:
-                failures = _carry_out(left, asked)
-            except KeyboardInterrupt:
-                interrupted = True
-        from agents import sweep_report  # brings JAX, which bears no fork, and Ray forks
+    if left:
+        try:
+            failures = _carry_out(left, asked)
+        except KeyboardInterrupt:
+            interrupted = True
+    if (sweep.out / SWEEP_FILE).is_file():  # else it was interrupted before it began
+        from agents import sweep_report  # brings JAX, which does not bear that Ray forks
 
         for line in sweep_report.conclude(sweep, failures):
             _say(line)
@@ -74,12 +45,12 @@ def conduct(asked: Asked) -> int:
 
 
 def _carry_out(trials: list[Trial], asked: Asked) -> dict[str, str]:
-    prepare_ray()
-    from agents import sweep_ray  # only now, with Ray prepared
-
+    sweep = asked.sweep
     with sweep_ray.cluster(asked.address):
-        check(asked.sweep.base)
-        return sweep_ray.run(trials, cpus=asked.cpus, retries=asked.retries, say=_say)
+        check(sweep.base)
+        with sweep.place():
+            _say(f"{len(trials)} of {len(sweep.grid)} trials to do, in {sweep.out}")
+            return sweep_ray.run(trials, cpus=asked.cpus, retries=asked.retries, say=_say)
 
 
 def _end(sweep: Sweep, failures: dict[str, str], interrupted: bool) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from agents import sweep_run
+from agents import sweep_ray
 from agents.config import Config
 from agents.devices import prepare
 from agents.errors import UserError
@@ -63,7 +63,7 @@ def die_on_the_way() -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return ending
 
-    EpisodeRunner.step = counted
+    setattr(EpisodeRunner, "step", counted)  # noqa: B010 - pyright minds the plain assignment
 
 
 def main(out: Path) -> None:
@@ -71,9 +71,6 @@ def main(out: Path) -> None:
     config = Config.model_validate(SMALLEST)
     names = ("failing", "killed", "refused", "whole")
     lines: list[str] = []
-    sweep_run.prepare_ray()
-    from agents import sweep_ray
-
     with sweep_ray.cluster(""):
         failures = sweep_ray.run(
             [Trial(config, out / name) for name in names],
