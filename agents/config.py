@@ -21,7 +21,17 @@ from agents.presets import PRESETS
 from agents.schema import Config, Options
 from agents.yaml_files import dump, load_yaml
 
-__all__ = ["PRESETS", "Config", "OptionPath", "dump", "load", "load_run", "load_yaml", "override"]
+__all__ = [
+    "PRESETS",
+    "Config",
+    "OptionPath",
+    "dump",
+    "load",
+    "load_file",
+    "load_run",
+    "load_yaml",
+    "override",
+]
 
 CONFIG_FILE = "config.yaml"
 
@@ -151,7 +161,15 @@ def load_run(run_dir: Path) -> Config:
     Raises:
         UserError: the directory holds no readable configuration.
     """
-    file = run_dir / CONFIG_FILE
+    return load_file(run_dir / CONFIG_FILE)
+
+
+def load_file(file: Path) -> Config:
+    """Reads a whole configuration from a file, without a preset beneath.
+
+    Raises:
+        UserError: it is not readable, or no configuration.
+    """
     values = _merge(Config, {}, load_yaml(file), f"{shown(str(file))}: ")
     return _validate(Config, values, {}, file)
 

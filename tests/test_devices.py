@@ -11,7 +11,12 @@ import pytest
 from agents.devices import cores, prepare
 
 ROOT = Path(__file__).parents[1]
-OURS = ("XLA_FLAGS", "JAX_COMPILATION_CACHE_DIR", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS")
+OURS = (
+    "XLA_FLAGS",
+    "PJRT_NPROC",
+    "JAX_COMPILATION_CACHE_DIR",
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS",
+)
 THREE = "--xla_force_host_platform_device_count=3 --xla_cpu_multi_thread_eigen=false"
 
 
@@ -39,6 +44,13 @@ def test_one_core_is_left_as_it_is(early):
     early.setattr(os, "sched_getaffinity", lambda pid: {4})
     prepare()
     assert "XLA_FLAGS" not in os.environ
+
+
+@pytest.mark.parametrize("share", [1, 2])
+def test_beside_others_only_a_share_of_the_cores_is_used(early, share):
+    prepare(share)
+    assert os.environ["XLA_FLAGS"] == THREE.replace("=3", f"={share}")
+    assert os.environ["PJRT_NPROC"] == str(share)
 
 
 def test_where_no_mask_is_known_all_cores_count(early):

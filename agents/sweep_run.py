@@ -1,0 +1,66 @@
+"""A sweep from its start to its report: what is left to do is done, and what there is, is shown."""
+
+from __future__ import annotations
+
+import sys
+
+from agents import sweep_ray
+from agents.sweep import SWEEP_FILE, Sweep, Trial
+from agents.sweep_options import Asked
+from agents.sweep_trial import OUTPUT, check
+
+
+def conduct(asked: Asked) -> int:
+    """Carries out what a sweep lacks, then writes its table and its page.
+
+    After an interruption, too, they are written, of what is finished by then.
+
+    Args:
+      asked: the sweep, and how it is to be carried out.
+
+    Returns:
+      The exit status: 0 where all trials are finished, 1 where some failed, 130 after an
+      interruption.
+
+    Raises:
+      UserError: Ray is missing or cannot be reached, or the configuration cannot be used; nothing
+        has been written then.
+    """
+    sweep = asked.sweep
+    trials = sweep.trials()
+    left = [trial for trial in trials if not trial.finished]
+    failures: dict[str, str] = {}
+    interrupted = False
+    if left:
+        try:
+            failures = _carry_out(left, asked)
+        except KeyboardInterrupt:
+            interrupted = True
+    if (sweep.out / SWEEP_FILE).is_file():  # else it was interrupted before it began
+        from agents import sweep_report  # brings JAX, which does not bear that Ray forks
+
+        for line in sweep_report.conclude(sweep, failures):
+            _say(line)
+    return _end(sweep, failures, interrupted)
+
+
+def _carry_out(trials: list[Trial], asked: Asked) -> dict[str, str]:
+    sweep = asked.sweep
+    with sweep_ray.cluster(asked.address):
+        check(sweep.base)
+        with sweep.place():
+            _say(f"{len(trials)} of {len(sweep.grid)} trials to do, in {sweep.out}")
+            return sweep_ray.run(trials, cpus=asked.cpus, retries=asked.retries, say=_say)
+
+
+def _end(sweep: Sweep, failures: dict[str, str], interrupted: bool) -> int:
+    for name, why in failures.items():
+        print(f"{name} failed: {why}; see {sweep.out / name / OUTPUT}", file=sys.stderr)
+    if interrupted:
+        print("interrupted; the same command goes on with the sweep", file=sys.stderr)
+        return 130
+    return 1 if failures else 0
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)

@@ -1,0 +1,82 @@
+"""One trial of a sweep, as a worker of whatever kind carries it out.
+
+Nothing is imported here that brings JAX: it must be told its share of the cores before it starts.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import traceback
+from collections.abc import Sequence
+from contextlib import ExitStack, redirect_stderr, redirect_stdout
+
+from agents.config import Config
+from agents.devices import prepare
+from agents.errors import UserError, shown
+from agents.sweep import SWEEP_FILE, Trial
+
+OUTPUT = "output.txt"
+"""In the directory of a trial: what it printed, over all its attempts."""
+
+
+def carry_out(trial: Trial, cpus: int, path: Sequence[str] = ()) -> None:
+    """Trains a trial from the beginning, or from the latest checkpoint that it has.
+
+    A trial that has been killed and is carried out again ends with the same numbers as one that
+    has not, since training resumes exactly.
+
+    Args:
+      trial: which one.
+      cpus: cores that it may use.
+      path: where modules of the user are, as in `--env.id my_module:MyEnv-v0`.
+
+    Raises:
+      UserError: the directory of the sweep is not there, or as `agents.training` does.
+    """
+    prepare(cpus)
+    sys.path += [each for each in path if each not in sys.path]
+    place = trial.run_dir.parent
+    if not (place / SWEEP_FILE).is_file():
+        raise UserError(
+            f"{platform.node() or 'a machine'} has no {shown(str(place))}; give an --out on a disk"
+            " that all machines of the cluster share"
+        )
+    if trial.finished:  # a worker died between the last file and its own end
+        return
+    from agents import checkpoint, training
+    from agents.run_state import CHECKPOINTS
+
+    trial.run_dir.mkdir(exist_ok=True)
+    with (
+        (trial.run_dir / OUTPUT).open("a", encoding="utf-8") as output,
+        redirect_stdout(output),
+        redirect_stderr(output),
+        ExitStack() as stack,
+    ):
+        stack.push(_print_error)
+        if checkpoint.latest(trial.run_dir / CHECKPOINTS) is None:
+            training.train(trial.config, trial.run_dir)
+        else:
+            training.resume(trial.run_dir)
+
+
+def _print_error(kind: object, error: BaseException | None, trace: object) -> None:
+    """Leaves the error that ends an attempt in its output, and lets it go on."""
+    if error is not None:
+        traceback.print_exception(error)
+
+
+def check(config: Config) -> None:
+    """Refuses what every trial would stumble over, before a worker is started.
+
+    Raises:
+      UserError: the environment or its known reward cannot be used.
+    """
+    from agents import run_state
+
+    sys.path += [os.getcwd()] * (os.getcwd() not in sys.path)
+    runner = run_state.make_runner(config)
+    run_state.build_agent(config, runner)
+    runner.env.close()
