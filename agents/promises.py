@@ -32,7 +32,7 @@ COMPARISONS = ("open loop", "closed loop", "episode")
 
 
 @dataclass(frozen=True)
-class Promise:
+class Pair:
     """One plan, and what came of it.
 
     Attributes:
@@ -89,7 +89,7 @@ class Bench:
 
     def open_loop(
         self, index: int, situation: Situation, continuations: int
-    ) -> tuple[list[Promise], Trajectory]:
+    ) -> tuple[list[Pair], Trajectory]:
         """Plans at a situation and carries the plans out.
 
         Args:
@@ -99,7 +99,7 @@ class Bench:
             the episode's seed has.
 
         Returns:
-          A promise a weight; and what the members imagine of the plans, `[W, E, ...]`.
+          A pair a weight; and what the members imagine of the plans, `[W, E, ...]`.
 
         Raises:
           UserError: the environment does not repeat itself.
@@ -124,13 +124,13 @@ class Bench:
             for slot in range(len(self._weights))
         ], paths  # fmt: skip
 
-    def closed_loop(self, index: int, situation: Situation, horizon: int) -> list[Promise]:
-        """Plans at a situation, and again at each of the next H decisions; a promise a weight."""
+    def closed_loop(self, index: int, situation: Situation, horizon: int) -> list[Pair]:
+        """Plans at a situation, and again at each of the next H decisions; a pair a weight."""
         self._rebuild(index, situation)
         return self._replan("closed loop", situation, horizon)
 
-    def episode(self, index: int, seed: int) -> list[Promise]:
-        """Plays an episode at every weight; a promise a weight."""
+    def episode(self, index: int, seed: int) -> list[Pair]:
+        """Plays an episode at every weight; a pair a weight."""
         for runner in self._runners:
             runner.start(index, seed)
         self._forget()
@@ -157,7 +157,7 @@ class Bench:
         paths = self._rival.agent.imagine(self._rival.state, key, observations, actions)
         return plans, paths
 
-    def _replan(self, comparison: str, start: Situation, limit: int | None) -> list[Promise]:
+    def _replan(self, comparison: str, start: Situation, limit: int | None) -> list[Pair]:
         plans, paths = self._plan()
         first, planned = plans, np.asarray(promised(paths))
         before = [runner.return_ for runner in self._runners]
@@ -183,16 +183,16 @@ class Bench:
 
     @staticmethod
     def _up_to(brought: np.ndarray, horizon: int, limit: int | None) -> np.ndarray:
-        """`[W, H]`, as `Promise.realised`: behind an end nothing more is brought."""
+        """`[W, H]`, as `Pair.realised`: behind an end nothing more is brought."""
         if limit is None:
             missing = np.full((len(brought), horizon - 1), np.nan)
             return np.concatenate([missing, brought[:, -1:]], axis=1)
         rest = np.repeat(brought[:, -1:], horizon - brought.shape[1], axis=1)
         return np.concatenate([brought, rest], axis=1)
 
-    def _promise(self, comparison, where, slot, planned, penalty, realised, ended) -> Promise:
+    def _promise(self, comparison, where, slot, planned, penalty, realised, ended) -> Pair:
         totals = realised[:, -1]
-        return Promise(
+        return Pair(
             regularizer=self._rival.name,
             weight=self._weights[slot],
             comparison=comparison,
@@ -222,7 +222,7 @@ def of_run(
     closed: int,
     episodes: Sequence[int],
     horizon: int,
-) -> Iterator[tuple[list[Promise], Trajectory | None]]:
+) -> Iterator[tuple[list[Pair], Trajectory | None]]:
     """All comparisons of one regulariser.
 
     Args:

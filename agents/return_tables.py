@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from agents.bootstrap import Interval, intervals, resamples
-from agents.promises import COMPARISONS, Promise
+from agents.promises import COMPARISONS, Pair
 from agents.statistics import auroc, concordance, return_errors
 from agents.statistics import correlation as pearson
 from agents.tables import Row
@@ -33,7 +33,7 @@ class Group:
     regularizer: str
     weight: float
     comparison: str
-    promises: tuple[Promise, ...]
+    promises: tuple[Pair, ...]
 
     @property
     def about(self) -> Row:
@@ -59,9 +59,9 @@ class Group:
         return np.asarray([getattr(promise, name) for promise in self.promises])
 
 
-def group(promises: Sequence[Promise]) -> list[Group]:
+def group(promises: Sequence[Pair]) -> list[Group]:
     """Promises by regulariser, comparison and weight."""
-    found: dict[tuple[str, str, float], list[Promise]] = {}
+    found: dict[tuple[str, str, float], list[Pair]] = {}
     for promise in promises:
         key = promise.regularizer, promise.comparison, promise.weight
         found.setdefault(key, []).append(promise)
@@ -81,7 +81,7 @@ class Tables:
       count: resamples.
     """
 
-    def __init__(self, promises: Sequence[Promise], count: int):
+    def __init__(self, promises: Sequence[Pair], count: int):
         self._groups = group(promises)
         self._count = count
         self._samples: dict[tuple, list[np.ndarray]] = {}

@@ -24,7 +24,7 @@ from agents.known_dynamics import KnownDynamics
 from agents.logging import RETURNS_FILE, commit, versions
 from agents.open_loop import Situation, situations
 from agents.planning_agent import HOLDOUT_WINDOWS, AgentState
-from agents.promises import Bench, Promise, of_run
+from agents.promises import Bench, Pair, of_run
 from agents.return_tables import Tables, verdicts
 from agents.returns_plots import plot_returns
 from agents.rivals import Rival, Rivals
@@ -81,15 +81,15 @@ def compare(
     runs: Sequence[tuple[Path, RunState]], options: ReturnsOptions, out: Path
 ) -> Iterator[str]:
     """The benchmark of runs that are loaded already; see `benchmark`."""
-    promises: list[Promise] = []
+    pairs: list[Pair] = []
     costs: list[Row] = []
     for run_dir, run in runs:
         name = run_dir.resolve().name
         for judged, charged in measure(run, run_dir, options):
-            promises += judged
+            pairs += judged
             costs += [{"run": name} | row for row in charged]
             yield from _progress(name, judged)
-        document = document_of(promises, costs, runs, options)
+        document = document_of(pairs, costs, runs, options)
         with writing(out):  # at once: the whole takes long
             write(document, out)
     yield from verdicts(document["summary"])
@@ -97,7 +97,7 @@ def compare(
 
 def measure(
     run: RunState, run_dir: Path, options: ReturnsOptions
-) -> Iterator[tuple[list[Promise], list[Row]]]:
+) -> Iterator[tuple[list[Pair], list[Row]]]:
     """One run: for every regulariser its promises, and what it charges for real and other paths."""
     learned, replay = _at(run, run_dir, options)
     horizon, weights = run.config.planner.horizon, _with_zero(options.weights)
@@ -107,7 +107,7 @@ def measure(
     for name in options.regularizers or (_own(run),):
         rival = _rival(rivalry, name, run, learned, replay)
         bench = Bench(rival, run.keys.evaluate, runners, weights, run_dir.resolve().name)
-        promises: list[Promise] = []
+        promises: list[Pair] = []
         planned: list[float] = []
         for found, paths in of_run(
             bench,
@@ -127,7 +127,7 @@ def measure(
 
 
 def document_of(
-    promises: Sequence[Promise],
+    promises: Sequence[Pair],
     costs: Sequence[Row],
     runs: Sequence[tuple[Path, RunState]],
     options: ReturnsOptions,
@@ -235,7 +235,7 @@ def _charged(rival: Rival, replay: Replay, horizon: int, planned: Sequence[float
     ]
 
 
-def _progress(run: str, promises: Sequence[Promise]) -> Iterator[str]:
+def _progress(run: str, promises: Sequence[Pair]) -> Iterator[str]:
     """A line a weight, of the open loop."""
     rows = [promise for promise in promises if promise.comparison == "open loop"]
     for weight in dict.fromkeys(promise.weight for promise in rows):

@@ -48,7 +48,7 @@ def scatter(document: Document) -> Figure:
     lines = -(-len(weights) // columns)
     figure = Figure(figsize=(3.3 * columns, 3.1 * lines + 0.3), layout="constrained")
     both = _numbers(rows, "planned"), _numbers(rows, "realised")
-    low, high = min(map(np.min, both)), max(map(np.max, both))
+    low, high = min(map(np.nanmin, both)), max(map(np.nanmax, both))
     edge = 0.05 * max(high - low, 1.0)
     limits = low - edge, high + edge
     grid = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)

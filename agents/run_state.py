@@ -80,8 +80,8 @@ class Progress:
 
     @classmethod
     def of(cls, saved: dict[str, Any]) -> "Progress":
-        """Out of `dataclasses.asdict` of one."""
-        return cls(**{**saved, "dual": DualState(**saved["dual"])})
+        """Out of `dataclasses.asdict` of one; runs did not always remember a `dual`."""
+        return cls(**{**saved, "dual": DualState(**saved.get("dual", {"multiplier": 0.0}))})
 
 
 class RunState:

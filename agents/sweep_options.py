@@ -134,7 +134,10 @@ def parse_sweep(args: Sequence[str]) -> Asked:
         Path(file) if file is not None else None,
         {path: value for path, value in parsed.values.items() if path not in own},
     )
-    weights = options.weights or (base.regularizer.weight,)
+    own = base.regularizer.weight
+    if own == "auto" and not options.weights:
+        raise UserError("a sweep is over numbers, not regularizer.weight auto; give --weights")
+    weights = options.weights or ((own,) if own != "auto" else ())
     names = options.regularizers or (base.regularizer.name,)
     grid = Grid(
         regularizers=_once("--regularizers", names),

@@ -150,6 +150,14 @@ def test_a_restored_state_compiles_nothing(tmp_path):
     assert_same(step(state), step(restored))
 
 
+def test_the_first_checkpoint_from_a_milestone_on_is_kept_for_good(tmp_path):
+    for step in (0, 2, 4, 6, 8, 9, 11):
+        checkpoint.save(tmp_path, step, {"x": step}, {}, keep=2, milestones=(3, 8, 20))
+    kept = sorted(int(path.name) for path in tmp_path.iterdir())
+    assert kept == [4, 8, 9, 11]
+    assert checkpoint.at_or_after(tmp_path, 3) == 4
+
+
 def test_keeps_the_newest(tmp_path):
     for step in (0, 1000, 2000, 10_000):
         checkpoint.save(tmp_path, step, {"x": jnp.array(step)}, {"step": step}, keep=2)

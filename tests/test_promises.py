@@ -8,7 +8,7 @@ from tiny import new_run, sharing, tiny
 
 from agents.known_dynamics import KnownDynamics
 from agents.open_loop import Situation
-from agents.promises import COMPARISONS, Bench, Promise, of_run
+from agents.promises import COMPARISONS, Bench, Pair, of_run
 from agents.return_tables import Tables
 from agents.rivals import Rival, Rivals
 from agents.run_state import make_runner
@@ -37,7 +37,7 @@ def states_of(config, episodes: int) -> list[Situation]:
     return found
 
 
-def promises_of(noise: float, dynamics: KnownDynamics, *, episodes=6, **kinds) -> list[Promise]:
+def promises_of(noise: float, dynamics: KnownDynamics, *, episodes=6, **kinds) -> list[Pair]:
     config = walking(noise)
     run = new_run(config)
     with sharing():

@@ -103,7 +103,7 @@ def test_the_last_words_say_what_was_reached_and_how_to_see_it(tmp_path, capsys)
     figures = summary_of(run_dir)["evaluation"]
     assert f"mean {figures['mean']:.1f}, 3 episodes" in said
     assert f"sd {figures['sd']:.1f}, interquartile mean {figures['iqm']:.1f}" in said
-    assert f"evaluate.py '{run_dir}' --gif" in said
+    assert f"report     {run_dir / 'report.html'}" in said
     assert str(run_dir / SUMMARY) in said
 
 
@@ -143,6 +143,7 @@ def test_wall_time_adds_up_over_interruptions(tmp_path, monkeypatch):
 
 
 def test_a_saved_run_is_evaluated_as_it_was(copied, capsys):
+    (copied / "evaluation.gif").unlink()
     before = (copied / METRICS).read_bytes(), (copied / SUMMARY).read_bytes()
     evaluate_run(copied)
     figures = summary_of(copied)["evaluation"]

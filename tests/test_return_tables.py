@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from agents.promises import Promise
+from agents.promises import Pair
 from agents.return_tables import Tables, verdicts
 
 HORIZON = 3
 
 
-def promise(episode: int, planned: float, gap: float, **changes) -> Promise:
+def promise(episode: int, planned: float, gap: float, **changes) -> Pair:
     """One that is `gap` too high at its end, a third of it a step."""
     steps = np.arange(1, HORIZON + 1) / HORIZON
     values = {
@@ -17,7 +17,7 @@ def promise(episode: int, planned: float, gap: float, **changes) -> Promise:
         "episode": episode, "decision": 0, "planned": planned * steps,
         "realised": (planned - gap) * steps, "noise": 2.0, "penalty": gap, "ended": 0.0,
     }  # fmt: skip
-    return Promise(**{**values, **changes})
+    return Pair(**{**values, **changes})
 
 
 GAPS = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 20.0]

@@ -1,5 +1,7 @@
 """A run at one moment: its names for randomness, and that it is saved and taken up whole."""
 
+from dataclasses import asdict
+
 import jax
 import numpy as np
 import pytest
@@ -180,3 +182,12 @@ def test_runners_have_environments_of_their_own():
     act(run, 0, 3)
     np.testing.assert_array_equal(run.slots[1].runner.observation, before)
     assert run.slots[0].runner.env is not run.slots[1].runner.env
+
+
+def test_a_checkpoint_that_remembers_no_gap_is_taken_up_all_the_same():
+    saved = asdict(Progress(env_steps=7))
+    del saved["dual"]
+    progress = Progress.of(saved)
+    assert progress.env_steps == 7
+    assert progress.dual.weight == 0.0
+    assert Progress.of(asdict(progress)) == progress

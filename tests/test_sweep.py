@@ -296,7 +296,7 @@ def test_the_table_is_ordered_and_the_page_stands_alone(tmp_path):
     sweep = small_sweep(tmp_path, regularizers=("deen", "none"), weights=(3.0, 0.0))
     for trial in sweep.trials():
         if trial.config.seed == 0:
-            finish(trial, mean=100.0 + trial.config.regularizer.weight)
+            finish(trial, mean=100.0 + float(trial.config.regularizer.weight))
     lines = conclude(sweep, {})
     assert [line.split()[:4] for line in lines[1:4]] == [
         ["deen", "3", "1", "of"],

@@ -120,7 +120,7 @@ def test_the_run_directory_holds_what_it_should():
     whole = finished()
     names = {path.name for path in whole.run_dir.iterdir()}
     assert names == {"config.yaml", "metrics.jsonl", "timings.jsonl", "tensorboard", "checkpoints",
-                     "summary.json", "learning.png"}  # fmt: skip
+                     "summary.json", "learning.png", "report.html", "evaluation.gif"}  # fmt: skip
     assert load_run(whole.run_dir) == whole.config
     assert list((whole.run_dir / "tensorboard").glob("events.*"))
     steps = sorted(int(path.name) for path in (whole.run_dir / "checkpoints").iterdir())
