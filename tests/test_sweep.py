@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from running import SCRIPTS, run_script
-from tiny import PowerCut, assert_same_run, cut_power, finished, sharing, stopped, tiny
+from tiny import CARTPOLE, PowerCut, assert_same_run, cut_power, finished, sharing, stopped, tiny
 
 from agents import sweep_run
 from agents.config import PRESETS, dump, override
@@ -186,6 +186,9 @@ def test_a_directory_belongs_to_one_configuration_whatever_the_grid(tmp_path):
     other = override(sweep.base, {("planner", "horizon"): 9})
     with pytest.raises(UserError, match=r"a sweep with --planner.horizon 20, not 9; give the same"):
         Sweep(other, sweep.grid, sweep.out).check_place()
+    other = override(sweep.base, {("env", "kwargs"): {"gravity": -5.0}})
+    with pytest.raises(UserError, match=r"--env.kwargs \{'continuous': True\}, not \{'gravity'"):
+        Sweep(other, sweep.grid, sweep.out).check_place()
     # What is swept over may stand in the configuration, and makes no difference.
     swept = override(sweep.base, {("seed",): 4, ("regularizer", "weight"): 2.0})
     Sweep(swept, sweep.grid, sweep.out).check_place()
@@ -332,7 +335,7 @@ def test_a_damaged_summary_is_named(tmp_path):
 
 
 def test_a_trial_is_begun_gone_on_with_and_left_alone(tmp_path):
-    whole = finished()
+    whole = finished(**CARTPOLE)
     (tmp_path / SWEEP_FILE).touch()
     trial = Trial(whole.config, tmp_path / "trial")
     with sharing():
