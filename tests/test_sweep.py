@@ -5,6 +5,7 @@ import importlib.util
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from running import SCRIPTS, run_script
 from tiny import CARTPOLE, PowerCut, assert_same_run, cut_power, finished, sharing, stopped, tiny
 
-from agents import sweep_run
+from agents import sweep_ray, sweep_run
 from agents.config import PRESETS, dump, override
 from agents.errors import UserError
 from agents.logging import write_summary
@@ -151,6 +152,22 @@ def test_without_ray_one_line_says_how_to_install_it(monkeypatch, capsys, tmp_pa
     )
     assert run_script("sweep.py", ["quick"], monkeypatch) == 2
     assert "pip install -c constraints.txt -e '.[sweep]'" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not WITH_RAY, reason="Ray is not installed")
+@pytest.mark.parametrize("port", ["99999", "free"])
+def test_an_address_where_nobody_listens_is_refused_at_once(port, monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    for name in sweep_ray._SETTINGS:
+        monkeypatch.setenv(name, "")  # so that what is set is undone
+    with socket.socket() as taken:  # bound, and not listened at
+        taken.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{taken.getsockname()[1] if port == 'free' else port}"
+        assert run_script("sweep.py", ["quick", "--address", address], monkeypatch) == 2
+    err = capsys.readouterr().err
+    assert f"--address: nothing answers at '{address}'" in err
+    assert err.count("\n") == 1
     assert not list(tmp_path.iterdir())
 
 
