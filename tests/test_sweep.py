@@ -390,6 +390,7 @@ def test_on_ray_a_killed_trial_ends_as_if_nothing_had_happened(tmp_path):
         capture_output=True,
         text=True,
         check=False,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     (line,) = done.stdout.splitlines()  # Ray itself says nothing
