@@ -156,3 +156,18 @@ def test_an_episode_is_played_at_every_weight_and_only_its_return_is_known():
         assert np.isnan(promise.realised[:-1]).all()
         assert promise.realised[-1] == runner.return_
         assert runner.ended is not None
+
+
+def test_all_weights_and_comparisons_are_one_compiled_program():
+    config = walking(0.0)
+    run = new_run(config)
+    with sharing():
+        agent = Rivals(run, len(WEIGHTS), WITHOUT, CERTAIN).agent("none")
+    rival = Rival("none", agent, run.learned, {})
+    for weights in (WEIGHTS, (0.0, 700.0)):
+        runners = [make_runner(config) for _ in weights]
+        bench = Bench(rival, jax.random.key(0), runners, weights, "one")
+        bench.open_loop(0, states_of(config, 1)[0], 2)
+        bench.closed_loop(0, states_of(config, 1)[0], HORIZON)
+        bench.episode(1, 5)
+    assert agent.plan._cache_size() == 1
