@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from agents import config as configuration
 from agents.config import Config, dump, flag
@@ -24,14 +25,12 @@ SWEEP_FILE = "sweep.yaml"
 SUMMARY = "summary.json"
 """In the directory of a trial that is finished, as `agents.logging` writes it."""
 
-_SWEPT = {("seed",): 0, ("regularizer", "name"): "none", ("regularizer", "weight"): 0.0}
-"""The options that differ between trials, and what stands for them where trials are compared."""
-
-_FLAGS = {
+SWEPT = {
     ("seed",): "--seeds",
     ("regularizer", "name"): "--regularizers",
     ("regularizer", "weight"): "--weights",
 }
+"""The options in which trials differ, and the flags that give their values."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,7 @@ class Sweep:
         return [
             Trial(
                 configuration.override(
-                    self.base, dict(zip(_FLAGS, (seed, name, weight), strict=True)), _FLAGS
+                    self.base, dict(zip(SWEPT, (seed, name, weight), strict=True)), SWEPT
                 ),
                 self.out / f"{name}-w{_plainly(weight)}-seed{seed}",
             )
@@ -182,11 +181,11 @@ def _plainly(weight: float) -> str:
 
 def _difference(earlier: Config, later: Config) -> str:
     """The first option in which two configurations differ but for what is swept; '' if none."""
-    left, right = (configuration.override(each, _SWEPT).model_dump() for each in (earlier, later))
     for path in configuration.options():
-        before, after = left, right
+        before: Any = earlier
+        after: Any = later
         for name in path:
-            before, after = before[name], after[name]
-        if before != after:
+            before, after = getattr(before, name), getattr(after, name)
+        if before != after and path not in SWEPT:
             return f"{flag(path)} {shown(before)}, not {shown(after)}"
     return ""

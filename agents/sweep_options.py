@@ -18,7 +18,7 @@ from agents.errors import UserError, shown
 from agents.flags import Argument, parse
 from agents.presets import SUMMARIES
 from agents.schema import Options, RegularizerName
-from agents.sweep import Grid, Sweep
+from agents.sweep import SWEPT, Grid, Sweep
 
 SWEEP = "python scripts/sweep.py"
 
@@ -96,12 +96,6 @@ _ARGUMENTS = (
     ),
 )
 
-_INSTEAD = {
-    ("seed",): "--seeds",
-    ("regularizer", "name"): "--regularizers",
-    ("regularizer", "weight"): "--weights",
-}
-
 
 def parse_sweep(args: Sequence[str]) -> Asked:
     """Reads the command line of `scripts/sweep.py`.
@@ -118,7 +112,7 @@ def parse_sweep(args: Sequence[str]) -> Asked:
     if len(parsed.positionals) != 1:
         words = ", ".join(map(shown, parsed.positionals)) or "none"
         raise UserError(f"one preset is allowed, not {words}; give one of: {', '.join(PRESETS)}")
-    for path, instead in _INSTEAD.items():
+    for path, instead in SWEPT.items():
         if path in parsed.values:
             raise UserError(f"{configuration.flag(path)} is swept over; give {instead}")
     own = {(each.name,) for each in _ARGUMENTS}
@@ -185,8 +179,8 @@ def _text(preset: str) -> str:
     width = max(map(len, PRESETS)) + 2
     presets = "\n".join(f"  {name:<{width}}{SUMMARIES[name]}" for name in PRESETS)
     return f"""\
-Train every regulariser with every weight and every seed, on the cores of this machine or on a Ray
-cluster, and write one table and one page:
+Train every regulariser with every weight and every seed, on the cores of this machine or on those
+of a Ray cluster, and write one table and one page:
   {SWEEP} PRESET --weights 0 0.03 1 --regularizers rnn-dae deen --seeds 0..4
 
 The same command goes on with a sweep that was interrupted, and retries what failed; more weights or

@@ -16,6 +16,7 @@ import os
 import pickle
 import shutil
 import signal
+import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -132,6 +133,7 @@ def cluster(address: str) -> Iterator[None]:
       UserError: Ray is not installed, or there is no cluster at `address`.
     """
     _prepare()
+    _check_listener(address)
     import ray
 
     # Of what Ray has to say, the user needs what `Reporter` says.
@@ -155,8 +157,8 @@ def cluster(address: str) -> Iterator[None]:
         if not address:
             raise
         raise UserError(
-            f"--address: no Ray cluster can be reached at {shown(address)}"
-            f" ({_first_line(error)}); start one by `ray start --head`"
+            f"--address: the Ray cluster at {shown(address)} cannot be used ({_first_line(error)});"
+            " if it asks for a token, set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH"
         ) from None
     try:
         # Ray has put a handler of its own there. What `kill` does should be what Ctrl-C does.
@@ -165,6 +167,20 @@ def cluster(address: str) -> Iterator[None]:
     finally:
         ray.shutdown()
         signal.signal(signal.SIGTERM, before)
+
+
+def _check_listener(address: str) -> None:
+    """Asks at once whether anybody is there: Ray goes on asking for minutes."""
+    host, _, port = address.rpartition(":")
+    if not host:  # this machine, or `auto`, which Ray looks up
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+    except (OSError, OverflowError) as error:
+        raise UserError(
+            f"--address: nothing answers at {shown(address)} ({error}); give HOST:PORT of a head"
+            " that `ray start --head` has started"
+        ) from None
 
 
 class Reporter:

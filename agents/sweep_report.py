@@ -204,8 +204,8 @@ def _draw_means(
             axes.plot([spot] * 2, [row[f"{key}_low"], row[f"{key}_high"]], color=colour, lw=2)
         for row in mine:
             if row[key] is not None:
-                spot = places[row["weight"]] + shift
-                axes.plot(spot, row[key], ".", color=colour, alpha=0.5, mew=0)
+                spot = places[row["weight"]] + shift + 0.05  # beside the bar, which would hide it
+                axes.plot(spot, row[key], ".", ms=7, color=colour, alpha=0.6, mew=0)
 
 
 _STYLE = """\

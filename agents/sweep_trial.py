@@ -22,7 +22,7 @@ OUTPUT = "output.txt"
 
 
 def carry_out(trial: Trial, cpus: int, path: Sequence[str] = ()) -> None:
-    """Trains a trial from the beginning, or from the latest checkpoint that it has.
+    """Trains a trial on processor cores, from the beginning or from its latest checkpoint.
 
     A trial that has been killed and is carried out again ends with the same numbers as one that
     has not, since training resumes exactly.
@@ -35,6 +35,7 @@ def carry_out(trial: Trial, cpus: int, path: Sequence[str] = ()) -> None:
     Raises:
       UserError: the directory of the sweep is not there, or as `agents.training` does.
     """
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")  # Ray hands out cores, and no accelerator
     prepare(cpus)
     sys.path += [each for each in path if each not in sys.path]
     place = trial.run_dir.parent
@@ -76,7 +77,6 @@ def check(config: Config) -> None:
     """
     from agents import run_state
 
-    sys.path += [os.getcwd()] * (os.getcwd() not in sys.path)
     runner = run_state.make_runner(config)
     run_state.build_agent(config, runner)
     runner.env.close()

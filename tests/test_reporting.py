@@ -51,8 +51,8 @@ def test_the_summary_says_what_was_reached():
     whole = finished()
     summary = summary_of(whole.run_dir)
     assert set(summary) == {
-        "env_steps", "evaluation", "planned", "realised", "penalty", "wall_seconds", "versions",
-        "commit",
+        "env_steps", "weight", "evaluation", "planned", "realised", "penalty", "wall_seconds",
+        "versions", "commit",
     }  # fmt: skip
     assert set(summary["evaluation"]) == {
         "episodes", "seeds", "returns", "mean", "sd", "iqm", "iqm_ci95", "share_solved",

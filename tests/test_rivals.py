@@ -180,7 +180,8 @@ def test_a_configuration_is_the_runs_but_for_what_is_asked():
 def test_an_agent_is_built_once_and_only_when_it_is_asked_for(run, monkeypatch):
     built = []
 
-    def build(config, runner):
+    def build(config, runner, dynamics):
+        assert dynamics is None
         built.append((config.regularizer.name, config.num_envs))
         return object()
 

@@ -44,7 +44,7 @@ def everything(run):
     return {
         "learned": run.learned,
         "plan states": run.actor.plan_states,
-        "progress": vars(run.progress),
+        "progress": asdict(run.progress),
         "replay": run.replay.to_arrays(),
         "episodes": [slot.runner.snapshot() for slot in run.slots],
         "explores": [slot.explores for slot in run.slots],

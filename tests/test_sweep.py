@@ -5,6 +5,7 @@ import importlib.util
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from running import SCRIPTS, run_script
-from tiny import PowerCut, assert_same_run, cut_power, finished, sharing, stopped, tiny
+from tiny import CARTPOLE, PowerCut, assert_same_run, cut_power, finished, sharing, stopped, tiny
 
-from agents import sweep_run
+from agents import sweep_ray, sweep_run
 from agents.config import PRESETS, dump, override
 from agents.errors import UserError
 from agents.logging import write_summary
@@ -154,6 +155,22 @@ def test_without_ray_one_line_says_how_to_install_it(monkeypatch, capsys, tmp_pa
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.skipif(not WITH_RAY, reason="Ray is not installed")
+@pytest.mark.parametrize("port", ["99999", "free"])
+def test_an_address_where_nobody_listens_is_refused_at_once(port, monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    for name in sweep_ray._SETTINGS:
+        monkeypatch.setenv(name, "")  # so that what is set is undone
+    with socket.socket() as taken:  # bound, and not listened at
+        taken.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{taken.getsockname()[1] if port == 'free' else port}"
+        assert run_script("sweep.py", ["quick", "--address", address], monkeypatch) == 2
+    err = capsys.readouterr().err
+    assert f"--address: nothing answers at '{address}'" in err
+    assert err.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
 def test_help_and_refusals_come_without_jax_and_ray(tmp_path):
     code = (
         "import runpy, sys; sys.argv = sys.argv[1:]\n"
@@ -185,6 +202,9 @@ def test_a_directory_belongs_to_one_configuration_whatever_the_grid(tmp_path):
     small_sweep(tmp_path / "a", weights=(5.0,), seeds=(7, 8)).check_place()
     other = override(sweep.base, {("planner", "horizon"): 9})
     with pytest.raises(UserError, match=r"a sweep with --planner.horizon 20, not 9; give the same"):
+        Sweep(other, sweep.grid, sweep.out).check_place()
+    other = override(sweep.base, {("env", "kwargs"): {"gravity": -5.0}})
+    with pytest.raises(UserError, match=r"--env.kwargs \{'continuous': True\}, not \{'gravity'"):
         Sweep(other, sweep.grid, sweep.out).check_place()
     # What is swept over may stand in the configuration, and makes no difference.
     swept = override(sweep.base, {("seed",): 4, ("regularizer", "weight"): 2.0})
@@ -332,7 +352,7 @@ def test_a_damaged_summary_is_named(tmp_path):
 
 
 def test_a_trial_is_begun_gone_on_with_and_left_alone(tmp_path):
-    whole = finished()
+    whole = finished(**CARTPOLE)
     (tmp_path / SWEEP_FILE).touch()
     trial = Trial(whole.config, tmp_path / "trial")
     with sharing():
@@ -370,6 +390,7 @@ def test_on_ray_a_killed_trial_ends_as_if_nothing_had_happened(tmp_path):
         capture_output=True,
         text=True,
         check=False,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     (line,) = done.stdout.splitlines()  # Ray itself says nothing

@@ -65,7 +65,7 @@ def test_everything_is_traced_once_in_a_whole_run():
 # What is recorded.
 
 EPISODE = {"kind", "env_steps", "episode", "seed", "return", "length", "ended", "planned_return",
-           "penalty", "realised_return"}  # fmt: skip
+           "penalty", "realised_return", "gap", "weight"}  # fmt: skip
 FIT = {"kind", "env_steps", "dynamics_nll", "reward_rmse", "termination_bce", "regularizer_mse",
        "regularizer_copy_mse", "epochs", "regularizer_epochs"}  # fmt: skip
 EVALUATION = {"kind", "env_steps", "episodes", "seeds", "returns", "mean", "sd", "iqm", "iqm_ci95",
@@ -156,6 +156,7 @@ def test_env_steps_are_the_simulators_and_overshoot_by_less_than_one_decision(
         return step(self, action)
 
     monkeypatch.setattr(worlds.Walk, "step", counted)
+    monkeypatch.setattr(reporting, "animate", lambda *args: None)  # plays an episode more
     env = {"id": "worlds:Walk-v0", "kwargs": {"max_episode_steps": 15}, "action_repeat": repeat}
     config = tiny(env=env, env_steps=100)
     rows = rows_of(train(config, tmp_path))
