@@ -74,6 +74,7 @@ class Display:
         self._steps = start
         self._doing = "starting"
         self._rate: float | None = None
+        self._weight: float | None = None
         self._episodes: deque[_Episode] = deque(maxlen=max(_ROWS, _RECENT))
         self._model_fit = self._regularizer_fit = ""
         self._speed = deque([(time.monotonic(), start)])
@@ -128,6 +129,7 @@ class Display:
         realised: float | None,
         penalty: float | None,
         planning_rate: float | None,
+        weight: float | None = None,
     ) -> None:
         """Shows an episode that has finished.
 
@@ -141,11 +143,12 @@ class Display:
             realised: return that the steps of that plan's horizon really brought, or None.
             penalty: of that first plan, or None.
             planning_rate: plans a second, or None.
+            weight: of the penalty while it was planned, where that changes; else None.
         """
         self._advance(env_steps)
         row = _Episode(env_steps, episode, return_, length, ended, planned, realised, penalty)
         self._episodes.append(row)
-        self._rate = planning_rate
+        self._rate, self._weight = planning_rate, weight
         if planned is None:
             # Random steps cost next to nothing: they must not count in the speed of the rest.
             self._speed = deque([(time.monotonic(), env_steps)])
@@ -160,6 +163,7 @@ class Display:
             parts.append(
                 f"planned {_number(planned)}, realised {_number(realised)}, "
                 f"penalty {_number(penalty, 2)}"
+                + ("" if weight is None else f" at weight {weight:.3g}")
             )
         parts += [text for text in (self._rate_text(), self._left_text()) if text]
         self._say(self._stamp() + "; ".join(parts))
@@ -275,6 +279,8 @@ class Display:
             f"planned [b]{_number(self._mean('planned'))}[/b] against realised "
             f"[b]{_number(self._mean('realised'))}[/b], mean of last {_RECENT}",
         )
+        if self._weight is not None:
+            grid.add_row("weight", f"[b]{self._weight:.3g}[/b], follows the gap between the two")
         grid.add_row("planning", self._rate_text() or "-")
         grid.add_row("dynamics", f"held-out {self._model_fit}" if self._model_fit else "-")
         if self._regularizer_fit:

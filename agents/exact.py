@@ -109,7 +109,7 @@ def line(row: Row) -> str:
 
 
 def _plan(actor: Actor, learned: AgentState, runner: EpisodeRunner) -> np.ndarray:
-    return np.asarray(actor.plan(learned, [runner]).actions[0])
+    return np.asarray(actor.plan(learned, [runner], 0.0).actions[0])
 
 
 def _interval(values: np.ndarray, samples: Sequence[np.ndarray]) -> tuple[float, float]:

@@ -212,6 +212,7 @@ def _reference_paths(run: RunState, episodes: int) -> Iterator[np.ndarray]:
         runners,
         range(REFERENCE_SEED, REFERENCE_SEED + episodes),
         horizon=run.config.planner.horizon,
+        weight=run.weight,
         watch=lambda runner, _: seen.setdefault(runner.index, []).append(runner.observation.copy()),
     )
     for index in range(episodes):
@@ -229,6 +230,7 @@ def _act(
         runners,
         range(first, first + options.seeds * each),
         horizon=run.config.planner.horizon,
+        weight=run.weight,
     )
     returns = np.reshape([result.return_ for result in results], (options.seeds, each))
     return returns.mean(axis=1).tolist()
@@ -245,7 +247,7 @@ def _plan_along(
         observations = jnp.stack([path[min(decision, len(path) - 1)] for path in paths])
         keys = jax.random.split(jax.random.fold_in(root, decision), len(paths))
         begin = time.perf_counter()
-        plans, plan_states = agent.act(run.learned, keys, plan_states, observations)
+        plans, plan_states = agent.act(run.learned, keys, plan_states, observations, run.weight)
         found = np.asarray(plans.score)
         seconds.append((time.perf_counter() - begin) / len(paths))
         scores += [score for score, path in zip(found, paths, strict=True) if decision < len(path)]

@@ -107,6 +107,11 @@ def conclude(run: RunState, run_dir: Path, log: RunLog, display: Display, starte
             f"nothing was learned: no fit in {env_steps:,} steps, of which the first"
             f" {config.random_steps:,} are random"
         )
+    if config.regularizer.weight == "auto" and run.progress.dual.steps == 0:
+        display.note(
+            f"the weight of the penalty stayed {run.weight:.3g}: no planned episode had a decision"
+            f" with all of its horizon of {config.planner.horizon}, or nothing was ever paid"
+        )
     display.evaluation(figures["returns"])
     display.finish(
         [

@@ -68,7 +68,7 @@ class Progress:
       fits: fits so far.
       unfitted_steps: steps of finished episodes since the last fit.
       wall_seconds: spent so far, over all sessions; the only one that depends on the clock.
-      dual: of the weight that follows the gap.
+      dual: of the weight that follows the gap; nothing moves it where the weight is a number.
     """
 
     env_steps: int = 0
@@ -126,19 +126,24 @@ class RunState:
         """
         opened, progress = self.slots[slot], self.progress
         planner, knobs = self.config.planner, self.config.regularizer.auto
+        follows = self.config.regularizer.weight == "auto"
         episode = opened.runner.episode()
         rewards = np.add.reduceat(episode.rewards, np.cumsum(episode.holds) - episode.holds)
         realised = horizon_returns(
             rewards, planner.horizon, discount=planner.discount, terminated=episode.terminated
         )
-        progress.dual = observe(progress.dual, realised)
-        if opened.promise is None or not len(realised):
+        if follows:
+            progress.dual = observe(progress.dual, realised)
+        promised = opened.promise.each if opened.promise else []
+        # An episode that was open in an older checkpoint does not remember its first promises.
+        if not len(realised) or len(promised) != len(rewards):
             return None
-        gap = float(np.mean(np.asarray(opened.promise.each[: len(realised)]) - realised))
-        progress.dual = update(
-            progress.dual, gap,
-            target=knobs.target, rate=knobs.rate, least=knobs.least, most=knobs.most,
-        )  # fmt: skip
+        gap = float(np.mean(np.asarray(promised[: len(realised)]) - realised))
+        if follows:
+            progress.dual = update(
+                progress.dual, gap,
+                target=knobs.target, rate=knobs.rate, least=knobs.least, most=knobs.most,
+            )  # fmt: skip
         return gap
 
     def start_episode(self, slot: int) -> None:

@@ -234,13 +234,21 @@ class DeenConfig(Options):
 
 
 class AutoConfig(Options):
-    """The weight that follows the gap between promise and outcome, in units of typical returns."""
+    """The weight auto, which grows while plans promise more than the target allows.
 
-    first: float = Field(default=0.01, gt=0, description="First weight")
-    target: float = Field(default=0.25, ge=0, description="What plans may promise too much")
-    rate: float = Field(default=0.3, gt=0, description="Largest step of its logarithm, an episode")
-    least: float = Field(default=1e-4, gt=0, description="Smallest weight")
-    most: float = Field(default=1.0, gt=0, description="Largest weight")
+    Its unit is the typical (root mean square) return over the horizon, so that the same settings
+    suit every environment.
+    """
+
+    first: float = Field(default=0.01, gt=0, description="First weight, in typical returns")
+    target: float = Field(
+        default=0.25, ge=0, description="What plans may promise too much, in typical returns"
+    )
+    rate: float = Field(
+        default=0.3, gt=0, le=10, description="Largest change of the weight's logarithm an episode"
+    )
+    least: float = Field(default=1e-4, gt=0, description="Smallest weight, in typical returns")
+    most: float = Field(default=1.0, gt=0, description="Largest weight, in typical returns")
 
     @model_validator(mode="after")
     def _first_within_bounds(self) -> AutoConfig:

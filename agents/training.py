@@ -184,6 +184,7 @@ class Training:
             result.realised_return,
             result.penalty,
             self._watch.row()["plans_per_second"],
+            weight if run.config.regularizer.weight == "auto" else None,
         )
         enough = (
             progress.env_steps >= run.config.random_steps

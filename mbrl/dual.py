@@ -10,6 +10,12 @@ so that everything is in units of the returns that the world pays: returns a tho
 give a weight a thousand times as large, and the same plans. The step is clipped because one crash
 may be a gap of several scales; on the logarithm, since useful weights span decades.
 
+Where the gap falls as the weight grows, the right weight is where it meets the target. Near it
+``log u`` walks about its place with the variance ``rate s^2 / (k (2 - rate k))``, where s is the
+standard deviation of one episode's gap, and k what the gap falls by as ``log u`` grows by one, both
+in scales: a smaller rate is steadier and slower. What lies further than a scale from the target
+counts as a scale, so that it is the mean of the gaps so clipped that meets the target.
+
 It is a controller, not a proof: a gap that no penalty closes sends the weight to its upper bound.
 """
 
@@ -30,11 +36,13 @@ class DualState:
       multiplier: u.
       mean_square: of the realised returns so far.
       count: of them.
+      steps: of the multiplier so far.
     """
 
     multiplier: float
     mean_square: float = 0.0
     count: int = 0
+    steps: int = 0
 
     @property
     def scale(self) -> float:
@@ -63,17 +71,17 @@ def update(
 
     Args:
       state: with a scale > 0, else nothing is known of the gap's size and nothing changes.
-      gap: mean of planned less realised return.
-      target: share of the scale that plans may promise too much.
-      rate: largest change of ``log u``, > 0.
+      gap: mean of planned less realised return; NaN, from a model gone wild, changes nothing.
+      target: share of the scale that plans may promise too much, >= 0.
+      rate: largest change of ``log u``, in (0, 10].
       least: smallest u, > 0.
       most: largest u, >= `least`.
     """
-    if not state.scale > 0:
+    if not state.scale > 0 or math.isnan(gap):
         return state
     excess = min(max(gap / state.scale - target, -1.0), 1.0)
     moved = state.multiplier * math.exp(rate * excess)
-    return replace(state, multiplier=min(max(moved, least), most))
+    return replace(state, multiplier=min(max(moved, least), most), steps=state.steps + 1)
 
 
 def horizon_returns(

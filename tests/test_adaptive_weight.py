@@ -4,9 +4,27 @@ import json
 
 import numpy as np
 import pytest
-from tiny import PowerCut, assert_same_run, cut_power, finished, new_run, resume, stopped, train
+from tiny import (
+    PowerCut,
+    assert_same_run,
+    cut_power,
+    finished,
+    new_run,
+    resume,
+    rows_of,
+    rows_of_kind,
+    sharing,
+    stopped,
+    tiny,
+    train,
+)
 
+from agents.benchmark_options import StudyOptions
 from agents.evaluation import Promise
+from agents.planner_study import Contender, study
+from agents.planning_agent import PlanningAgent
+from agents.reporting import evaluate_frozen
+from agents.schema import EnvConfig
 
 AUTO = {"weight": "auto", "auto": {"first": 0.05, "rate": 0.5}}
 
@@ -48,16 +66,107 @@ def test_it_climbs_where_plans_promise_too_much_and_falls_where_they_do_not(foll
     assert run.weight == run.progress.dual.weight
 
 
-def test_the_frozen_evaluation_uses_the_last_weight(following, monkeypatch):
+@pytest.fixture
+def weights(monkeypatch):
+    """Of every plan that is made."""
+    seen, act = [], PlanningAgent.act
+
+    def spy(self, state, keys, plan_states, observations, weight=None):
+        seen.append(weight)
+        return act(self, state, keys, plan_states, observations, weight)
+
+    monkeypatch.setattr(PlanningAgent, "act", spy)
+    return seen
+
+
+def test_the_frozen_evaluation_uses_the_last_weight(following, weights):
     summary = json.loads((following.run_dir / "summary.json").read_text())
     run = new_run(following.config)
     run.load_learned(following.run_dir)
-    assert summary["weight"] == run.weight > 0.0
+    _, again = evaluate_frozen(run, 1, 10_000, lambda done: None)
+    assert set(weights) == {run.weight} == {summary["weight"]}
+    assert run.weight > 0.0
+    assert np.isfinite(again["planned"])
 
 
-def test_a_fixed_weight_stays_as_it_is():
-    weights = {row["weight"] for row in finished().of_kind("episode")}
-    assert weights == {finished().config.regularizer.weight}
+def test_training_plans_with_the_weight_that_its_rows_say(following, weights, tmp_path):
+    run_dir = train(following.config, tmp_path / "again")
+    rows = rows_of_kind(rows_of(run_dir), "episode")
+    assert rows == following.of_kind("episode")
+    last = json.loads((run_dir / "summary.json").read_text())["weight"]
+    planned = [row["weight"] for row in rows if row["gap"] is not None]
+    assert {*planned, last} <= set(weights)
+    # Two environments share the weight, and the other's episode may just have moved it.
+    assert len(set(weights)) <= len(rows) + 1
+
+
+def test_a_weight_that_changes_compiles_nothing(following):
+    assert following.traces["plan"] == 1
+
+
+def played(**kinds):
+    """A run of which an episode of 9 steps has just been played that pay 1, 2, ..., two a decision.
+
+    Its five decisions bring 3, 7, 11, 15 and 9.
+    """
+    counter = {"id": "worlds:Counter-v0", "kwargs": kinds, "action_repeat": 2}
+    run = new_run(tiny(regularizer=AUTO).model_copy(update={"env": EnvConfig(**counter)}))
+    run.start_episode(0)
+    while run.slots[0].runner.ended is None:
+        run.slots[0].runner.step(np.zeros(1, np.float32))
+    return run
+
+
+@pytest.mark.parametrize(
+    ("kinds", "brought"),
+    [({"truncate_at": 9}, [36, 42]), ({"terminate_at": 9}, [36, 42, 35, 24, 9])],
+)
+def test_the_gap_is_what_all_plans_promised_less_what_their_horizons_brought(kinds, brought):
+    run = played(**kinds)
+    excess = [4.0, 8.0, 6.0, 1.0, 2.0]
+    each = [*(b + e for b, e in zip(brought, excess, strict=False)), *excess[len(brought) :]]
+    run.slots[0].promise = Promise(each[0], 0.0, each)
+    assert run.learn_from(0) == pytest.approx(np.mean(excess[: len(brought)]))
+    assert run.progress.dual.scale == pytest.approx(np.sqrt(np.mean(np.square(brought))))
+    assert run.progress.dual.steps == 1
+
+
+def test_an_episode_whose_first_promises_are_forgotten_teaches_nothing_of_the_gap():
+    run = played(truncate_at=9)
+    run.slots[0].promise = Promise(99.0, 0.0, [99.0] * 4)
+    assert run.learn_from(0) is None
+    assert run.progress.dual.steps == 0
+
+
+def test_a_fixed_weight_stays_as_it_is_and_the_rule_rests():
+    run = played(truncate_at=9)
+    fixed = run.config.regularizer.model_copy(update={"weight": 0.5})
+    run.config = run.config.model_copy(update={"regularizer": fixed})
+    dual = run.progress.dual
+    run.slots[0].promise = Promise(99.0, 0.0, [99.0] * 5)
+    assert run.learn_from(0) == pytest.approx(99.0 - 39.0)
+    assert run.progress.dual == dual
+    assert run.weight == 0.5
+
+
+def test_a_weight_that_could_not_move_is_said_so(capsys, tmp_path):
+    counter = {"id": "worlds:Counter-v0", "kwargs": {"truncate_at": 6}, "action_repeat": 2}
+    config = tiny(regularizer=AUTO, env=counter, env_steps=60)  # three decisions of a horizon of 4
+    run_dir = train(config, tmp_path / "run")
+    said = capsys.readouterr().out
+    assert "the weight of the penalty stayed 0: no planned episode had a decision" in said
+    rows = rows_of_kind(rows_of(run_dir), "episode")
+    assert any(row["planned_return"] is not None for row in rows)
+    assert {(row["weight"], row["gap"]) for row in rows} == {(0.0, None)}
+
+
+def test_planners_are_compared_at_the_weight_that_was_found(following, weights):
+    options = StudyOptions(seeds=1, episodes=2, decisions=2, acted=1)
+    with sharing():
+        rows = list(study(following.run_dir, [Contender("icem", {"name": "icem"})], options))
+    last = json.loads((following.run_dir / "summary.json").read_text())["weight"]
+    assert set(weights) == {last}
+    assert np.isfinite(rows[0][0]["realised"])
 
 
 def test_an_automatic_weight_resumes_bit_for_bit(following, tmp_path):

@@ -58,6 +58,51 @@ def test_gaps_that_are_noisy_leave_it_near_the_right_weight():
     assert np.exp(np.mean(np.log(weights[400:]))) == pytest.approx(7.0, rel=0.1)
 
 
+@pytest.mark.parametrize("noise", [0.5, 1.0])
+def test_the_spread_about_the_right_weight_is_that_of_a_pulled_walk(noise):
+    rate, scale = 0.1, 4.0
+    weights = settled(Bandit(boldness=2.0, noise=noise), 7.0 / scale, 20_000, rate=rate)
+    pull = 8.0 * 7.0 / 8.0**2 / scale  # of 2 b^2 / (1 + w), by log w, where w is 7
+    variance = rate * (noise / scale) ** 2 / (pull * (2.0 - rate * pull))
+    assert np.std(np.log(weights)) == pytest.approx(np.sqrt(variance), rel=0.15)
+
+
+def test_rare_crashes_count_as_one_scale_and_no_more():
+    # One gap in five lies thirty scales above the target; the others must pull as hard downwards.
+    state, gaps = known(1.0), [121.0, 0.0, 0.0, 0.0, 0.0]
+    for gap in gaps:
+        state = update(state, gap, **KNOBS)
+    assert np.log(state.multiplier) == pytest.approx(0.3 * (1.0 - 4 * 0.25))
+
+
+def test_a_world_with_returns_a_thousand_times_as_large_gets_a_weight_as_large():
+    one = settled(Bandit(boldness=2.0), 0.1, 50)
+    other = settled(Bandit(boldness=2.0, unit=1e3), 0.1, 50, scale=4e3)
+    assert np.allclose(other, 1e3 * np.asarray(one), rtol=1e-9)
+
+
+@given(
+    st.lists(st.tuples(gaps, st.lists(st.floats(-100.0, 100.0), max_size=4)), max_size=8),
+    st.sampled_from([0.125, 8.0, 1024.0]),
+)
+def test_whole_runs_in_another_unit_have_the_same_multiplier(episodes, unit):
+    one = other = DualState(0.1)
+    for gap, realised in episodes:
+        one = update(observe(one, np.array(realised)), gap, **KNOBS)
+        other = update(observe(other, unit * np.array(realised)), unit * gap, **KNOBS)
+    # A power of two changes no digit, so that this holds to the last bit.
+    assert other.multiplier == one.multiplier
+    assert other.weight == unit * one.weight
+    assert other.steps == one.steps <= len(episodes)
+
+
+def test_a_promise_that_is_no_number_changes_nothing_and_one_without_bound_is_a_step():
+    state = known(1.0)
+    assert update(state, np.nan, **KNOBS) == state
+    assert update(state, np.inf, **KNOBS).multiplier == pytest.approx(np.exp(0.3))
+    assert update(state, -np.inf, **KNOBS).multiplier == pytest.approx(np.exp(-0.3))
+
+
 def test_a_gap_that_no_penalty_closes_ends_at_the_bound():
     state = known(0.1)
     for _ in range(100):

@@ -11,7 +11,9 @@ from agents.known_dynamics import KnownDynamics
 
 def terms(noise: float, dynamics: KnownDynamics, episodes: int):
     config = walking(noise)
-    run = new_run(config)
+    # A run's own weight plays no part, whatever it is.
+    follows = config.regularizer.model_copy(update={"weight": "auto"})
+    run = new_run(config.model_copy(update={"regularizer": follows}))
     with sharing():
         rows = exact.take_apart(
             run, run.learned, states_of(config, episodes), dynamics, count=200
