@@ -60,7 +60,8 @@ h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 0 .3rem; }
 h2 { font-size: 1.2rem; margin: 2.6rem 0 .6rem; padding-top: .8rem;
   border-top: 1px solid var(--line); }
 p, figcaption { color: var(--soft); max-width: 44rem; }
-nav { margin: 1rem 0 0; } nav a { margin-right: 1rem; color: var(--blue); text-decoration: none; }
+nav { margin: 1rem 0 0; } nav a { margin-right: 1rem; color: var(--blue); text-decoration: none;
+  white-space: nowrap; }
 .cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .8rem;
   margin: 1.4rem 0; }
 .card { border: 1px solid var(--line); border-radius: .6rem; padding: .8rem 1rem; }
