@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, model_validator
-from pydantic.fields import FieldInfo
 
 from agents import config
 from agents.errors import UserError, shown
-from agents.flags import Argument, parse
+from agents.flags import Argument, declared, parse
 from agents.schema import Count, EnvConfig, Options, RegularizerName, RnnDaeConfig
 
 
@@ -157,11 +156,14 @@ def read(
       SystemExit: help was asked for, and printed.
     """
     arguments = [
-        Argument(name, _field(bool, description)) for name, description in (switches or {}).items()
+        Argument(name, declared(bool, description))
+        for name, description in (switches or {}).items()
     ]
-    arguments.append(Argument("out", _field(Path, "Of the files"), "DIR", f"default: {out}"))
+    arguments.append(Argument("out", declared(Path, "Of the files"), "DIR", f"default: {out}"))
     if positional:
-        runs = Argument("run_dirs", _field(Path, "Of a finished run"), positional, positional=True)
+        runs = Argument(
+            "run_dirs", declared(Path, "Of a finished run"), positional, positional=True
+        )
         arguments.insert(0, runs)
     parsed = parse(args, prog, text, arguments, defaults)
     words = parsed.positionals
@@ -183,8 +185,3 @@ def read(
     if positional:
         found["run_dirs"] = [Path(word) for word in words]
     return config.override(defaults, given), found, Path(place)
-
-
-def _field(kind: type, description: str) -> FieldInfo:
-    annotation: Any = Annotated[kind, Field(description=description)]
-    return FieldInfo.from_annotation(annotation)

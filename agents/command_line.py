@@ -13,15 +13,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
-
-from pydantic import Field
-from pydantic.fields import FieldInfo
 
 from agents import config as configuration
 from agents.config import CONFIG_FILE, PRESETS, Config
 from agents.errors import UserError, shown
-from agents.flags import Argument, Parsed, parse
+from agents.flags import Argument, Parsed, declared, parse
 from agents.presets import SUMMARIES
 
 TRAIN = "python scripts/train.py"
@@ -76,22 +72,17 @@ class Evaluation:
     gif: bool
 
 
-def _field(kind: type, description: str) -> FieldInfo:
-    annotation: Any = Annotated[kind, Field(description=description)]
-    return FieldInfo.from_annotation(annotation)
-
-
 _TRAIN_ARGUMENTS = (
-    Argument("preset", _field(Path, "Where to start from"), "PRESET", positional=True),
-    Argument("config", _field(Path, "YAML file, laid over the preset"), "FILE"),
-    Argument("run_dir", _field(Path, "New directory"), "DIR", "default: runs/PRESET-seedK-TIME"),
-    Argument("resume", _field(Path, "Go on with this run; only with --env-steps"), "RUN_DIR"),
+    Argument("preset", declared(Path, "Where to start from"), "PRESET", positional=True),
+    Argument("config", declared(Path, "YAML file, laid over the preset"), "FILE"),
+    Argument("run_dir", declared(Path, "New directory"), "DIR", "default: runs/PRESET-seedK-TIME"),
+    Argument("resume", declared(Path, "Go on with this run; only with --env-steps"), "RUN_DIR"),
 )
 
 _EVALUATION_PATHS = {("episodes",): ("evaluation", "episodes"), ("seed",): ("evaluation", "seed")}
 
 _REPORT_ARGUMENTS = (
-    Argument("run_dir", _field(Path, "Directory of the run"), "RUN_DIR", positional=True),
+    Argument("run_dir", declared(Path, "Directory of the run"), "RUN_DIR", positional=True),
 )
 
 _EVALUATE_ARGUMENTS = (
@@ -100,7 +91,7 @@ _EVALUATE_ARGUMENTS = (
         Argument(name, configuration.options()[path], "INT", "default: the run's own")
         for (name,), path in _EVALUATION_PATHS.items()
     ),
-    Argument("gif", _field(bool, "Write an animation of the first episode")),
+    Argument("gif", declared(bool, "Write an animation of the first episode")),
 )
 
 
@@ -148,9 +139,7 @@ def parse_evaluate(args: Sequence[str]) -> Evaluation:
       SystemExit: help was asked for, and printed.
     """
     parsed = parse(args, EVALUATE, _EVALUATE_TEXT, _EVALUATE_ARGUMENTS)
-    if not parsed.positionals:
-        raise UserError("a run directory is missing; give the RUN_DIR of a saved run")
-    run_dir = _run_directory(_only(parsed, "run directory"))
+    run_dir = _saved_run(parsed)
     given = {path: parsed.values[path] for path in _EVALUATION_PATHS if path in parsed.values}
     config = configuration.override(
         configuration.load_run(run_dir),
@@ -172,10 +161,7 @@ def parse_report(args: Sequence[str]) -> Path:
       UserError: whatever cannot be done as asked.
       SystemExit: help was asked for, and printed.
     """
-    parsed = parse(args, REPORT, _REPORT_TEXT, _REPORT_ARGUMENTS)
-    if not parsed.positionals:
-        raise UserError("a run directory is missing; give the RUN_DIR of a saved run")
-    return _run_directory(_only(parsed, "run directory"))
+    return _saved_run(parse(args, REPORT, _REPORT_TEXT, _REPORT_ARGUMENTS))
 
 
 def default_run_dir(preset: str, seed: int) -> Path:
@@ -243,6 +229,13 @@ def _only(parsed: Parsed, what: str) -> str:
         words = ", ".join(map(shown, parsed.positionals))
         raise UserError(f"one {what} is allowed, not {len(parsed.positionals)}: {words}")
     return first
+
+
+def _saved_run(parsed: Parsed) -> Path:
+    """The directory of a saved run that was given by place."""
+    if not parsed.positionals:
+        raise UserError("a run directory is missing; give the RUN_DIR of a saved run")
+    return _run_directory(_only(parsed, "run directory"))
 
 
 def _run_directory(name: str) -> Path:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import tyro
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from pydantic.fields import FieldInfo
 from tyro.constructors import (
     ConstructorRegistry,
@@ -55,6 +55,12 @@ class Argument:
     metavar: str = ""
     hint: str = ""
     positional: bool = False
+
+
+def declared(kind: type, description: str) -> FieldInfo:
+    """The declaration of an `Argument`, where no schema has it."""
+    annotation: Any = Annotated[kind, Field(description=description)]
+    return FieldInfo.from_annotation(annotation)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,6 @@ do not determine what comes next, equations over them are not exact.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -27,7 +26,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from agents.errors import UserError, shown
+from agents.errors import UserError
+from agents.named import module_of
 from mbrl.dynamics import Ensemble
 from mbrl.types import StepOutput
 
@@ -124,24 +124,11 @@ def resolve(name: str, env_id: str, kwargs: object) -> KnownDynamics | None:
     """
     if not name:
         return None if kwargs else _THAT_COME_WITH.get(env_id)
-    module_name, _, attribute = name.partition(":")
-    if not module_name or module_name.startswith(".") or not attribute:
-        raise UserError(
-            f"--dynamics: {shown(name)} is not of the form 'module:attribute', such as"
-            " 'agents.known_dynamics:pendulum'"
-        )
-    try:
-        module = importlib.import_module(module_name)
-    except ImportError as error:
-        message = " ".join(str(error).split())
-        raise UserError(
-            f"--dynamics: {shown(name)} cannot be imported: {message}; allowed: 'module:attribute'"
-            " with a module that Python finds"
-        ) from error
+    module, attribute = module_of("--dynamics:", name, "agents.known_dynamics:pendulum")
     found = getattr(module, attribute, None)
     if not isinstance(found, KnownDynamics):
         raise UserError(
-            f"--dynamics: {attribute!r} in {module_name!r} is no"
+            f"--dynamics: {attribute!r} in {module.__name__!r} is no"
             " agents.known_dynamics.KnownDynamics"
         )
     return found

@@ -16,7 +16,6 @@ file, and `module:attribute` names one of your own:
 Functions are pure, unbatched and traceable by JAX. Shapes: O observation size, A action size.
 """
 
-import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +25,7 @@ import jax.numpy as jnp
 import optax
 
 from agents.errors import UserError, shown
+from agents.named import module_of
 
 RewardFn = Callable[[jax.Array, jax.Array, jax.Array, jax.Array | int], jax.Array]
 TerminationFn = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
@@ -152,26 +152,13 @@ def resolve(spec_string: str, env_id: str, kwargs: Mapping[str, Any]) -> KnownRe
     """
     if not spec_string:
         return _that_comes_with(env_id, kwargs)
-    module_name, _, attribute = spec_string.partition(":")
-    if not module_name or module_name.startswith(".") or not attribute:
-        raise UserError(
-            f"known reward {shown(spec_string)} is not of the form 'module:attribute', "
-            "such as 'agents.known_rewards:lunar_lander'"
-        )
-    try:
-        module = importlib.import_module(module_name)
-    except ImportError as error:
-        message = " ".join(str(error).split())
-        raise UserError(
-            f"known reward {shown(spec_string)} cannot be imported: {message}; allowed: "
-            "'module:attribute' with a module that Python finds"
-        ) from error
+    module, attribute = module_of("known reward", spec_string, "agents.known_rewards:lunar_lander")
     found = getattr(module, attribute, None)
     if not isinstance(found, KnownReward):
         kind = type(found)
         what = f"a {kind.__module__}.{kind.__name__}" if hasattr(module, attribute) else "missing"
         raise UserError(
-            f"known reward {shown(spec_string)}: {attribute!r} in {module_name!r} is {what}; "
+            f"known reward {shown(spec_string)}: {attribute!r} in {module.__name__!r} is {what}; "
             "allowed: an agents.known_rewards.KnownReward"
         )
     return found

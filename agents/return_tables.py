@@ -13,8 +13,7 @@ import numpy as np
 
 from agents.bootstrap import Interval, intervals, resamples
 from agents.promises import COMPARISONS, Pair
-from agents.statistics import auroc, concordance, return_errors
-from agents.statistics import correlation as pearson
+from agents.statistics import auroc, concordance, rank_correlation, return_errors
 from agents.tables import Row
 
 WORST = 0.25
@@ -235,10 +234,8 @@ def _mean_changes(planned: np.ndarray, realised: np.ndarray) -> dict[str, float]
 
 
 def _foretelling(penalty: np.ndarray, gap: np.ndarray) -> dict[str, float]:
-    ranks = [np.argsort(np.argsort(values)) for values in (penalty, gap)]
     worst = gap >= np.quantile(gap, 1 - WORST)
-    varies = len(np.unique(penalty)) > 1
     return {
-        "spearman": pearson(*ranks) if varies else np.nan,
+        "spearman": rank_correlation(penalty, gap),
         "auroc": auroc(penalty[~worst], penalty[worst]),
     }

@@ -174,7 +174,7 @@ def return_errors(planned: npt.ArrayLike, realised: npt.ArrayLike) -> dict[str, 
     pearson = correlation(promise, outcome)
     return told | {
         "pearson": pearson,
-        "spearman": correlation(stats.rankdata(promise), stats.rankdata(outcome)),
+        "spearman": rank_correlation(promise, outcome),
         "slope": pearson * float(outcome.std() / promise.std()) if pearson == pearson else np.nan,
     }
 
@@ -187,6 +187,11 @@ def correlation(left: npt.ArrayLike, right: npt.ArrayLike) -> float:
     if len(first) < 3 or not scale > 0:
         return np.nan
     return float(np.clip((first * second).sum() / scale, -1.0, 1.0))
+
+
+def rank_correlation(left: npt.ArrayLike, right: npt.ArrayLike) -> float:
+    """Spearman's: `correlation` of the ranks, of which ties share the mean."""
+    return correlation(stats.rankdata(left), stats.rankdata(right))
 
 
 def _checked(x: npt.ArrayLike) -> npt.NDArray[np.float64]:

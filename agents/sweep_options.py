@@ -6,16 +6,15 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 from pydantic import Field
-from pydantic.fields import FieldInfo
 
 from agents import config as configuration
-from agents.config import PRESETS
+from agents.config import PRESETS, Config
 from agents.devices import cores
 from agents.errors import UserError, shown
-from agents.flags import Argument, parse
+from agents.flags import Argument, declared, parse
 from agents.presets import SUMMARIES
 from agents.schema import Options, RegularizerName
 from agents.sweep import SWEPT, Grid, Sweep
@@ -67,11 +66,6 @@ class Asked:
     address: str
 
 
-def _field(kind: type, description: str) -> FieldInfo:
-    annotation: Any = Annotated[kind, Field(description=description)]
-    return FieldInfo.from_annotation(annotation)
-
-
 _HINTS = {
     "weights": ("FLOAT [FLOAT ...]", "default: the preset's"),
     "regularizers": ("NAME [NAME ...]", "default: the preset's"),
@@ -82,15 +76,15 @@ _HINTS = {
 }
 
 _ARGUMENTS = (
-    Argument("preset", _field(Path, "Where to start from"), "PRESET", positional=True),
-    Argument("config", _field(Path, "YAML file, laid over the preset"), "FILE"),
+    Argument("preset", declared(Path, "Where to start from"), "PRESET", positional=True),
+    Argument("config", declared(Path, "YAML file, laid over the preset"), "FILE"),
     *(
         Argument(name, field, *_HINTS[name])
         for (name,), field in configuration.options(SweepOptions).items()
     ),
     Argument(
         "out",
-        _field(Path, "Of the sweep, on a disk that all machines share"),
+        declared(Path, "Of the sweep, on a disk that all machines share"),
         "DIR",
         "default: runs/sweep-PRESET",
     ),
@@ -128,10 +122,7 @@ def parse_sweep(args: Sequence[str]) -> Asked:
         Path(file) if file is not None else None,
         {path: value for path, value in parsed.values.items() if path not in own},
     )
-    own = base.regularizer.weight
-    if own == "auto" and not options.weights:
-        raise UserError("a sweep is over numbers, not regularizer.weight auto; give --weights")
-    weights = options.weights or ((own,) if own != "auto" else ())
+    weights = options.weights or (_weight_of(base),)
     names = options.regularizers or (base.regularizer.name,)
     grid = Grid(
         regularizers=_once("--regularizers", names),
@@ -150,6 +141,13 @@ def parse_sweep(args: Sequence[str]) -> Asked:
     sweep.trials()
     sweep.check_place()
     return Asked(sweep, options.cpus, options.retries, options.address)
+
+
+def _weight_of(config: Config) -> float:
+    weight = config.regularizer.weight
+    if weight == "auto":
+        raise UserError("a sweep is over numbers, not regularizer.weight auto; give --weights")
+    return weight
 
 
 def _seeds(words: Sequence[str]) -> list[int]:
