@@ -6,6 +6,8 @@ import pytest
 import worlds
 from tiny import new_run, sharing, tiny
 
+from agents.config import Config
+from agents.environments import EpisodeRunner
 from agents.known_dynamics import KnownDynamics
 from agents.open_loop import Situation
 from agents.promises import COMPARISONS, Bench, Pair, of_run
@@ -37,14 +39,23 @@ def states_of(config, episodes: int) -> list[Situation]:
     return found
 
 
-def promises_of(noise: float, dynamics: KnownDynamics, *, episodes=6, **kinds) -> list[Pair]:
-    config = walking(noise)
+def planning_in(config: Config, dynamics: KnownDynamics) -> Rival:
+    """Plans in the equations, without a penalty."""
     run = new_run(config)
     with sharing():
         agent = Rivals(run, len(WEIGHTS), WITHOUT, dynamics).agent("none")
-    rival = Rival("none", agent, run.learned, {})
-    runners = [make_runner(config) for _ in WEIGHTS]
-    bench = Bench(rival, jax.random.key(0), runners, WEIGHTS, "one")
+    return Rival("none", agent, run.learned, {})
+
+
+def bench_of(config: Config, rival: Rival, weights=WEIGHTS) -> tuple[Bench, list[EpisodeRunner]]:
+    runners = [make_runner(config) for _ in weights]
+    return Bench(rival, jax.random.key(0), runners, weights, "one"), runners
+
+
+def promises_of(noise: float, dynamics: KnownDynamics, *, episodes=6, **kinds) -> list[Pair]:
+    config = walking(noise)
+    rival = planning_in(config, dynamics)
+    bench, _ = bench_of(config, rival)
     what = {"continuations": 1, "closed": 0, "episodes": (), "horizon": HORIZON} | kinds
     found = of_run(bench, states_of(config, episodes), **what)
     return [promise for promises, _ in found for promise in promises]
@@ -112,15 +123,11 @@ def test_an_end_stops_the_optimism_too():
 
 def test_continuations_share_the_state_and_not_the_future():
     config = walking(0.2)
-    run = new_run(config)
-    with sharing():
-        agent = Rivals(run, len(WEIGHTS), WITHOUT, CHANCY).agent("none")
-    rival = Rival("none", agent, run.learned, {})
+    rival = planning_in(config, CHANCY)
     states = states_of(config, 2)
 
     def outcomes(continuations):
-        runners = [make_runner(config) for _ in WEIGHTS]
-        bench = Bench(rival, jax.random.key(0), runners, WEIGHTS, "one")
+        bench, _ = bench_of(config, rival)
         return [bench.open_loop(i, s, continuations)[0] for i, s in enumerate(states)]
 
     once, thrice = outcomes(1), outcomes(3)
@@ -160,14 +167,10 @@ def test_an_episode_is_played_at_every_weight_and_only_its_return_is_known():
 
 def test_all_weights_and_comparisons_are_one_compiled_program():
     config = walking(0.0)
-    run = new_run(config)
-    with sharing():
-        agent = Rivals(run, len(WEIGHTS), WITHOUT, CERTAIN).agent("none")
-    rival = Rival("none", agent, run.learned, {})
+    rival = planning_in(config, CERTAIN)
     for weights in (WEIGHTS, (0.0, 700.0)):
-        runners = [make_runner(config) for _ in weights]
-        bench = Bench(rival, jax.random.key(0), runners, weights, "one")
+        bench, _ = bench_of(config, rival, weights)
         bench.open_loop(0, states_of(config, 1)[0], 2)
         bench.closed_loop(0, states_of(config, 1)[0], HORIZON)
         bench.episode(1, 5)
-    assert agent.plan._cache_size() == 1
+    assert rival.agent.plan._cache_size() == 1
