@@ -240,9 +240,9 @@ class AutoConfig(Options):
     suit every environment.
     """
 
-    first: float = Field(default=0.01, gt=0, description="First weight, in typical returns")
+    first: float = Field(default=3e-4, gt=0, description="First weight, in typical returns")
     target: float = Field(
-        default=0.25, ge=0, description="What plans may promise too much, in typical returns"
+        default=0.25, gt=0, description="What plans may promise too much, in typical returns"
     )
     rate: float = Field(
         default=0.3, gt=0, le=10, description="Largest change of the weight's logarithm an episode"

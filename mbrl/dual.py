@@ -3,18 +3,20 @@
 Maximise the return subject to ``gap <= target``: the weight is the constraint's multiplier, and
 climbs while promises exceed outcomes by more than is allowed, falls while they exceed them by less,
 
-    u <- clip(u exp(rate clip((gap / scale - target), -1, 1)), least, most),   weight = u scale
+    u <- clip(u exp(rate clip(gap / (target scale) - 1, -1, 1)), least, most),   weight = u scale
     scale = sqrt(mean of squared realised returns, of all episodes so far)
 
 so that everything is in units of the returns that the world pays: returns a thousand times as large
-give a weight a thousand times as large, and the same plans. The step is clipped because one crash
-may be a gap of several scales; on the logarithm, since useful weights span decades.
+give a weight a thousand times as large, and the same plans. The step is on the logarithm, since
+useful weights span decades. It is clipped because one crash may be a gap of many targets, and at
+the same size both ways, so that plans that keep their promises (a gap of 0) take a weight down as
+fast as plans that break them take it up.
 
 Where the gap falls as the weight grows, the right weight is where it meets the target. Near it
 ``log u`` walks about its place with the variance ``rate s^2 / (k (2 - rate k))``, where s is the
 standard deviation of one episode's gap, and k what the gap falls by as ``log u`` grows by one, both
-in scales: a smaller rate is steadier and slower. What lies further than a scale from the target
-counts as a scale, so that it is the mean of the gaps so clipped that meets the target.
+in targets: a smaller rate is steadier and slower. What lies further than a target from the target
+counts as one, so that it is the mean of the gaps so clipped that meets the target.
 
 It is a controller, not a proof: a gap that no penalty closes sends the weight to its upper bound.
 """
@@ -72,14 +74,14 @@ def update(
     Args:
       state: with a scale > 0, else nothing is known of the gap's size and nothing changes.
       gap: mean of planned less realised return; NaN, from a model gone wild, changes nothing.
-      target: share of the scale that plans may promise too much, >= 0.
+      target: share of the scale that plans may promise too much, > 0.
       rate: largest change of ``log u``, in (0, 10].
       least: smallest u, > 0.
       most: largest u, >= `least`.
     """
     if not state.scale > 0 or math.isnan(gap):
         return state
-    excess = min(max(gap / state.scale - target, -1.0), 1.0)
+    excess = min(max(gap / (target * state.scale) - 1.0, -1.0), 1.0)
     moved = state.multiplier * math.exp(rate * excess)
     return replace(state, multiplier=min(max(moved, least), most), steps=state.steps + 1)
 
