@@ -7,7 +7,7 @@ since this is the room that others take a configuration from.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
@@ -188,6 +188,24 @@ def override(
         UserError: a value is not allowed.
     """
     return _validate(type(config), config.model_dump(), flags, None, names)
+
+
+def difference(earlier: Config, later: Config, free: Collection[OptionPath]) -> str:
+    """The first option in which two configurations differ, in words; empty if there is none.
+
+    Args:
+        earlier: whose value is named first.
+        later: the other one.
+        free: options that may differ.
+    """
+    for path in options():
+        before: Any = earlier
+        after: Any = later
+        for name in path:
+            before, after = getattr(before, name), getattr(after, name)
+        if before != after and path not in free:
+            return f"{flag(path)} {shown(before)}, not {shown(after)}"
+    return ""
 
 
 def flag(path: OptionPath) -> str:

@@ -6,18 +6,16 @@ any moment, gone on with by the same command, and read while it works. Nothing h
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from agents import config as configuration
-from agents.config import Config, dump, flag
+from agents.config import Config, dump
 from agents.errors import UserError, shown
+from agents.places import claimed
 
 SWEEP_FILE = "sweep.yaml"
 """In the directory of a sweep: the configuration that all of its trials share."""
@@ -136,7 +134,7 @@ class Sweep:
             )
         if content:
             earlier = configuration.load_file(file)
-            changed = _difference(earlier, self.base)
+            changed = configuration.difference(earlier, self.base, SWEPT)
             if changed:
                 raise UserError(
                     f"{where} holds a sweep with {changed}; give the same options, or another --out"
@@ -150,42 +148,12 @@ class Sweep:
           UserError: it cannot be written to, or a sweep is at work in it.
         """
         file = self.out / SWEEP_FILE
-        try:
-            self.out.mkdir(parents=True, exist_ok=True)
-            if not file.exists():
+        with claimed(self.out, file, "a sweep"):
+            if not file.stat().st_size:
                 file.write_text(dump(self.base), encoding="utf-8")
-            stream = file.open("r+", encoding="utf-8")
-        except OSError as error:
-            raise UserError(
-                f"--out: {shown(str(self.out))} cannot be written to ({error.strerror})"
-            ) from None
-        with stream:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise UserError(
-                    f"a sweep is at work in {shown(str(self.out))} already; wait for its end, or"
-                    " give another --out"
-                ) from None
-            except OSError as error:
-                # Some network disks have no locks; then nobody watches that there is one sweep.
-                if error.errno not in (errno.ENOLCK, errno.ENOTSUP):
-                    raise
             yield
 
 
 def _plainly(weight: float) -> str:
     """The shortest text that is this very number: 0.03, 1, 1e-05."""
     return repr(weight).removesuffix(".0")
-
-
-def _difference(earlier: Config, later: Config) -> str:
-    """The first option in which two configurations differ but for what is swept; '' if none."""
-    for path in configuration.options():
-        before: Any = earlier
-        after: Any = later
-        for name in path:
-            before, after = getattr(before, name), getattr(after, name)
-        if before != after and path not in SWEPT:
-            return f"{flag(path)} {shown(before)}, not {shown(after)}"
-    return ""

@@ -26,6 +26,9 @@ _RANGE = re.compile(r"(\d{1,10})(?:\.\.(\d{1,10}))?")
 
 _T = TypeVar("_T")
 
+Seeds = tuple[Annotated[str, Field(pattern=rf"^{_RANGE.pattern}$")], ...]
+"""Seeds and ranges of seeds, as words: `3`, `0..4`."""
+
 
 class SweepOptions(Options):
     """What is swept over, and where."""
@@ -36,7 +39,7 @@ class SweepOptions(Options):
     regularizers: tuple[RegularizerName, ...] = Field(
         default=(), strict=False, description="Penalties; none has no weight"
     )
-    seeds: tuple[Annotated[str, Field(pattern=rf"^{_RANGE.pattern}$")], ...] = Field(
+    seeds: Seeds = Field(
         default=("0..4",), min_length=1, strict=False, examples=["0..4"], description="Of the runs"
     )
     cpus: int = Field(default=1, ge=1, description="Cores a trial")
@@ -125,9 +128,9 @@ def parse_sweep(args: Sequence[str]) -> Asked:
     weights = options.weights or (_weight_of(base),)
     names = options.regularizers or (base.regularizer.name,)
     grid = Grid(
-        regularizers=_once("--regularizers", names),
-        weights=_once("--weights", weights),
-        seeds=_once("--seeds", _seeds(options.seeds)),
+        regularizers=once("--regularizers", names),
+        weights=once("--weights", weights),
+        seeds=once("--seeds", seeds_of(options.seeds)),
     )
     if len(grid.seeds) * len(grid.regularizers) * len(grid.weights) > _MOST_TRIALS:
         raise UserError(f"the sweep has more than {_MOST_TRIALS:,} trials; give fewer")
@@ -150,8 +153,12 @@ def _weight_of(config: Config) -> float:
     return weight
 
 
-def _seeds(words: Sequence[str]) -> list[int]:
-    """The seeds that words such as `3` and `0..4` stand for, both ends included."""
+def seeds_of(words: Sequence[str]) -> list[int]:
+    """The seeds that words such as `3` and `0..4` stand for, both ends included.
+
+    Raises:
+      UserError: a range goes down, or is too long.
+    """
     found: list[int] = []
     for word in words:
         match = _RANGE.fullmatch(word)
@@ -166,7 +173,8 @@ def _seeds(words: Sequence[str]) -> list[int]:
     return found
 
 
-def _once(name: str, values: Sequence[_T]) -> tuple[_T, ...]:
+def once(name: str, values: Sequence[_T]) -> tuple[_T, ...]:
+    """The values, none of which may be there twice."""
     for place, value in enumerate(values):
         if value in values[:place]:
             raise UserError(f"{name}: {shown(value)} is given twice; give it once")

@@ -21,12 +21,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from agents.devices import cores
 from agents.errors import UserError, shown
-from agents.sweep import Trial
-from agents.sweep_trial import carry_out
 
 _STATE = ".ray"  # in the directory of the sweep
 _OBJECTS = 100 * 2**20  # bytes for Ray's own messages; by default it takes a third of the memory
@@ -45,21 +43,37 @@ _SETTINGS = {
 }
 
 Say = Callable[[str], None]
-Work = Callable[[Trial, int, Sequence[str]], None]
+
+
+class Trial(Protocol):
+    """What a trial is here: a name, and a directory of that name beside those of the others."""
+
+    @property
+    def name(self) -> str:
+        """Of the trial."""
+        ...
+
+    @property
+    def run_dir(self) -> Path:
+        """Its own."""
+        ...
+
+
+_Trial = TypeVar("_Trial", bound=Trial)
 
 
 def run(
-    trials: Sequence[Trial],
+    trials: Sequence[_Trial],
     *,
     cpus: int,
     retries: int,
     say: Say,
-    work: Work = carry_out,
+    work: Callable[[_Trial, int, Sequence[str]], None],
 ) -> dict[str, str]:
     """Carries out all trials within a `cluster`, as many at a time as it has cores for.
 
     Args:
-      trials: at least one, all of one sweep.
+      trials: at least one, with directories in one directory.
       cpus: cores a trial.
       retries: how often a trial that fails, or whose worker dies, is started again.
       say: gets a line for each trial that ends, fails or is tried again.

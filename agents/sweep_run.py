@@ -7,7 +7,7 @@ import sys
 from agents import sweep_ray
 from agents.sweep import SWEEP_FILE, Sweep, Trial
 from agents.sweep_options import Asked
-from agents.sweep_trial import OUTPUT, check
+from agents.sweep_trial import OUTPUT, carry_out, check
 
 
 def conduct(asked: Asked) -> int:
@@ -50,7 +50,9 @@ def _carry_out(trials: list[Trial], asked: Asked) -> dict[str, str]:
         check(sweep.base)
         with sweep.place():
             _say(f"{len(trials)} of {len(sweep.grid)} trials to do, in {sweep.out}")
-            return sweep_ray.run(trials, cpus=asked.cpus, retries=asked.retries, say=_say)
+            return sweep_ray.run(
+                trials, cpus=asked.cpus, retries=asked.retries, say=_say, work=carry_out
+            )
 
 
 def _end(sweep: Sweep, failures: dict[str, str], interrupted: bool) -> int:

@@ -9,8 +9,9 @@ import os
 import platform
 import sys
 import traceback
-from collections.abc import Sequence
-from contextlib import ExitStack, redirect_stderr, redirect_stdout
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
 
 from agents.config import Config
 from agents.devices import prepare
@@ -50,23 +51,22 @@ def carry_out(trial: Trial, cpus: int, path: Sequence[str] = ()) -> None:
     from agents.run_state import CHECKPOINTS
 
     trial.run_dir.mkdir(exist_ok=True)
-    with (
-        (trial.run_dir / OUTPUT).open("a", encoding="utf-8") as output,
-        redirect_stdout(output),
-        redirect_stderr(output),
-        ExitStack() as stack,
-    ):
-        stack.push(_print_error)
+    with told_to(trial.run_dir / OUTPUT):
         if checkpoint.latest(trial.run_dir / CHECKPOINTS) is None:
             training.train(trial.config, trial.run_dir)
         else:
             training.resume(trial.run_dir)
 
 
-def _print_error(kind: object, error: BaseException | None, trace: object) -> None:
-    """Leaves the error that ends an attempt in its output, and lets it go on."""
-    if error is not None:
-        traceback.print_exception(error)
+@contextmanager
+def told_to(file: Path) -> Iterator[None]:
+    """Adds what is printed within the block to a file, and the error that ends it, if one does."""
+    with file.open("a", encoding="utf-8") as out, redirect_stdout(out), redirect_stderr(out):
+        try:
+            yield
+        except BaseException as error:
+            traceback.print_exception(error)
+            raise
 
 
 def check(config: Config) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from agents.errors import UserError, shown
 
-__all__ = ["Row", "markdown_table", "over_seeds", "write_csv", "writing"]
+__all__ = ["Row", "markdown", "markdown_table", "over_seeds", "write_csv", "writing"]
 
 Row = dict[str, Any]
 
@@ -69,8 +69,13 @@ def markdown_table(rows: Iterable[Row]) -> list[str]:
         )
         for row in rows
     ]
-    rule = ("---", *["---:"] * (len(_HEADINGS) - 1))
-    return [f"| {' | '.join(cells)} |" for cells in (_HEADINGS, rule, *body)]
+    return markdown(_HEADINGS, body)
+
+
+def markdown(headings: Sequence[str], body: Iterable[Sequence[str]]) -> list[str]:
+    """A table in Markdown as lines, its first column to the left, the others to the right."""
+    rule = ("---", *["---:"] * (len(headings) - 1))
+    return [f"| {' | '.join(cells)} |" for cells in (headings, rule, *body)]
 
 
 def over_seeds(rows: Iterable[Row]) -> list[str]:

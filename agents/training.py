@@ -26,12 +26,14 @@ from agents.reporting import conclude
 from agents.run_state import RunState
 
 
-def train(config: Config, run_dir: Path) -> None:
+def train(config: Config, run_dir: Path, *, concluded: bool = True) -> None:
     """Runs a configuration from the first random episode to the evaluation.
 
     Args:
       config: the resolved configuration.
       run_dir: made, and filled as described in the README.
+      concluded: whether the run is evaluated, filmed and reported on at its end; one that is not
+        can be resumed, and concluded then.
 
     Raises:
       UserError: the environment cannot be used; nothing has been written then.
@@ -44,15 +46,16 @@ def train(config: Config, run_dir: Path) -> None:
     (run_dir / CONFIG_FILE).write_text(dump(config), encoding="utf-8")
     with RunLog(run_dir) as log, Display(config.env_steps, _title(config)) as display:
         run.save(run_dir, log.position())  # from here on, whatever happens, the run can be resumed
-        Training(run, run_dir, log, display).run()
+        Training(run, run_dir, log, display).run(concluded)
 
 
-def resume(run_dir: Path, env_steps: int | None = None) -> None:
+def resume(run_dir: Path, env_steps: int | None = None, *, concluded: bool = True) -> None:
     """Goes on with a run from its latest checkpoint, as if it had not been interrupted.
 
     Args:
       run_dir: of the run.
       env_steps: the new total, not below the run's own; None keeps it.
+      concluded: as for `train`.
 
     Raises:
       UserError: no run, no usable checkpoint, or an open episode that replays differently now.
@@ -70,7 +73,7 @@ def resume(run_dir: Path, env_steps: int | None = None) -> None:
         display.note(f"resumed at step {done:,}")
         for line in dropped:
             display.note(line)
-        Training(run, run_dir, log, display).run()
+        Training(run, run_dir, log, display).run(concluded)
 
 
 def _title(config: Config) -> str:
@@ -104,7 +107,7 @@ class Stopwatch:
 
 
 class Training:
-    """Takes a run from where it is to the end of its steps, and concludes it."""
+    """Takes a run from where it is to the end of its steps."""
 
     def __init__(self, run: RunState, run_dir: Path, log: RunLog, display: Display):
         self._run = run
@@ -114,8 +117,12 @@ class Training:
         self._watch = Stopwatch()
         self._saved_at = run.progress.env_steps
 
-    def run(self) -> None:
-        """The loop. It is left only between decisions, so that what is saved is whole."""
+    def run(self, concluded: bool = True) -> None:
+        """The loop. It is left only between decisions, so that what is saved is whole.
+
+        Args:
+          concluded: whether to evaluate, film and report on the run in the end.
+        """
         run, progress = self._run, self._run.progress
         started = time.perf_counter() - progress.wall_seconds
         with _deferred_interrupt() as interrupted:
@@ -125,12 +132,13 @@ class Training:
                 if interrupted():
                     self._save()
                     raise KeyboardInterrupt
-                if progress.env_steps - self._saved_at >= run.config.checkpoint_every:
+                if self._save_is_due():
                     self._save()
             self._save()
             if interrupted():
                 raise KeyboardInterrupt
-        conclude(run, self._run_dir, self._log, self._display, started)
+        if concluded:
+            conclude(run, self._run_dir, self._log, self._display, started)
 
     def _decide(self) -> None:
         """One decision in every environment, and what follows from it."""
@@ -207,6 +215,12 @@ class Training:
             run.learned, errors = run.agent.fit(run.learned, key, run.replay, progress.fits)
         self._log.metrics("fit", env_steps=progress.env_steps, **errors)
         self._display.fit(progress.env_steps, errors)
+
+    def _save_is_due(self) -> bool:
+        """Whether it was long ago, or what was learned by a milestone is to be kept for good."""
+        now, config = self._run.progress.env_steps, self._run.config
+        passed = any(self._saved_at < step <= now for step in config.milestones)
+        return passed or now - self._saved_at >= config.checkpoint_every
 
     def _save(self) -> None:
         self._run.save(self._run_dir, self._log.position())

@@ -1,0 +1,97 @@
+"""A learning benchmark from its start to its end: what is left to do is done."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from agents import sweep_ray
+from agents.learning import FIXED, MODEL_FREE, LearningTrial
+from agents.learning_options import Asked
+from agents.learning_trial import carry_out, check_place
+from agents.places import claimed
+from agents.sweep_trial import OUTPUT, check
+
+_CLAIM = ".benchmark"  # in the directory of a benchmark; locked while it works
+
+
+def conduct(asked: Asked) -> int:
+    """Carries out what a benchmark lacks.
+
+    Args:
+      asked: the trials, and how they are to be carried out.
+
+    Returns:
+      The exit status: 0 where all trials are finished, 1 where some failed, 130 after an
+      interruption.
+
+    Raises:
+      UserError: Ray or sbx-rl is missing, or a contender cannot take part; nothing has been trained
+        then.
+    """
+    left = [trial for trial in asked.trials if not trial.finished]
+    failures: dict[str, str] = {}
+    for trial in left:
+        check_place(trial)
+    if left:
+        try:
+            with sweep_ray.cluster(asked.options.address):
+                check_contenders(left)
+                with claimed(asked.out, asked.out / _CLAIM, "a benchmark"):
+                    _say(f"{len(left)} of {len(asked.trials)} trials to do, in {asked.out}")
+                    failures = sweep_ray.run(
+                        left, cpus=asked.options.cpus, retries=asked.options.retries, say=_say,
+                        work=carry_out,
+                    )  # fmt: skip
+        except KeyboardInterrupt:
+            print("interrupted; the same command goes on with the benchmark", file=sys.stderr)
+            return 130
+    for name, why in failures.items():
+        print(f"{name} failed: {why}; see {asked.out / name / OUTPUT}", file=sys.stderr)
+    return 1 if failures else 0
+
+
+def check_contenders(trials: Sequence[LearningTrial]) -> None:
+    """Refuses what every trial of a contender would stumble over, before a worker is started.
+
+    Raises:
+      UserError: an environment cannot be used, or a policy cannot take part.
+    """
+    from agents import model_free
+    from agents.environments import make_environment
+
+    for contender in dict.fromkeys(trial.contender.label for trial in trials):
+        trial = next(each for each in trials if each.contender.label == contender)
+        if trial.contender.config is not None:
+            check(trial.contender.config)
+        if trial.contender.kind in (*FIXED, *MODEL_FREE):
+            env = make_environment(trial.protocol.env.id, trial.protocol.env.kwargs)
+            model_free.check(trial.contender.kind, env)
+            env.close()
+
+
+def detach(script: Path, args: Sequence[str], out: Path) -> int:
+    """Starts the same command in a session of its own, which outlives this one.
+
+    Args:
+      script: of the command.
+      args: its words; `--background` is left out.
+      out: of the benchmark; gets `output.txt`.
+
+    Returns:
+      The number of the process.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    words = [word for word in args if word != "--background"]
+    with (out / OUTPUT).open("a", encoding="utf-8") as output:
+        process = subprocess.Popen(
+            [sys.executable, str(script), *words],
+            stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
+        )  # fmt: skip
+    return process.pid
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)

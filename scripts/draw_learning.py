@@ -1,0 +1,47 @@
+"""Draws a learning benchmark, finished or not: `python scripts/draw_learning.py [DIR]`."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+from agents.command_line import report_errors
+from agents.errors import UserError, shown
+from agents.flags import Argument, declared, parse
+
+_ARGUMENTS = (
+    Argument(
+        "benchmark",
+        declared(Path, "Of the benchmark (default: runs/learning)"),
+        "DIR",
+        positional=True,
+    ),
+    Argument("name", declared(Path, "Of the files"), "NAME", "default: learning"),
+    Argument("out", declared(Path, "Directory of the files"), "DIR", "default: scripts/results"),
+)
+_TEXT = """\
+Draw what scripts/benchmark_learning.py has found so far: tables over seeds, curves with 95 %
+intervals, and the steps to solve the task."""
+
+
+def main() -> int:
+    """Draws as the command line asks; returns the exit status."""
+    parsed = parse(sys.argv[1:], "python scripts/draw_learning.py", _TEXT, _ARGUMENTS)
+    places = parsed.positionals or ["runs/learning"]
+    if len(places) > 1:
+        raise UserError(f"one directory is allowed, not {', '.join(map(shown, places))}")
+    name = parsed.values.get(("name",), "learning")
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        raise UserError(f"--name: {shown(name)} is no name for files")
+    out = parsed.values.get(("out",), "scripts/results")
+    if not out:
+        raise UserError("--out: '' is not allowed; give a directory")
+    from agents import learning_results  # brings JAX, which bad input need not wait for
+
+    print(*learning_results.draw(Path(places[0]), name, Path(out)), sep="\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(report_errors(main))
