@@ -167,7 +167,8 @@ def _solving(
         assert solved_at is not None
         cells: dict[int, Any] = {s: steps_to_solve(r, solved_at) for s, r in by_seed.items()}
         ages = [np.inf if age is None else age for age in cells.values()]
-        body.append([label, _age(float(np.median(ages))), *(_age(cells.get(s)) for s in seeds)])
+        known = (_age(cells[seed]) if seed in cells else "n/a" for seed in seeds)
+        body.append([label, _age(float(np.median(ages))), *known])
     return ["steps to solve", "median", *(f"seed {seed}" for seed in seeds)], body
 
 
