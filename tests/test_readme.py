@@ -10,8 +10,8 @@ import pytest
 
 from agents.benchmark_options import DenoiseOptions, DetectionOptions, ReturnsOptions
 from agents.config import load, options
-from agents.presets import PRESETS
 from agents.learning_options import LearningOptions
+from agents.presets import PRESETS
 from agents.sweep_options import SweepOptions
 
 README = Path(__file__).resolve().parents[1] / "README.md"
@@ -48,12 +48,11 @@ def test_it_names_every_preset(name: str) -> None:
 
 def test_every_option_that_it_shows_exists() -> None:
     known = {"--" + ".".join(path).replace("_", "-") for path in options()}
-    for studied in (
-            DenoiseOptions, DetectionOptions, LearningOptions, ReturnsOptions, SweepOptions,
-        ):
+    every = (DenoiseOptions, DetectionOptions, LearningOptions, ReturnsOptions, SweepOptions)
+    for studied in every:
         known |= {"--" + ".".join(path).replace("_", "-") for path in options(studied)}
     known |= {"--config", "--resume", "--gif", "--help", "--run-dir", "--peers", "--out"}
-        known |= {"--background"}
+    known |= {"--background"}
     shown = set(re.findall(r"(?<![\w-])--[a-z][\w.-]*", "\n".join(_blocks("sh"))))
     assert shown <= known
     assert len(shown) > 5
