@@ -17,7 +17,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from agents.errors import UserError, shown
-from agents.spaces import EnvironmentSpec, describe, one_line, random_action, to_native
+from agents.spaces import (
+    EnvironmentSpec,
+    describe,
+    explored,
+    one_line,
+    random_action,
+    to_native,
+)
 from mbrl.replay import Episode
 
 __all__ = [
@@ -27,6 +34,7 @@ __all__ = [
     "ReplayMismatch",
     "describe",
     "episode_seed",
+    "explored",
     "make_environment",
     "random_action",
     "to_native",

@@ -336,6 +336,12 @@ class Config(Options):
     env_steps: int = Field(default=10_000, ge=1, le=_MOST_STEPS, description="Steps in all")
     num_envs: int = Field(default=1, ge=1, le=256, description="Environments at once")
     random_steps: int = Field(default=1_000, ge=1, description="Steps of random episodes first")
+    exploration_noise: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="On actions in training, in half-ranges; discrete: chance of a random one",
+    )
     fit_every: int = Field(default=1, ge=1, description="Finished steps between fits")
     checkpoint_every: int = Field(default=1_000, ge=1, description="Steps between checkpoints")
     keep_checkpoints: int = Field(default=3, ge=1, description="Latest checkpoints kept")

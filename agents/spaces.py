@@ -133,6 +133,27 @@ def random_action(spec: EnvironmentSpec, rng: np.random.Generator) -> NDArray[np
     return rng.uniform(-1.0, 1.0, spec.action_size).astype(np.float32)
 
 
+def explored(
+    spec: EnvironmentSpec, action: ArrayLike, noise: float, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """An action in planner units, disturbed so that episodes are not all alike.
+
+    Args:
+        spec: of the environment.
+        action: [A], as planned.
+        noise: standard deviation in half-ranges of the action, within whose bounds it stays; of
+            discrete actions, the chance that any one is drawn instead.
+        rng: drawn from, unless `noise` is 0.
+    """
+    action = np.asarray(action, np.float32)
+    if not noise:
+        return action
+    if spec.discrete:
+        return random_action(spec, rng) if rng.random() < noise else action
+    disturbed = action + noise * rng.standard_normal(action.shape)
+    return np.clip(disturbed, -1.0, 1.0).astype(np.float32)
+
+
 def _id_of(env: gym.Env) -> str:
     return env.spec.id if env.spec is not None else type(env.unwrapped).__name__
 

@@ -19,7 +19,7 @@ import numpy as np
 from agents.acting import slot_of
 from agents.config import CONFIG_FILE, Config, dump, load_run
 from agents.display import Display
-from agents.environments import random_action
+from agents.environments import explored, random_action
 from agents.evaluation import Promise, result_of
 from agents.logging import RunLog
 from agents.reporting import conclude
@@ -152,13 +152,14 @@ class Training:
             self._watch.plans += sum(not slot.explores for slot in run.slots)
         for index, slot in enumerate(run.slots):
             runner = slot.runner
+            rng = np.random.default_rng([run.config.seed, runner.index, runner.decisions])
             if slot.explores or plans is None:
-                name = [run.config.seed, runner.index, runner.decisions]
-                action = random_action(runner.spec, np.random.default_rng(name))
+                action = random_action(runner.spec, rng)
             else:
                 plan = slot_of(plans, index)
                 slot.promise = slot.promise.and_then(plan) if slot.promise else Promise.of(plan)
-                action = plan.actions[0]
+                noise = run.config.exploration_noise
+                action = explored(runner.spec, plan.actions[0], noise, rng)
             before = runner.steps
             with self._watch.measure("stepping"):
                 ending = runner.step(action)

@@ -7,7 +7,7 @@ from gymnasium import spaces
 
 from agents.environments import make_environment
 from agents.errors import UserError
-from agents.spaces import EnvironmentSpec, describe, random_action, to_native
+from agents.spaces import EnvironmentSpec, describe, explored, random_action, to_native
 
 LANDER = ("LunarLander-v3", {"continuous": True})
 
@@ -126,3 +126,29 @@ def test_random_actions_are_uniform():
     rows = np.array([random_action(spec_of(spaces.Discrete(4)), rng) for _ in range(draws)])
     np.testing.assert_array_equal(rows.sum(axis=1), 1.0)
     np.testing.assert_allclose(rows.mean(axis=0), 0.25, atol=4 * np.sqrt(0.25 * 0.75 / draws))
+
+
+def test_without_noise_an_action_is_left_as_it_is_and_nothing_is_drawn():
+    rng = np.random.default_rng(0)
+    before = rng.bit_generator.state
+    action = np.array([0.25], np.float32)
+    assert explored(spec_of(worlds.ONE_NUMBER), action, 0.0, rng).tolist() == [0.25]
+    assert rng.bit_generator.state == before
+
+
+def test_noise_has_the_spread_that_is_asked_for_and_stays_within_bounds():
+    rng, spec = np.random.default_rng(0), spec_of(worlds.ONE_NUMBER)
+    inner = np.array([explored(spec, [0.0], 0.1, rng)[0] for _ in range(4_000)])
+    assert abs(inner.mean()) < 4 * 0.1 / np.sqrt(4_000)
+    assert inner.std() == pytest.approx(0.1, rel=0.05)
+    outer = np.array([explored(spec, [1.0], 0.5, rng)[0] for _ in range(400)])
+    assert outer.dtype == np.float32
+    assert outer.max() == 1.0
+    assert np.mean(outer == 1.0) == pytest.approx(0.5, abs=0.1)
+
+
+def test_of_discrete_actions_a_share_is_drawn_anew():
+    rng, spec = np.random.default_rng(0), spec_of(spaces.Discrete(4))
+    planned = np.eye(4, dtype=np.float32)[2]
+    kept = [np.array_equal(explored(spec, planned, 0.2, rng), planned) for _ in range(4_000)]
+    assert np.mean(kept) == pytest.approx(1 - 0.2 * 3 / 4, abs=0.03)

@@ -230,7 +230,7 @@ def test_plans_are_carried_out(tmp_path, monkeypatch):
         return plans
 
     monkeypatch.setattr(Actor, "plan", recorded)
-    config = finished().config
+    config = tiny(exploration_noise=0.0)
     rows = rows_of(train(config, tmp_path))
     episodes = replay_of(tmp_path, config).episodes
     compared = 0

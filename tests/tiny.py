@@ -32,6 +32,7 @@ TINY: dict[str, Any] = {
     "env_steps": 160,
     "num_envs": 2,
     "random_steps": 40,
+    "exploration_noise": 0.1,
     "fit_every": 20,
     "checkpoint_every": 30,
     "keep_checkpoints": 3,
