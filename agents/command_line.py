@@ -18,7 +18,7 @@ from agents import config as configuration
 from agents.config import CONFIG_FILE, PRESETS, Config
 from agents.errors import UserError, shown
 from agents.flags import Argument, Parsed, declared, parse
-from agents.presets import SUMMARIES
+from agents.presets import listing
 
 TRAIN = "python scripts/train.py"
 EVALUATE = "python scripts/evaluate.py"
@@ -283,15 +283,13 @@ def _free_directory(name: str) -> Path:
 
 
 def _train_text(preset: str) -> str:
-    width = max(map(len, PRESETS)) + 2
-    presets = "\n".join(f"  {name:<{width}}{SUMMARIES[name]}" for name in PRESETS)
     return f"""\
 Train an agent that learns a model of its environment and plans in it:
   {TRAIN} PRESET [--config FILE.yaml] [--run-dir DIR] [options]
   {TRAIN} --resume RUN_DIR [--env-steps N]
 
 Presets:
-{presets}
+{listing()}
 
 Options come from the preset, then the file, then the flags; a step is a simulator step.
 

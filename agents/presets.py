@@ -51,3 +51,9 @@ _DIFFERENCES: dict[str, dict[str, Any]] = {
 PRESETS: dict[str, Config] = {
     name: Config.model_validate(difference) for name, difference in _DIFFERENCES.items()
 }
+
+
+def listing() -> str:
+    """The presets with what they are, a line each, for the help of a command."""
+    width = max(map(len, PRESETS)) + 2
+    return "\n".join(f"  {name:<{width}}{SUMMARIES[name]}" for name in PRESETS)

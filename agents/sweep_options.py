@@ -15,7 +15,7 @@ from agents.config import PRESETS, Config
 from agents.devices import cores
 from agents.errors import UserError, shown
 from agents.flags import Argument, declared, parse
-from agents.presets import SUMMARIES
+from agents.presets import listing
 from agents.schema import Options, RegularizerName
 from agents.sweep import SWEPT, Grid, Sweep
 
@@ -182,8 +182,6 @@ def once(name: str, values: Sequence[_T]) -> tuple[_T, ...]:
 
 
 def _text(preset: str) -> str:
-    width = max(map(len, PRESETS)) + 2
-    presets = "\n".join(f"  {name:<{width}}{SUMMARIES[name]}" for name in PRESETS)
     return f"""\
 Train every regulariser with every weight and every seed, on the cores of this machine or on those
 of a Ray cluster, and write one table and one page:
@@ -193,6 +191,6 @@ The same command goes on with a sweep that was interrupted, and retries what fai
 seeds may be given then. A trial that is trained and evaluated is not run again.
 
 Presets:
-{presets}
+{listing()}
 
 The defaults shown are those of {preset}."""
