@@ -13,6 +13,7 @@ from agents.learning_options import Asked
 from agents.learning_trial import carry_out, check_place
 from agents.places import claimed
 from agents.sweep_trial import OUTPUT, check
+from agents.tables import writing
 
 _CLAIM = ".benchmark"  # in the directory of a benchmark; locked while it works
 
@@ -33,8 +34,6 @@ def conduct(asked: Asked) -> int:
     """
     left = [trial for trial in asked.trials if not trial.finished]
     failures: dict[str, str] = {}
-    for trial in left:
-        check_place(trial)
     if left:
         try:
             with sweep_ray.cluster(asked.options.address):
@@ -54,14 +53,18 @@ def conduct(asked: Asked) -> int:
 
 
 def check_contenders(trials: Sequence[LearningTrial]) -> None:
-    """Refuses what every trial of a contender would stumble over, before a worker is started.
+    """Refuses what trials would stumble over, before a worker is started.
 
     Raises:
-      UserError: an environment cannot be used, or a policy cannot take part.
+      UserError: an environment cannot be used, a policy cannot take part, or the directory of a
+        trial holds another run.
     """
     from agents import model_free
     from agents.environments import make_environment
 
+    for trial in trials:
+        if trial.contender.config is not None:
+            check_place(trial)
     for contender in dict.fromkeys(trial.contender.label for trial in trials):
         trial = next(each for each in trials if each.contender.label == contender)
         if trial.contender.config is not None:
@@ -72,20 +75,25 @@ def check_contenders(trials: Sequence[LearningTrial]) -> None:
             env.close()
 
 
-def detach(script: Path, args: Sequence[str], out: Path) -> int:
+def detach(asked: Asked, script: Path, args: Sequence[str]) -> int:
     """Starts the same command in a session of its own, which outlives this one.
 
     Args:
+      asked: the benchmark; what cannot be carried out is refused here, where it is seen.
       script: of the command.
       args: its words; `--background` is left out.
-      out: of the benchmark; gets `output.txt`.
 
     Returns:
-      The number of the process.
+      The number of the process; what it says goes to `output.txt` in the benchmark's directory.
+
+    Raises:
+      UserError: as for `conduct`.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    sweep_ray.require()
+    left = [trial for trial in asked.trials if not trial.finished]
+    check_contenders(left)
     words = [word for word in args if word != "--background"]
-    with (out / OUTPUT).open("a", encoding="utf-8") as output:
+    with writing(asked.out), (asked.out / OUTPUT).open("a", encoding="utf-8") as output:
         process = subprocess.Popen(
             [sys.executable, str(script), *words],
             stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,

@@ -117,16 +117,21 @@ def run(
     return reporter.failures
 
 
-def _prepare() -> None:
-    """Tells Ray, before it is imported, to keep to itself.
+def require() -> None:
+    """Refuses to go on without Ray.
 
     Raises:
       UserError: it is not installed.
     """
     if importlib.util.find_spec("ray") is None:
         raise UserError(
-            "sweeps need Ray, which is not installed: pip install -c constraints.txt -e '.[sweep]'"
+            "this needs Ray, which is not installed: pip install -c constraints.txt -e '.[sweep]'"
         )
+
+
+def _prepare() -> None:
+    """Tells Ray, before it is imported, to keep to itself."""
+    require()
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
 

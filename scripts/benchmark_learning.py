@@ -15,7 +15,7 @@ def main() -> int:
     from agents import learning_run  # brings JAX, which bad input need not wait for
 
     if asked.background:
-        pid = learning_run.detach(Path(__file__), sys.argv[1:], asked.out)
+        pid = learning_run.detach(asked, Path(__file__), sys.argv[1:])
         print(f"works in the background as process {pid}; see {asked.out / 'output.txt'}")
         return 0
     return learning_run.conduct(asked)

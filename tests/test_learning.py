@@ -355,7 +355,7 @@ def test_in_the_background_the_same_command_is_started(tmp_path, monkeypatch, ca
         return types.SimpleNamespace(pid=77)
 
     monkeypatch.setattr(subprocess, "Popen", start)
-    args = ["lunar-lander", "--background", "--seeds", "1", "--out", str(tmp_path / "b")]
+    args = ["quick", "--background", "--seeds", "1", "--out", str(tmp_path / "b")]
     assert run_script("benchmark_learning.py", args, monkeypatch) == 0
     assert started["command"][2:] == [word for word in args if word != "--background"]
     assert started["start_new_session"]
