@@ -6,6 +6,7 @@ import json
 import subprocess
 import types
 from pathlib import Path
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -38,7 +39,7 @@ LANDER = EnvConfig(id="LunarLander-v3", kwargs={"continuous": True})
 
 
 def protocol(**changes) -> Protocol:
-    values = {"env": LANDER, "seeds": (5, 6), "steps": (100, 200), "episodes": 2}
+    values: dict[str, Any] = {"env": LANDER, "seeds": (5, 6), "steps": (100, 200), "episodes": 2}
     return Protocol(**values | {"first_seed": 10_000} | changes)
 
 
