@@ -5,8 +5,8 @@ import csv
 import json
 import subprocess
 import types
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -39,8 +39,8 @@ LANDER = EnvConfig(id="LunarLander-v3", kwargs={"continuous": True})
 
 
 def protocol(**changes) -> Protocol:
-    values: dict[str, Any] = {"env": LANDER, "seeds": (5, 6), "steps": (100, 200), "episodes": 2}
-    return Protocol(**values | {"first_seed": 10_000} | changes)
+    usual = Protocol(LANDER, seeds=(5, 6), steps=(100, 200), episodes=2, first_seed=10_000)
+    return replace(usual, **changes)
 
 
 def evaluated(out: Path, label: str, seed: int, step: int, returns: list[float], **changes) -> None:
