@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from agents.plots import CYCLE, GREY, MARKERS, frame, write
 from agents.tables import Row
@@ -41,11 +42,12 @@ def plot_learning(
         axes.set_title(title, loc="left", fontsize=10)
         axes.set_xlabel("simulator steps")
         axes.xaxis.set_major_formatter("{x:,.0f}")
+        axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.set_xlim(left=0)
         frame(axes)
     if solved_at is not None:
         panels[0].annotate(
-            "solved", (1, solved_at), xycoords=("axes fraction", "data"), ha="right", va="bottom",
+            "solved", (0.01, solved_at), xycoords=("axes fraction", "data"), va="bottom",
             fontsize=8, color=GREY,
         )  # fmt: skip
     handles, labels = panels[0].get_legend_handles_labels()
