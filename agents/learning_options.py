@@ -13,12 +13,19 @@ from pydantic import Field
 from agents import config as configuration
 from agents.command_line import NewRun, parse_train
 from agents.config import PRESETS
-from agents.devices import cores
 from agents.errors import UserError, shown
 from agents.flags import Argument, declared, parse
 from agents.learning import FIXED, MODEL_FREE, Contender, LearningTrial, Protocol, file_name, trials
-from agents.schema import Count, Options
-from agents.sweep_options import Seeds, once, seeds_of
+from agents.schema import Count
+from agents.trial_options import (
+    RAY_HINTS,
+    RayOptions,
+    Seeds,
+    arguments,
+    check_cores,
+    once,
+    seeds_of,
+)
 
 LEARNING = "python scripts/benchmark_learning.py"
 
@@ -31,7 +38,7 @@ _SWEPT = {
 """Flags of a contender that are the benchmark's, and what to give instead."""
 
 
-class LearningOptions(Options):
+class LearningOptions(RayOptions):
     """What is the same for all contenders, and where they are trained."""
 
     seeds: Seeds = Field(
@@ -46,14 +53,6 @@ class LearningOptions(Options):
     episodes: int = Field(default=100, ge=1, le=100_000, description="Of each evaluation")
     first_seed: Annotated[int, Field(ge=10_000, le=2**29)] = Field(
         default=10_000, description="Of their first episode"
-    )
-    cpus: int = Field(default=1, ge=1, description="Cores a trial")
-    retries: int = Field(default=3, ge=0, description="Of a trial that fails")
-    address: str = Field(
-        default="",
-        pattern=r"^(auto|[^\s/]+:\d+)?$",
-        examples=["auto", "10.0.0.1:6379"],
-        description="HOST:PORT of a Ray cluster, or auto",
     )
 
 
@@ -79,19 +78,14 @@ _HINTS = {
     "steps": ("INT [INT ...]", "default: 5000 8000 10000 15000 20000"),
     "episodes": ("INT", "default: 100"),
     "first_seed": ("INT", "default: 10000"),
-    "cpus": ("INT", "default: 1"),
-    "retries": ("INT", "default: 3"),
-    "address": ("ADDR", "default: this machine, no server"),
+    **RAY_HINTS,
 }
 
 _ARGUMENTS = (
     Argument(
         "contenders", declared(Path, "Who takes part"), "[LABEL=]CONTENDER ...", "", positional=True
     ),
-    *(
-        Argument(name, field, *_HINTS[name])
-        for (name,), field in configuration.options(LearningOptions).items()
-    ),
+    *arguments(LearningOptions, _HINTS),
     Argument("out", declared(Path, "Of the trials"), "DIR", "default: runs/learning"),
     Argument("background", declared(bool, "Return at once; the output goes to DIR/output.txt")),
 )
@@ -117,10 +111,7 @@ def parse_learning(args: Sequence[str]) -> Asked:
         raise UserError("--out: '' is not allowed; give a directory")
     if list(options.steps) != sorted(set(options.steps)):
         raise UserError(f"--steps: {shown(list(options.steps))} is not ascending; sort them")
-    if not options.address and options.cpus > cores():
-        raise UserError(
-            f"--cpus: {options.cpus} is not allowed; give at most {cores()}, what there is here"
-        )
+    check_cores(options)
     words = parsed.positionals or ["lunar-lander", *FIXED, *MODEL_FREE]
     contenders = [_contender(word) for word in words]
     once("a label", [file_name(each.label) for each in contenders])

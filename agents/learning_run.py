@@ -12,6 +12,7 @@ from agents.learning import FIXED, MODEL_FREE, LearningTrial
 from agents.learning_options import Asked
 from agents.learning_trial import carry_out, check_place
 from agents.places import claimed
+from agents.sweep_run import end, say
 from agents.sweep_trial import OUTPUT, check
 from agents.tables import writing
 
@@ -39,17 +40,14 @@ def conduct(asked: Asked) -> int:
             with sweep_ray.cluster(asked.options.address):
                 check_contenders(left)
                 with claimed(asked.out, asked.out / _CLAIM, "a benchmark"):
-                    _say(f"{len(left)} of {len(asked.trials)} trials to do, in {asked.out}")
+                    say(f"{len(left)} of {len(asked.trials)} trials to do, in {asked.out}")
                     failures = sweep_ray.run(
-                        left, cpus=asked.options.cpus, retries=asked.options.retries, say=_say,
+                        left, cpus=asked.options.cpus, retries=asked.options.retries, say=say,
                         work=carry_out,
                     )  # fmt: skip
         except KeyboardInterrupt:
-            print("interrupted; the same command goes on with the benchmark", file=sys.stderr)
-            return 130
-    for name, why in failures.items():
-        print(f"{name} failed: {why}; see {asked.out / name / OUTPUT}", file=sys.stderr)
-    return 1 if failures else 0
+            return end(asked.out, failures, True, "benchmark")
+    return end(asked.out, failures, False, "benchmark")
 
 
 def check_contenders(trials: Sequence[LearningTrial]) -> None:
@@ -99,7 +97,3 @@ def detach(asked: Asked, script: Path, args: Sequence[str]) -> int:
             stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
         )  # fmt: skip
     return process.pid
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)

@@ -6,18 +6,15 @@ Nothing is imported here that brings JAX: it must be told its share of the cores
 from __future__ import annotations
 
 import json
-import os
-import sys
 import time
 from collections.abc import Sequence
 from typing import Any
 
 from agents import config as configuration
 from agents.config import CONFIG_FILE
-from agents.devices import prepare
 from agents.errors import UserError, shown
 from agents.learning import FIXED, FROZEN, LearningTrial, add_row
-from agents.sweep_trial import OUTPUT, told_to
+from agents.sweep_trial import OUTPUT, begin_work, told_to
 
 
 def carry_out(trial: LearningTrial, cpus: int, path: Sequence[str] = ()) -> None:
@@ -34,9 +31,7 @@ def carry_out(trial: LearningTrial, cpus: int, path: Sequence[str] = ()) -> None
     Raises:
       UserError: its directory holds another run, or as `agents.training` does.
     """
-    os.environ.setdefault("JAX_PLATFORMS", "cpu")  # Ray hands out cores, and no accelerator
-    prepare(cpus)
-    sys.path += [each for each in path if each not in sys.path]
+    begin_work(cpus, path)
     if trial.finished:
         return
     trial.run_dir.mkdir(parents=True, exist_ok=True)

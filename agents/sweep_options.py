@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 from pydantic import Field
 
 from agents import config as configuration
 from agents.config import PRESETS, Config
-from agents.devices import cores
 from agents.errors import UserError, shown
 from agents.flags import Argument, declared, parse
 from agents.presets import listing
-from agents.schema import Options, RegularizerName
+from agents.schema import RegularizerName
 from agents.sweep import SWEPT, Grid, Sweep
+from agents.trial_options import (
+    MOST_TRIALS,
+    RAY_HINTS,
+    RayOptions,
+    Seeds,
+    arguments,
+    check_cores,
+    once,
+    seeds_of,
+)
 
 SWEEP = "python scripts/sweep.py"
 
-_MOST_TRIALS = 10_000
-_RANGE = re.compile(r"(\d{1,10})(?:\.\.(\d{1,10}))?")
 
-_T = TypeVar("_T")
-
-Seeds = tuple[Annotated[str, Field(pattern=rf"^{_RANGE.pattern}$")], ...]
-"""Seeds and ranges of seeds, as words: `3`, `0..4`."""
-
-
-class SweepOptions(Options):
+class SweepOptions(RayOptions):
     """What is swept over, and where."""
 
     weights: tuple[Annotated[float, Field(ge=0)], ...] = Field(
@@ -41,14 +41,6 @@ class SweepOptions(Options):
     )
     seeds: Seeds = Field(
         default=("0..4",), min_length=1, strict=False, examples=["0..4"], description="Of the runs"
-    )
-    cpus: int = Field(default=1, ge=1, description="Cores a trial")
-    retries: int = Field(default=3, ge=0, description="Of a trial that fails, from its checkpoint")
-    address: str = Field(
-        default="",
-        pattern=r"^(auto|[^\s/]+:\d+)?$",
-        examples=["auto", "10.0.0.1:6379"],
-        description="HOST:PORT of a Ray cluster, or auto",
     )
 
 
@@ -73,18 +65,13 @@ _HINTS = {
     "weights": ("FLOAT [FLOAT ...]", "default: the preset's"),
     "regularizers": ("NAME [NAME ...]", "default: the preset's"),
     "seeds": ("SEED [SEED ...]", "default: 0..4"),
-    "cpus": ("INT", "default: 1"),
-    "retries": ("INT", "default: 3"),
-    "address": ("ADDR", "default: this machine, no server"),
+    **RAY_HINTS,
 }
 
 _ARGUMENTS = (
     Argument("preset", declared(Path, "Where to start from"), "PRESET", positional=True),
     Argument("config", declared(Path, "YAML file, laid over the preset"), "FILE"),
-    *(
-        Argument(name, field, *_HINTS[name])
-        for (name,), field in configuration.options(SweepOptions).items()
-    ),
+    *arguments(SweepOptions, _HINTS),
     Argument(
         "out",
         declared(Path, "Of the sweep, on a disk that all machines share"),
@@ -132,12 +119,9 @@ def parse_sweep(args: Sequence[str]) -> Asked:
         weights=once("--weights", weights),
         seeds=once("--seeds", seeds_of(options.seeds)),
     )
-    if len(grid.seeds) * len(grid.regularizers) * len(grid.weights) > _MOST_TRIALS:
-        raise UserError(f"the sweep has more than {_MOST_TRIALS:,} trials; give fewer")
-    if not options.address and options.cpus > cores():
-        raise UserError(
-            f"--cpus: {options.cpus} is not allowed; give at most {cores()}, what there is here"
-        )
+    if len(grid.seeds) * len(grid.regularizers) * len(grid.weights) > MOST_TRIALS:
+        raise UserError(f"the sweep has more than {MOST_TRIALS:,} trials; give fewer")
+    check_cores(options)
     place = Path(out) if out is not None else Path("runs", f"sweep-{preset}")
     # Absolute, since a worker has a directory of its own.
     sweep = Sweep(base, grid, Path(place).absolute())
@@ -151,34 +135,6 @@ def _weight_of(config: Config) -> float:
     if weight == "auto":
         raise UserError("a sweep is over numbers, not regularizer.weight auto; give --weights")
     return weight
-
-
-def seeds_of(words: Sequence[str]) -> list[int]:
-    """The seeds that words such as `3` and `0..4` stand for, both ends included.
-
-    Raises:
-      UserError: a range goes down, or is too long.
-    """
-    found: list[int] = []
-    for word in words:
-        match = _RANGE.fullmatch(word)
-        assert match is not None
-        first = int(match[1])
-        last = first if match[2] is None else int(match[2])
-        if last < first:
-            raise UserError(f"--seeds: {shown(word)} is not allowed; give the lower seed first")
-        if last - first >= _MOST_TRIALS:
-            raise UserError(f"--seeds: {shown(word)} is not allowed; give {_MOST_TRIALS:,} or less")
-        found += range(first, last + 1)
-    return found
-
-
-def once(name: str, values: Sequence[_T]) -> tuple[_T, ...]:
-    """The values, none of which may be there twice."""
-    for place, value in enumerate(values):
-        if value in values[:place]:
-            raise UserError(f"{name}: {shown(value)} is given twice; give it once")
-    return tuple(values)
 
 
 def _text(preset: str) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from pathlib import Path
 
 from agents import sweep_ray
-from agents.sweep import SWEEP_FILE, Sweep, Trial
+from agents.sweep import SWEEP_FILE, Trial
 from agents.sweep_options import Asked
 from agents.sweep_trial import OUTPUT, carry_out, check
 
@@ -40,8 +42,8 @@ def conduct(asked: Asked) -> int:
         from agents import sweep_report  # brings JAX, which does not bear that Ray forks
 
         for line in sweep_report.conclude(sweep, failures):
-            _say(line)
-    return _end(sweep, failures, interrupted)
+            say(line)
+    return end(sweep.out, failures, interrupted, "sweep")
 
 
 def _carry_out(trials: list[Trial], asked: Asked) -> dict[str, str]:
@@ -49,20 +51,32 @@ def _carry_out(trials: list[Trial], asked: Asked) -> dict[str, str]:
     with sweep_ray.cluster(asked.address):
         check(sweep.base)
         with sweep.place():
-            _say(f"{len(trials)} of {len(sweep.grid)} trials to do, in {sweep.out}")
+            say(f"{len(trials)} of {len(sweep.grid)} trials to do, in {sweep.out}")
             return sweep_ray.run(
-                trials, cpus=asked.cpus, retries=asked.retries, say=_say, work=carry_out
+                trials, cpus=asked.cpus, retries=asked.retries, say=say, work=carry_out
             )
 
 
-def _end(sweep: Sweep, failures: dict[str, str], interrupted: bool) -> int:
+def end(out: Path, failures: Mapping[str, str], interrupted: bool, what: str) -> int:
+    """Says what went wrong with trials, a line each, on standard error.
+
+    Args:
+      out: that their directories are in.
+      failures: why some failed for good, by name.
+      interrupted: whether the command was.
+      what: they are the trials of, for the message.
+
+    Returns:
+      The exit status: 0, 1 where some failed, 130 after an interruption.
+    """
     for name, why in failures.items():
-        print(f"{name} failed: {why}; see {sweep.out / name / OUTPUT}", file=sys.stderr)
+        print(f"{name} failed: {why}; see {out / name / OUTPUT}", file=sys.stderr)
     if interrupted:
-        print("interrupted; the same command goes on with the sweep", file=sys.stderr)
+        print(f"interrupted; the same command goes on with the {what}", file=sys.stderr)
         return 130
     return 1 if failures else 0
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
+    """Prints a line at once, also where it goes to a file."""
     print(line, flush=True)

@@ -36,9 +36,7 @@ def carry_out(trial: Trial, cpus: int, path: Sequence[str] = ()) -> None:
     Raises:
       UserError: the directory of the sweep is not there, or as `agents.training` does.
     """
-    os.environ.setdefault("JAX_PLATFORMS", "cpu")  # Ray hands out cores, and no accelerator
-    prepare(cpus)
-    sys.path += [each for each in path if each not in sys.path]
+    begin_work(cpus, path)
     place = trial.run_dir.parent
     if not (place / SWEEP_FILE).is_file():
         raise UserError(
@@ -56,6 +54,18 @@ def carry_out(trial: Trial, cpus: int, path: Sequence[str] = ()) -> None:
             training.train(trial.config, trial.run_dir)
         else:
             training.resume(trial.run_dir)
+
+
+def begin_work(cpus: int, path: Sequence[str]) -> None:
+    """What a worker does first: it takes its share of the cores, and finds the user's modules.
+
+    Args:
+      cpus: cores that it may use.
+      path: where the modules are.
+    """
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")  # Ray hands out cores, and no accelerator
+    prepare(cpus)
+    sys.path += [each for each in path if each not in sys.path]
 
 
 @contextmanager

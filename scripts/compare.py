@@ -4,27 +4,20 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
-
-from pydantic import Field
-from pydantic.fields import FieldInfo
 
 from agents.command_line import report_errors
 from agents.errors import UserError
-from agents.flags import Argument, parse
-
-
-def _argument(name: str, description: str, metavar: str, hint: str = "") -> Argument:
-    annotation: Any = Annotated[Path, Field(description=description)]
-    return Argument(name, FieldInfo.from_annotation(annotation), metavar, hint, not hint)
-
+from agents.flags import Argument, declared, parse
 
 _ARGUMENTS = (
-    _argument("name", "Of the files", "NAME"),
-    _argument(
-        "runs", "Runs; LABEL= may stand alone before a pattern", "LABEL=RUN_DIR [RUN_DIR ...]"
+    Argument("name", declared(Path, "Of the files"), "NAME", positional=True),
+    Argument(
+        "runs",
+        declared(Path, "Runs; LABEL= may stand alone before a pattern"),
+        "LABEL=RUN_DIR [RUN_DIR ...]",
+        positional=True,
     ),
-    _argument("out", "Directory of the files", "DIR", "default: scripts/results"),
+    Argument("out", declared(Path, "Directory of the files"), "DIR", "default: scripts/results"),
 )
 _TEXT = "Compare finished runs of one environment with each other and with acting at random."
 
