@@ -32,6 +32,8 @@ def build_ensemble(
         members=config.model.members,
         hidden=config.model.hidden,
         head_hidden=config.model.head_hidden,
+        potential_hidden=config.model.potential_hidden,
+        potential=config.model.potential,
         sample_noise=config.model.sample_noise,
         beta=config.fit.beta_nll,
         input_noise=config.fit.input_noise,

@@ -23,8 +23,8 @@ from agents.environments import EnvironmentSpec
 from agents.errors import UserError
 from agents.known_dynamics import KnownDynamics
 from agents.known_rewards import KnownReward
-from mbrl import dynamics, normalizer, regularizers
-from mbrl.dynamics import Scales
+from mbrl import normalizer, regularizers
+from mbrl.dynamics import Scales, Transition, decayed
 from mbrl.fitting import FitResult, Trainable, fit, make_fitter
 from mbrl.normalizer import Normalizer
 from mbrl.objective import make_objective
@@ -89,7 +89,11 @@ class PlanningAgent:
         over_environments = among.vmap if together(config.num_envs, floats) else among.loop
         self._model_fitter = make_fitter(
             self._ensemble.loss,
-            optax.adamw(config.fit.learning_rate, weight_decay=config.fit.weight_decay),
+            optax.adamw(
+                config.fit.learning_rate,
+                weight_decay=config.fit.weight_decay,
+                mask=decayed,
+            ),
             averaging=config.fit.averaging,
             compiler_options=compiler_options(),
         )
@@ -342,7 +346,7 @@ def _score(objective, params, weight, observation, key, actions, *, particles):
     return objective(params, weight, key, observation, actions, particles=particles)
 
 
-def _measure_scales(seen: dynamics.Transition) -> Scales:
+def _measure_scales(seen: Transition) -> Scales:
     ended = np.asarray(seen.terminal, bool)
     running = normalizer.fit(seen.reward[~ended, None])
     terminal = normalizer.fit(seen.reward[ended, None])

@@ -24,7 +24,7 @@ _DIFFERENCES: dict[str, dict[str, Any]] = {
         "env": {"id": "LunarLander-v3", "kwargs": {"continuous": False}, "action_repeat": 4},
         # Two seconds ahead: with less, it never pays to start moving. And CEM with more candidates:
         # with the default search one run reached -16, with this one two reached 98 and 121.
-        "planner": {"name": "cem", "population": 128, "horizon": 25},
+        "planner": {"name": "cem", "population": 128, "iterations": 6, "horizon": 25},
     },
     "pendulum": {
         "env": {"id": "Pendulum-v1", "action_repeat": 1},
@@ -34,7 +34,7 @@ _DIFFERENCES: dict[str, dict[str, Any]] = {
         "checkpoint_every": 400,
         "model": {"hidden": [64, 64]},
         # Nothing can crash, so there is no risk to avert; and one torque needs no large search.
-        "planner": {"risk": {"name": "mean"}, "population": 64, "iterations": 4},
+        "planner": {"risk": {"name": "mean"}, "population": 64},
         "evaluation": {"episodes": 10},
     },
     "quick": {
@@ -42,8 +42,8 @@ _DIFFERENCES: dict[str, dict[str, Any]] = {
         "random_steps": 600,
         "checkpoint_every": 600,
         # Every part of the real run, each as small as it can be.
-        "model": {"hidden": [64, 64], "head_hidden": [64, 64]},
-        "planner": {"population": 32, "iterations": 4},
+        "model": {"hidden": [64, 64]},
+        "planner": {"population": 32},
         "evaluation": {"episodes": 2},
     },
 }

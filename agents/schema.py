@@ -57,10 +57,16 @@ class ModelConfig(Options):
 
     members: int = Field(default=5, ge=1, description="Networks in the ensemble")
     hidden: tuple[Count, ...] = Field(
-        default=(128, 128, 128), min_length=1, strict=False, description="Units a layer, dynamics"
+        default=(64, 64, 64), min_length=1, strict=False, description="Units a layer, dynamics"
     )
     head_hidden: tuple[Count, ...] = Field(
-        default=(64, 64), min_length=1, strict=False, description="Units a layer, reward and ends"
+        default=(32, 32), min_length=1, strict=False, description="Units a layer, reward and ends"
+    )
+    potential: bool = Field(
+        default=True, description="Learn the reward as a difference of potentials, and a residual"
+    )
+    potential_hidden: tuple[Count, ...] = Field(
+        default=(64, 64), min_length=1, strict=False, description="Units a layer, potential"
     )
     propagation: Literal["ts1", "tsinf", "expectation"] = Field(
         default="tsinf", description="Use of the members"
@@ -97,10 +103,10 @@ class FitConfig(Options):
     patience: int = Field(default=3, ge=1, description="Epochs without improvement")
     holdout: float = Field(default=0.1, gt=0, le=0.5, description="Share of episodes held out")
     averaging: float = Field(
-        default=0.0, ge=0, lt=1, description="Decay of the averaged weights, regulariser's too"
+        default=0.999, ge=0, lt=1, description="Decay of the averaged weights, regulariser's too"
     )
     bootstrap: float = Field(
-        default=1.0, gt=0, le=100, description="Mean copies of a decision in a member's sample"
+        default=5.0, gt=0, le=100, description="Mean copies of a decision in a member's sample"
     )
     beta_nll: float = Field(default=0.5, ge=0, le=1, description="Variance weighting; 0: plain NLL")
     input_noise: float = Field(default=0.03, ge=0, description="Noise on inputs, in sd")
@@ -169,8 +175,8 @@ class PlannerConfig(Options):
         default="icem", description="Planner"
     )
     horizon: int = Field(default=20, ge=1, le=1000, description="Decisions looked ahead")
-    iterations: int = Field(default=6, ge=1, description="Rounds a decision")
-    population: int = Field(default=80, ge=2, description="Candidates a round")
+    iterations: int = Field(default=4, ge=1, description="Rounds a decision")
+    population: int = Field(default=40, ge=2, description="Candidates a round")
     particles: int = Field(default=5, ge=1, description="Imagined paths a candidate")
     discount: float = Field(default=1.0, gt=0, le=1, description="Discount a decision")
     noise_beta: float = Field(default=2.0, ge=0, description="Noise spectrum exponent; 0: white")
@@ -342,7 +348,7 @@ class Config(Options):
         le=1,
         description="On actions in training, in half-ranges; discrete: chance of a random one",
     )
-    fit_every: int = Field(default=1, ge=1, description="Finished steps between fits")
+    fit_every: int = Field(default=200, ge=1, description="Finished steps between fits")
     checkpoint_every: int = Field(default=1_000, ge=1, description="Steps between checkpoints")
     keep_checkpoints: int = Field(default=3, ge=1, description="Latest checkpoints kept")
     milestones: tuple[Count, ...] = Field(

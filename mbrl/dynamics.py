@@ -4,15 +4,25 @@ Per member (all in standardised units; `h` in (0, 1] is the share of a full hold
 held for, 1 when planning):
 
     o' - o          ~ N(mean(o, a, h), diag exp(log_variance(o, a, h)))
-    reward          = (1 - p_end) * running(o, a, h, o') + p_end * terminal(o, a, h, o')
+    reward          = (1 - p_end) * running + p_end * terminal(o, a, h, o')
+    running         = potential(o') - potential(o) + residual(o, a, h, o')
     p_end           = sigmoid(end(o, a, h, o'))
 
-Two choices carry the learning. The heads are fed **the member's own predicted** `o'`, in training
-as in planning: the signature of a crash is in the true next state and not in the predicted one, so
-that a head trained on the former never fires on a plan. And the reward of an end (+-100 on Lunar
-Lander) has an output of its own, so that one sharp event does not bend the smooth reward around it.
+Three choices carry the learning.
 
-Source: Chua et al. (2018) for the ensemble; Seitzer et al. (2022) for the weighted likelihood.
+* The head of an end is fed **the member's own predicted** `o'`, in training as in planning: the
+  signature of a crash is in the true next state and not in the predicted one, so that a head
+  trained on the former never fires on a plan.
+* The reward of an end (+-100 on Lunar Lander) has an output of its own, so that one sharp event
+  does not bend the smooth reward around it.
+* The running reward is trained on **the true** `o'`, of which it is a function without noise, and
+  begins from a difference of potentials. Summed over a plan, such differences leave what its first
+  and its last state are worth: errors on the way cancel, where those of a plain network add up. The
+  residual keeps every other reward within reach. Weight decay holds it back from being exact, so
+  that it gets none (`decayed`).
+
+Source: Chua et al. (2018) for the ensemble; Seitzer et al. (2022) for the weighted likelihood; Ng
+et al. (1999) for rewards that are differences of potentials.
 """
 
 from collections.abc import Callable, Sequence
@@ -98,6 +108,11 @@ class _Prediction(NamedTuple):
     end_logit: Float[Array, ""]
 
 
+def decayed(params: Params) -> dict[str, bool]:
+    """Which parts of an ensemble's parameters weight decay is for, as a mask of `optax.adamw`."""
+    return {part: part not in ("potential", "residual") for part in params}
+
+
 def beta_nll(
     distribution: distrax.MultivariateNormalDiag, target: Float[Array, " O"], beta: float
 ) -> Float[Array, ""]:
@@ -120,8 +135,10 @@ def make_ensemble(
     action_size: int,
     *,
     members: int = 5,
-    hidden: Sequence[int] = (128, 128, 128),
-    head_hidden: Sequence[int] = (128, 128),
+    hidden: Sequence[int] = (64, 64, 64),
+    head_hidden: Sequence[int] = (32, 32),
+    potential_hidden: Sequence[int] = (64, 64),
+    potential: bool = True,
     sample_noise: bool = False,
     beta: float = 0.5,
     input_noise: float = 0.0,
@@ -135,7 +152,10 @@ def make_ensemble(
       action_size: A.
       members: E >= 1.
       hidden: widths of the dynamics network.
-      head_hidden: widths of the reward network and of the termination network.
+      head_hidden: widths of the residual reward's network and of the end's.
+      potential_hidden: widths of the potential's network.
+      potential: whether the running reward begins from a difference of potentials; else the
+        residual is all of it.
       sample_noise: whether an imagined next observation is drawn from the predicted Gaussian; else
         it is its mean. The heads see the same in training.
       beta: exponent of the weighted likelihood, in [0, 1]; see `beta_nll`.
@@ -150,17 +170,19 @@ def make_ensemble(
     """
     input_size = observation_size + action_size + 1
     dynamics = networks.gaussian_mlp(input_size, hidden, observation_size)
-    reward_head = networks.mlp(input_size + observation_size, head_hidden, 2)
-    end_head = networks.mlp(input_size + observation_size, head_hidden, 1)
+    end_head = networks.mlp(input_size + observation_size, head_hidden, 2)
+    residual_head = networks.mlp(input_size + observation_size, head_hidden, 1)
+    potential_head = networks.mlp(observation_size, potential_hidden, 1)
 
     def init(key: KeyArray) -> Params:
         def init_member(key: KeyArray) -> Params:
-            dynamics_key, reward_key, end_key = jax.random.split(key, 3)
-            return {
+            dynamics_key, end_key, residual_key, potential_key = jax.random.split(key, 4)
+            made = {
                 "dynamics": dynamics.init(dynamics_key),
-                "reward": reward_head.init(reward_key),
                 "end": end_head.init(end_key),
+                "residual": residual_head.init(residual_key),
             }
+            return made | ({"potential": potential_head.init(potential_key)} if potential else {})
 
         return jax.vmap(init_member)(jax.random.split(key, members))
 
@@ -168,23 +190,40 @@ def make_ensemble(
         shape = (*shape, observation_size)
         return jax.random.normal(key, shape) if sample_noise else jnp.zeros(shape)
 
+    def running_reward(scales, params, state, action, hold, change):
+        """Standardised; of a standardised state and change."""
+        features = jnp.concatenate([state, action, hold[None], change])
+        reward = residual_head.apply(params["residual"], features)[0]
+        if not potential:
+            return reward
+        moved = normalizer.denormalize(scales.delta, change) / scales.observation.std
+        before, after = (
+            potential_head.apply(params["potential"], each)[0] for each in (state, state + moved)
+        )
+        return reward + after - before
+
     def foresee(
-        scales, params, noise, observation, action, hold, corruption=None, training=False
+        scales, params, noise, observation, action, hold, corruption=0.0, true_change=None
     ) -> _Prediction:
-        state = normalize(scales.observation, observation)
-        state = state if corruption is None else state + corruption
-        inputs = jnp.concatenate([state, action, hold[None]])
+        """One step; in training, where `true_change` (standardised) is known, for the losses."""
+        training = true_change is not None
+        clean = normalize(scales.observation, observation)
+        inputs = jnp.concatenate([clean + corruption, action, hold[None]])
         mean, variance = dynamics.apply(params["dynamics"], inputs)
         delta = distrax.MultivariateNormalDiag(mean, jnp.sqrt(variance))
         change = mean + delta.scale_diag * noise if sample_noise else mean
-        # In training the heads judge the predicted state and may not move it to where they are
-        # right; a planner that follows gradients has to feel how an action moves it.
+        # In training the head judges the predicted state and may not move it to where it is right;
+        # a planner that follows gradients has to feel how an action moves it.
         features = jnp.concatenate([inputs, jax.lax.stop_gradient(change) if training else change])
+        end_logit, terminal = end_head.apply(params["end"], features)
+        running = running_reward(
+            scales, params, clean, action, hold, true_change if training else change
+        )
         return _Prediction(
             delta=delta,
             next_observation=observation + normalizer.denormalize(scales.delta, change),
-            rewards=reward_head.apply(params["reward"], features),
-            end_logit=end_head.apply(params["end"], features)[0],
+            rewards=jnp.stack([running, terminal]),
+            end_logit=end_logit,
         )
 
     def outcome(scales, prediction: _Prediction, observation, action):
@@ -224,17 +263,17 @@ def make_ensemble(
             noise_key, corruption_key = jax.random.split(key)
             shape = transition.observation.shape
             corruption = input_noise * jax.random.normal(corruption_key, shape)
+            change = normalize(scales.delta, transition.next_observation - transition.observation)
             prediction = foresee(
                 scales, params, draw(noise_key, ()), transition.observation, transition.action,
-                transition.hold, corruption, training=True,
+                transition.hold, corruption, change,
             )  # fmt: skip
-            change = transition.next_observation - transition.observation
             # What is observed at an end is the wreck. Left out, the dynamics say what would have
             # come had the episode gone on, in which a crash to come shows clearly.
             dynamics_loss = jnp.where(
                 transition.terminal,
                 0.0,
-                beta_nll(prediction.delta, normalize(scales.delta, change), beta),
+                beta_nll(prediction.delta, change, beta),
             )
             target = (transition.reward - scales.rewards.mean) / scales.rewards.std
             error = jnp.square(prediction.rewards - target)

@@ -24,10 +24,10 @@ from mbrl import (
     make_fitter,
     normalizer,
 )
-from mbrl.dynamics import beta_nll
+from mbrl.dynamics import beta_nll, decayed
 from mbrl.normalizer import Normalizer
 
-SMALL = {"members": 2, "hidden": (8,), "head_hidden": (8,)}
+SMALL = {"members": 2, "hidden": (8,), "head_hidden": (8,), "potential_hidden": (8,)}
 NOTHING = jnp.zeros(2)  # the noise of a step without any
 number = st.floats(-3.0, 3.0)
 rows = st.lists(st.tuples(number, number, number), min_size=2, max_size=2)
@@ -110,21 +110,26 @@ def small():
 
 
 @pytest.mark.parametrize("terminal", [0.0, 1.0])
-def test_the_heads_are_trained_on_the_predicted_next_state_and_never_on_the_true_one(
+def test_ends_are_learned_from_the_predicted_next_state_and_running_rewards_from_the_true_one(
     small, terminal
 ):
     batch = batch_of(np.random.default_rng(0), (2, 6), terminal)
     elsewhere = dataclasses.replace(batch, next_observation=batch.next_observation + 3.0)
-    before, after = small.gradient(batch), small.gradient(elsewhere)
-    for head in ("end", "reward"):
-        assert biggest(before[head]) > 1e-3
-        assert biggest(jax.tree.map(np.subtract, before[head], after[head])) == 0.0
-    # What is predicted is another matter: the heads' gradients follow it.
     moved = dict(small.params)
     moved["dynamics"] = jax.tree.map(lambda leaf: leaf + 0.3, moved["dynamics"])
-    assert (
-        biggest(jax.tree.map(np.subtract, before["end"], small.gradient(batch, moved)["end"])) > 0
+    before = small.gradient(batch)
+    by_truth, by_prediction = (
+        jax.tree.map(np.subtract, before, after)
+        for after in (small.gradient(elsewhere), small.gradient(batch, moved))
     )
+    assert biggest(before["end"]) > 1e-3
+    assert biggest(by_truth["end"]) == 0.0
+    assert biggest(by_prediction["end"]) > 0.0
+    for part in ("residual", "potential"):
+        assert biggest(by_prediction[part]) == 0.0
+        # The reward of an end is not theirs to learn.
+        assert (biggest(by_truth[part]) > 1e-3) == (terminal == 0.0)
+        assert (biggest(before[part]) > 1e-3) == (terminal == 0.0)
 
 
 def test_transitions_that_end_and_the_heads_do_not_move_the_dynamics(small):
@@ -186,7 +191,7 @@ def set_by_hand(ensemble: Ensemble, end_logit: float):
     """Parameters of one member: all outputs 0, so their scales' means, but the logit of an end."""
     params = jax.eval_shape(ensemble.init, jax.random.key(0))
     params = jax.tree.map(lambda leaf: np.zeros(leaf.shape[1:], np.float32), params)
-    params["end"]["mlp/~/linear_1"]["b"][:] = end_logit
+    params["end"]["mlp/~/linear_1"]["b"][0] = end_logit
     return params
 
 
@@ -243,15 +248,16 @@ def test_an_imagined_state_is_the_mean_or_a_draw_from_the_predicted_gaussian():
 
 
 def test_an_imagined_return_feels_how_actions_move_the_states_that_follow(small):
+    plain = make_ensemble(2, 1, **SMALL, potential=False)
     member = jax.tree.map(lambda leaf: leaf[0], small.params)
-    first = member["reward"]["mlp/~/linear_0"]
+    first = member["residual"]["mlp/~/linear_0"]
 
     @quickly
     @partial(jax.grad, argnums=2)
     def slope(weights, t, actions):
         """Of the reward of decision t, by all actions."""
-        params = member | {"reward": member["reward"] | {"mlp/~/linear_0": weights}}
-        step = partial(small.ensemble.step, units())
+        params = member | {"residual": member["residual"] | {"mlp/~/linear_0": weights}}
+        step = partial(plain.step, units())
         path = imagine(step, params, jnp.zeros((2, 2)), jnp.array([0.4, -0.2]), actions)
         return path.rewards[t]
 
@@ -288,6 +294,45 @@ def test_held_out_errors_are_in_the_units_that_their_names_say():
     # Each transition's reward is held against the output that is meant for it.
     error = np.where(batch.terminal, 40.0, -1.0) - batch.reward
     assert errors["reward_rmse"] == pytest.approx(np.sqrt(np.mean(error**2)), rel=1e-4)
+
+
+def test_differences_of_potentials_leave_only_the_ends_of_a_path(small):
+    # Without a residual, and far from any end, a plan is worth what its last state is more than its
+    # first, whatever came between.
+    member = jax.tree.map(lambda leaf: leaf[0], small.params)
+    member["residual"] = jax.tree.map(jnp.zeros_like, member["residual"])
+    member["end"] = jax.tree.map(jnp.zeros_like, member["end"])
+    member["end"]["mlp/~/linear_1"]["b"] = jnp.array([-60.0, 0.0])
+    scales = dataclasses.replace(
+        units(), rewards=Normalizer(mean=jnp.zeros(2), std=jnp.array([2.0, 5.0]))
+    )
+    step = partial(small.ensemble.step, scales)
+
+    @quickly
+    def worth(actions):
+        path = imagine(step, member, jnp.zeros((len(actions), 2)), jnp.array([0.4, -0.2]), actions)
+        return jnp.sum(path.rewards), path.observations[-1]
+
+    total, last = worth(jnp.array([[0.5], [-0.3], [0.9]]))
+    # One decision that happens to lead there in one step: `delta` makes up for what it predicts.
+    first = jnp.array([0.4, -0.2])
+    predicted = step(member, NOTHING, first, jnp.array([0.1]))[0]
+    shifted = dataclasses.replace(
+        scales, delta=dataclasses.replace(scales.delta, mean=scales.delta.mean + last - predicted)
+    )
+    at_once = small.ensemble.step(shifted, member, NOTHING, first, jnp.array([0.1]))[1]
+    assert np.asarray(at_once.observation) == pytest.approx(np.asarray(last), abs=1e-6)
+    assert abs(total) > 1e-3
+    assert total == pytest.approx(float(at_once.reward), abs=1e-5)
+
+
+def test_weight_decay_leaves_the_running_reward_alone(small):
+    optimizer = optax.adamw(1e-3, weight_decay=100.0, mask=decayed)
+    still = jax.tree.map(jnp.zeros_like, small.params)
+    updates, _ = optimizer.update(still, optimizer.init(small.params), small.params)
+    for part in small.params:
+        moved = biggest(updates[part])
+        assert (moved == 0.0) == (part in ("residual", "potential")), part
 
 
 # What is learned.
