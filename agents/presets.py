@@ -32,7 +32,9 @@ _DIFFERENCES: dict[str, dict[str, Any]] = {
         "env_steps": 2_400,
         "random_steps": 400,
         "checkpoint_every": 400,
-        "model": {"hidden": [64, 64]},
+        # What is paid is a cost of the state and no change of it: with a potential, seed 0 reached
+        # -602, without one -112.
+        "model": {"hidden": [64, 64], "potential": False},
         # Nothing can crash, so there is no risk to avert; and one torque needs no large search.
         "planner": {"risk": {"name": "mean"}, "population": 64},
         "evaluation": {"episodes": 10},

@@ -63,7 +63,7 @@ class ModelConfig(Options):
         default=(32, 32), min_length=1, strict=False, description="Units a layer, reward and ends"
     )
     potential: bool = Field(
-        default=True, description="Learn the reward as a difference of potentials, and a residual"
+        default=True, description="Reward as a change of potential, and a residual: for shaped ones"
     )
     potential_hidden: tuple[Count, ...] = Field(
         default=(64, 64), min_length=1, strict=False, description="Units a layer, potential"

@@ -144,11 +144,12 @@ class Training:
         """One decision in every environment, and what follows from it."""
         run, progress = self._run, self._run.progress
         runners = [slot.runner for slot in run.slots]
+        weight = run.weight  # of these plans: an episode that ends now may move it
         plans = None
         if not all(slot.explores for slot in run.slots):
             self._display.progress(progress.env_steps, "planning")
             with self._watch.measure("planning"):
-                plans = run.actor.plan(run.learned, runners, run.weight)
+                plans = run.actor.plan(run.learned, runners, weight)
             self._watch.plans += sum(not slot.explores for slot in run.slots)
         for index, slot in enumerate(run.slots):
             runner = slot.runner
@@ -165,16 +166,16 @@ class Training:
                 ending = runner.step(action)
             progress.env_steps += runner.steps - before
             if ending:
-                self._finish_episode(index)
+                self._finish_episode(index, weight)
 
-    def _finish_episode(self, index: int) -> None:
+    def _finish_episode(self, index: int, weight: float) -> None:
         """Keeps and reports an episode, fits where it is time to, and begins the next one."""
         run, progress = self._run, self._run.progress
         slot = run.slots[index]
         run.replay.append(slot.runner.episode())
         progress.unfitted_steps += slot.runner.steps
         result = result_of(slot.runner, slot.promise, run.config.planner.horizon)
-        weight, gap = run.weight, run.learn_from(index)
+        gap = run.learn_from(index)
         self._log.metrics(
             "episode",
             env_steps=progress.env_steps,

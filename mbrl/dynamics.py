@@ -154,8 +154,8 @@ def make_ensemble(
       hidden: widths of the dynamics network.
       head_hidden: widths of the residual reward's network and of the end's.
       potential_hidden: widths of the potential's network.
-      potential: whether the running reward begins from a difference of potentials; else the
-        residual is all of it.
+      potential: whether the running reward begins from a difference of potentials, which suits
+        shaped rewards; else the residual is all of it, which suits costs of the state.
       sample_noise: whether an imagined next observation is drawn from the predicted Gaussian; else
         it is its mean. The heads see the same in training.
       beta: exponent of the weighted likelihood, in [0, 1]; see `beta_nll`.

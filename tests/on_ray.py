@@ -27,7 +27,7 @@ SMALLEST: dict[str, Any] = {
     "fit_every": 40,
     "checkpoint_every": 30,
     "env": {"id": "worlds:Walk-v0", "kwargs": {"max_episode_steps": 20}},
-    "model": {"members": 2, "hidden": [8], "head_hidden": [8]},
+    "model": {"members": 2, "hidden": [8], "head_hidden": [8], "potential_hidden": [8]},
     "fit": {"min_epochs": 1, "max_epochs": 1, "steps_per_epoch": 2, "batch_size": 8},
     "planner": {"name": "random-shooting", "horizon": 3, "population": 8},
     "regularizer": {"name": "none"},

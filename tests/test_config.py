@@ -293,7 +293,7 @@ class TestYaml:
             load("quick", write(tmp_path, "env: {kwargs: &k {a: *k}}\n"))
 
     def test_the_lists_stay_on_one_line(self):
-        assert "  hidden: [128, 128, 128]\n" in dump(Config())
+        assert "  hidden: [64, 64, 64]\n" in dump(Config())
 
 
 def test_values_in_messages_fit_in_a_line():

@@ -86,7 +86,9 @@ def test_without_predictions_it_is_refused():
 
 @pytest.fixture(scope="module")
 def ensemble():
-    made = make_ensemble(2, 1, members=3, hidden=(8,), head_hidden=(8,), sample_noise=True)
+    made = make_ensemble(
+        2, 1, members=3, hidden=(8,), head_hidden=(8,), potential_hidden=(8,), sample_noise=True
+    )
     return made, quickly(made.init)(jax.random.key(0))
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 from functools import partial
 from types import SimpleNamespace
+from typing import Any
 
 import distrax
 import jax
@@ -329,7 +330,7 @@ def test_differences_of_potentials_leave_only_the_ends_of_a_path(small):
 def test_weight_decay_leaves_the_running_reward_alone(small):
     optimizer = optax.adamw(1e-3, weight_decay=100.0, mask=decayed)
     still = jax.tree.map(jnp.zeros_like, small.params)
-    updates, _ = optimizer.update(still, optimizer.init(small.params), small.params)
+    updates: Any = optimizer.update(still, optimizer.init(small.params), small.params)[0]
     for part in small.params:
         moved = biggest(updates[part])
         assert (moved == 0.0) == (part in ("residual", "potential")), part
@@ -341,7 +342,9 @@ def test_weight_decay_leaves_the_running_reward_alone(small):
 @pytest.fixture(scope="module")
 def learned():
     """An ensemble that was fitted to the track."""
-    ensemble = make_ensemble(2, 1, members=2, hidden=(24,), head_hidden=(24,))
+    ensemble = make_ensemble(
+        2, 1, members=2, hidden=(24,), head_hidden=(24,), potential_hidden=(24,)
+    )
     rng, steps = np.random.default_rng(0), 800
     seen = Track.sample(rng, (2000,))
     ends = np.asarray(seen.terminal, bool)

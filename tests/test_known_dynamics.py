@@ -21,7 +21,7 @@ def test_pendulums_equations_are_its_own(repeat):
         env := make_environment("Pendulum-v1", {}), describe(env), action_repeat=repeat
     )
     ensemble = with_dynamics(
-        make_ensemble(3, 1, members=2, hidden=(4,), head_hidden=(4,)),
+        make_ensemble(3, 1, members=2, hidden=(4,), head_hidden=(4,), potential_hidden=(4,)),
         known_dynamics.pendulum,
         repeat,
     )
@@ -44,7 +44,9 @@ def test_pendulums_equations_are_its_own(repeat):
 
 def test_behind_an_end_within_a_hold_nothing_is_paid():
     ensemble = with_dynamics(
-        make_ensemble(2, 1, members=2, hidden=(4,), head_hidden=(4,)), worlds.walk(0.0), 5
+        make_ensemble(2, 1, members=2, hidden=(4,), head_hidden=(4,), potential_hidden=(4,)),
+        worlds.walk(0.0),
+        5,
     )
     state, output = ensemble.step(
         None, None, jax.random.key(0), jnp.array([0.5, 0.0]), jnp.array([1.0])
@@ -57,7 +59,9 @@ def test_behind_an_end_within_a_hold_nothing_is_paid():
 
 def test_the_worlds_noise_is_drawn_from_the_key():
     ensemble = with_dynamics(
-        make_ensemble(2, 1, members=2, hidden=(4,), head_hidden=(4,)), worlds.walk(0.2), 1
+        make_ensemble(2, 1, members=2, hidden=(4,), head_hidden=(4,), potential_hidden=(4,)),
+        worlds.walk(0.2),
+        1,
     )
     keys = ensemble.draw(jax.random.key(0), (2000,))
     places = jax.vmap(

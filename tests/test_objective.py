@@ -158,7 +158,7 @@ def test_an_early_end_earns_nothing_on_familiar_data():
 @pytest.fixture(scope="module")
 def learned():
     """A small random ensemble and autoencoder behind one objective, as the agent joins them."""
-    ensemble = make_ensemble(2, 1, members=2, hidden=(8,), head_hidden=(8,))
+    ensemble = make_ensemble(2, 1, members=2, hidden=(8,), head_hidden=(8,), potential_hidden=(8,))
     regularizer = make_rnn_dae(2, 1, hidden=4, architecture="encoder-decoder")
     units = Scales(observation=identity(2), delta=identity(2), rewards=identity(2))
     state = RegularizerState(

@@ -41,9 +41,11 @@ TINY: dict[str, Any] = {
         "members": 2,
         "hidden": [8],
         "head_hidden": [8],
+        "potential_hidden": [8],
         "propagation": "tsinf",
         "sample_noise": False,
         "reward": "learned",
+        "potential": True,
     },
     "fit": {
         "learning_rate": 1e-3,
