@@ -203,12 +203,13 @@ def make_ensemble(
         return reward + after - before
 
     def foresee(
-        scales, params, noise, observation, action, hold, corruption=0.0, true_change=None
+        scales, params, noise, observation, action, hold, corruption=None, true_change=None
     ) -> _Prediction:
         """One step; in training, where `true_change` (standardised) is known, for the losses."""
         training = true_change is not None
         clean = normalize(scales.observation, observation)
-        inputs = jnp.concatenate([clean + corruption, action, hold[None]])
+        state = clean if corruption is None else clean + corruption
+        inputs = jnp.concatenate([state, action, hold[None]])
         mean, variance = dynamics.apply(params["dynamics"], inputs)
         delta = distrax.MultivariateNormalDiag(mean, jnp.sqrt(variance))
         change = mean + delta.scale_diag * noise if sample_noise else mean

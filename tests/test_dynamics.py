@@ -323,8 +323,8 @@ def test_differences_of_potentials_leave_only_the_ends_of_a_path(small):
     )
     at_once = small.ensemble.step(shifted, member, NOTHING, first, jnp.array([0.1]))[1]
     assert np.asarray(at_once.observation) == pytest.approx(np.asarray(last), abs=1e-6)
-    assert abs(total) > 1e-3
-    assert total == pytest.approx(float(at_once.reward), abs=1e-5)
+    assert abs(float(total)) > 1e-3
+    assert float(total) == pytest.approx(float(at_once.reward), abs=1e-5)
 
 
 def test_weight_decay_leaves_the_running_reward_alone(small):
