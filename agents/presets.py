@@ -23,7 +23,7 @@ _DIFFERENCES: dict[str, dict[str, Any]] = {
         # 245 at 4 to 127 at 6.
         "env": {"id": "LunarLander-v3", "kwargs": {"continuous": False}, "action_repeat": 4},
         # Two seconds ahead: with less, it never pays to start moving. And CEM with more candidates:
-        # with the default search one run reached -16, with this one two reached 98 and 121.
+        # with iCEM's 80 in 6 rounds one run reached -16, with this search two reached 98 and 121.
         "planner": {"name": "cem", "population": 128, "iterations": 6, "horizon": 25},
     },
     "pendulum": {
