@@ -117,9 +117,9 @@ def episode_seed(run_seed: int, index: int) -> int:
 class EpisodeRunner:
     """One environment and the episode under way in it, recorded a simulator step at a time.
 
-    A decision is held for up to `action_repeat` simulator steps; an end stops the hold. Every
-    observation and every reward is kept, so that nothing is lost by the sum that a model or a
-    planner takes over a hold.
+    A decision is held for up to `hold` simulator steps; an end stops the hold. Every observation
+    and every reward is kept, so that nothing is lost by the sum that a model or a planner takes
+    over a hold.
 
     **Replay.** `snapshot` holds the seed of the reset, the actions and what came of them; `restore`
     resets and acts again. This rebuilds the simulator's hidden state, which cannot be read out, in
@@ -134,7 +134,8 @@ class EpisodeRunner:
     Attributes:
         env: the environment.
         spec: its description.
-        action_repeat: simulator steps for which a decision is held, >= 1.
+        action_repeat: simulator steps for which a decision is meant, >= 1.
+        hold: for which it is held: as many, or fewer where a new plan takes its place before.
         observation: [O] float32, the latest.
         index: number of the episode in its run.
         seed: with which the episode was reset.
@@ -143,11 +144,14 @@ class EpisodeRunner:
             `truncated`, or None while the episode goes on.
     """
 
-    def __init__(self, env: gym.Env, spec: EnvironmentSpec, action_repeat: int) -> None:
+    def __init__(
+        self, env: gym.Env, spec: EnvironmentSpec, action_repeat: int, hold: int | None = None
+    ) -> None:
         """Takes an environment over; `start` begins its first episode."""
         self.env = env
         self.spec = spec
         self.action_repeat = action_repeat
+        self.hold = action_repeat if hold is None else hold
         self.index = -1
         self.seed = -1
         self.return_ = 0.0
@@ -187,7 +191,7 @@ class EpisodeRunner:
         self._observations.append(self._checked_observation(observation))
 
     def step(self, action: ArrayLike) -> Ending:
-        """Holds one action for up to `action_repeat` simulator steps.
+        """Holds one action for up to `hold` simulator steps.
 
         Args:
             action: [A], planner units.
@@ -206,7 +210,7 @@ class EpisodeRunner:
         native = to_native(self.spec, action)
         self._actions.append(action)
         self._holds.append(0)
-        for _ in range(self.action_repeat):
+        for _ in range(self.hold):
             observation, reward, terminated, truncated, _ = self.env.step(native)
             self._holds[-1] += 1
             self._rewards.append(self._checked_reward(reward))

@@ -23,7 +23,7 @@ class EpisodeResult:
       ended: how.
       planned_return: what its first plan promised over the horizon.
       penalty: what the regulariser said of that plan, in calibrated units.
-      realised_return: what the first `horizon` decisions brought, replanning on the way.
+      realised_return: what the time of the first plan brought, replanning on the way.
     """
 
     seed: int
@@ -73,8 +73,7 @@ class Promise:
 
 def result_of(runner: EpisodeRunner, promise: Promise | None, horizon: int) -> EpisodeResult:
     """Sums an episode up; `promise` is None where actions were random."""
-    episode = runner.episode()
-    within = int(episode.holds[:horizon].sum())
+    within = horizon * runner.action_repeat
     return EpisodeResult(
         seed=runner.seed,
         return_=runner.return_,
@@ -82,7 +81,7 @@ def result_of(runner: EpisodeRunner, promise: Promise | None, horizon: int) -> E
         ended=runner.ended or "cut short",
         planned_return=promise and promise.planned_return,
         penalty=promise and promise.penalty,
-        realised_return=float(np.sum(episode.rewards[:within], dtype=np.float64)),
+        realised_return=float(np.sum(runner.episode().rewards[:within], dtype=np.float64)),
     )
 
 

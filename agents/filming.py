@@ -15,12 +15,12 @@ from agents.acting import Actor
 from agents.environments import EpisodeRunner, describe
 from agents.evaluation import evaluate
 from agents.imagination import PLACES, draw_paths
-from agents.run_state import RunState, make_runner
+from agents.run_state import RunState, evaluation_hold, make_runner
 from mbrl.types import Plan
 
 
 def animate(run: RunState, seed: int, path: Path) -> Path:
-    """Writes one episode as an animated GIF, a frame a decision.
+    """Writes one episode of the frozen evaluation as an animated GIF, a frame a plan.
 
     Beneath the picture stand the return so far and what the plan just made promises over its
     horizon; in it, where the environment is known to `agents.imagination`, where every member
@@ -36,8 +36,9 @@ def animate(run: RunState, seed: int, path: Path) -> Path:
     """
     config = run.config
     env = animation.render_environment(config.env.id, config.env.kwargs)
-    filmed = EpisodeRunner(env, describe(env), config.env.action_repeat)
-    others = [make_runner(config) for _ in range(config.num_envs - 1)]
+    hold = evaluation_hold(config)
+    filmed = EpisodeRunner(env, describe(env), config.env.action_repeat, hold)
+    others = [make_runner(config, hold) for _ in range(config.num_envs - 1)]
     frames: list[NDArray[np.uint8]] = []
 
     def draw(runner: EpisodeRunner, plan: Plan) -> None:
@@ -62,7 +63,7 @@ def animate(run: RunState, seed: int, path: Path) -> Path:
     env.close()
     for other in others:
         other.env.close()
-    animation.write_gif(path, frames, fps=_frame_rate(env, config.env.action_repeat))
+    animation.write_gif(path, frames, fps=_frame_rate(env, hold))
     return path
 
 
@@ -86,5 +87,5 @@ def _picture(run: RunState, runner: EpisodeRunner, plan: Plan) -> NDArray[np.uin
     )
 
 
-def _frame_rate(env: gym.Env, repeat: int) -> float:
-    return min(50.0, env.metadata.get("render_fps", 50) / repeat)  # the most that a GIF can show
+def _frame_rate(env: gym.Env, hold: int) -> float:
+    return min(50.0, env.metadata.get("render_fps", 50) / hold)  # the most that a GIF can show

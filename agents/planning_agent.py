@@ -107,6 +107,7 @@ class PlanningAgent:
             self._imagine,
             partial(calibrated_penalty, self._regularizer),
             discount=config.planner.discount,
+            survival_bonus=config.planner.survival_bonus,
             risk=build_risk(config.planner.risk),
         )
 

@@ -18,7 +18,7 @@ from agents.logging import ANIMATION, SUMMARY, RunLog, commit, versions, write_s
 from agents.plots import plot_run
 from agents.report import write_report
 from agents.returns import compare
-from agents.run_state import RunState, make_runner
+from agents.run_state import RunState, evaluation_hold, make_runner
 from agents.statistics import summarise_returns
 
 
@@ -37,7 +37,8 @@ def evaluate_frozen(
       The episodes, and their summary: `evaluation`, `planned` and `realised`.
     """
     config = run.config
-    runners = [make_runner(config) for _ in range(config.num_envs)]
+    hold = evaluation_hold(config)
+    runners = [make_runner(config, hold) for _ in range(config.num_envs)]
     actor = Actor(run.agent, run.keys.evaluate, config.num_envs)
     seeds = list(range(seed, seed + episodes))
     results = evaluate(

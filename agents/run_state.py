@@ -241,14 +241,23 @@ def repeats_itself(runner: EpisodeRunner, snapshot: dict[str, Any]) -> bool:
     return outcomes[0] == outcomes[1]
 
 
-def make_runner(config: Config) -> EpisodeRunner:
+def make_runner(config: Config, hold: int | None = None) -> EpisodeRunner:
     """One more environment of the configuration.
+
+    Args:
+      config: of the run.
+      hold: simulator steps that a decision is held; `env.action_repeat` when None.
 
     Raises:
       UserError: it cannot be used.
     """
     env = make_environment(config.env.id, config.env.kwargs)
-    return EpisodeRunner(env, describe(env), config.env.action_repeat)
+    return EpisodeRunner(env, describe(env), config.env.action_repeat, hold)
+
+
+def evaluation_hold(config: Config) -> int:
+    """Simulator steps from plan to plan in a frozen evaluation."""
+    return -(-config.env.action_repeat // config.evaluation.plans_per_decision)
 
 
 def build_agent(

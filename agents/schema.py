@@ -179,6 +179,9 @@ class PlannerConfig(Options):
     population: int = Field(default=40, ge=2, description="Candidates a round")
     particles: int = Field(default=5, ge=1, description="Imagined paths a candidate")
     discount: float = Field(default=1.0, gt=0, le=1, description="Discount a decision")
+    survival_bonus: float = Field(
+        default=50.0, description="Reward that going on behind the horizon is taken for"
+    )
     noise_beta: float = Field(default=2.0, ge=0, description="Noise spectrum exponent; 0: white")
     init_std: float = Field(default=0.7, gt=0, description="First spread, in half-ranges")
     bounds: Literal["clip", "truncate"] = Field(
@@ -186,6 +189,9 @@ class PlannerConfig(Options):
     )
     returns: Literal["better", "best", "mean"] = Field(
         default="better", description="Plan returned, of the last round's"
+    )
+    try_steady: bool = Field(
+        default=True, description="No action, or each discrete one, throughout: always candidates"
     )
     risk: RiskConfig = RiskConfig()
     icem: IcemConfig = IcemConfig()
@@ -317,6 +323,12 @@ class EvaluationConfig(Options):
     episodes: int = Field(default=20, ge=1, description="Fresh episodes")
     states: int = Field(
         default=12, ge=0, description="Where plans are carried out, for the report; 0: none"
+    )
+    plans_per_decision: int = Field(
+        default=2,
+        ge=1,
+        le=100,
+        description="Plans in the time of an action's hold, each acted on for its share",
     )
     seed: int = Field(
         default=10_000,

@@ -1,10 +1,15 @@
 """What a plan is worth: imagined return, less risk, less the regulariser's penalty.
 
-    score = risk_p R_p - weight * mean_p sum_t s_t penalty_t
+    score = risk_p (R_p + discount^H s_H bonus) - weight * mean_p sum_t s_t penalty_t
     R_p   = sum_t discount^t s_t r_t,     s_t = prod_{i<t} P(episode goes on after i)
 
 `s_t` is the probability that decision t is made at all: the decision that ends an episode counts in
 full and nothing after it does. Only here do a rollout and a penalty meet.
+
+The bonus stands for what a plan is too short to see. Without it an episode that goes on behind the
+horizon is worth what one that has ended is, nothing, and a plan that gains a little by risking an
+end takes the risk. It is a constant where others learn a value: it moves no plan that risks
+nothing, and cannot drift. It must be less than a good end pays, or no plan would want one.
 
 Source: Boney et al. (2019), eq. 4, with the sum over imagined decisions weighted by survival and
 the penalty calibrated (`mbrl.regularizers.calibrated_penalty`), so that `weight` is return per unit
@@ -56,6 +61,7 @@ def make_objective(
     penalty: Callable[[Params, Trajectory], Float[Array, " H"]],
     *,
     discount: float = 1.0,
+    survival_bonus: float = 0.0,
     risk: Risk = mean,
 ) -> Objective:
     """Joins a way of imagining and a penalty into one number per candidate.
@@ -66,6 +72,8 @@ def make_objective(
       penalty: ``(regularizer_params, trajectory) -> [H]``, calibrated, of one particle.
       discount: per decision, in (0, 1]. Lunar Lander's shaping is a potential difference with
         discount 1; a smaller one changes the ranking of plans near the ground.
+      survival_bonus: reward that an episode is given for going on behind the horizon: part of the
+        score and of no return. Negative where every decision costs and an end is the goal.
       risk: what counts of the returns of the particles; see `mbrl.risk`.
 
     Returns:
@@ -77,6 +85,8 @@ def make_objective(
         model_params, regularizer_params = params
         trajectories = propagate(model_params, key, observation, actions, particles=particles)
         returns = jax.vmap(lambda path: discounted_return(path, discount))(trajectories)
+        going_on = trajectories.continue_probs
+        beyond = survival_bonus * discount ** going_on.shape[-1] * jnp.prod(going_on, axis=-1)
 
         def total_penalty(path: Trajectory) -> Float[Array, ""]:
             return jnp.sum(survival(path.continue_probs) * penalty(regularizer_params, path))
@@ -86,7 +96,7 @@ def make_objective(
             planned_return=jnp.mean(returns),
             penalty=total,
             spread=jnp.std(returns),
-            score=risk(returns) - weight * total,
+            score=risk(returns + beyond) - weight * total,
         )
 
     return objective

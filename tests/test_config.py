@@ -172,13 +172,22 @@ def test_a_configuration_is_frozen_and_refuses_unknown_names():
         Config.model_validate({"speed": 3})
 
 
-@pytest.mark.parametrize(
-    "path", [path for path, field in options().items() if field.annotation is float]
-)
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), -1.0, True, "1"])
-def test_no_number_is_nan_infinite_negative_or_of_another_type(path, value):
+FLOATS = [path for path, field in options().items() if field.annotation is float]
+SIGNED = ("planner", "survival_bonus")  # an end may be the goal
+
+
+@pytest.mark.parametrize("path", FLOATS)
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), True, "1"])
+def test_no_number_is_nan_infinite_or_of_another_type(path, value):
     with pytest.raises(UserError, match="a finite number"):
         override(PRESETS["quick"], {path: value})
+
+
+@pytest.mark.parametrize("path", [path for path in FLOATS if path != SIGNED])
+def test_no_number_but_what_an_end_costs_is_negative(path):
+    with pytest.raises(UserError, match="a finite number"):
+        override(PRESETS["quick"], {path: -1.0})
+    assert override(PRESETS["quick"], {SIGNED: -1.0}).planner.survival_bonus == -1.0
 
 
 @pytest.mark.parametrize(

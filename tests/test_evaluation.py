@@ -8,7 +8,7 @@ from tiny import assert_same_tree, finished, new_run, tiny, traces_of
 from agents.acting import Actor
 from agents.evaluation import EpisodeResult, Promise, evaluate, result_of
 from agents.reporting import evaluate_frozen
-from agents.run_state import make_runner
+from agents.run_state import evaluation_hold, make_runner
 
 COUNTER = {"id": "worlds:Counter-v0", "kwargs": {"terminate_at": 11}, "action_repeat": 2}
 
@@ -54,6 +54,24 @@ def test_returns_are_sums_and_realised_is_the_part_within_the_horizon(run):
     for result in evaluated(run, [10_000, 10_001, 10_002], env=COUNTER):
         assert (result.return_, result.length, result.ended) == (66.0, 11, "terminated")
         assert result.realised_return == 36.0
+
+
+def test_plans_made_before_their_time_is_up_are_acted_on_for_their_share(run):
+    seen = []
+    runner = make_runner(tiny(env=COUNTER | {"action_repeat": 4}), hold=2)
+    actor = Actor(run.agent, run.keys.evaluate, 1)
+    (result,) = evaluate(
+        actor, run.learned, [runner], [10_000], horizon=2,
+        watch=lambda runner, plan: seen.append(runner.steps),
+    )  # fmt: skip
+    assert seen == [0, 2, 4, 6, 8, 10]
+    assert result.realised_return == 36.0  # the time of the first plan: two decisions of four steps
+
+
+@pytest.mark.parametrize(("plans", "hold"), [(1, 5), (2, 3), (3, 2), (5, 1), (9, 1)])
+def test_a_decision_is_divided_among_its_plans(plans, hold):
+    config = tiny(env=COUNTER | {"action_repeat": 5}, evaluation={"plans_per_decision": plans})
+    assert evaluation_hold(config) == hold
 
 
 def test_the_promise_is_that_of_the_first_plan_and_plans_are_carried_out(run):

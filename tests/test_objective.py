@@ -94,6 +94,22 @@ def test_the_discount_is_per_decision_and_starts_with_the_second():
     assert planned.planned_return == 1.75
 
 
+def test_going_on_behind_the_horizon_moves_the_score_and_no_return():
+    paths = path([[1.0, 2.0], [3.0, 4.0]], [[1.0, 1.0], [0.5, 0.5]])
+    plain = evaluate(paths, discount=0.5)
+    valued = evaluate(paths, discount=0.5, survival_bonus=80.0)
+    assert valued.score - plain.score == pytest.approx(0.25 * 80.0 * np.mean([1.0, 0.25]))
+    assert (valued.planned_return, valued.spread) == (plain.planned_return, plain.spread)
+
+
+@given(st.floats(0, 1), st.floats(0.5, 20))
+def test_a_plan_that_may_end_is_taken_for_more_than_the_bonus_and_no_less(chance, gain):
+    bonus = 10.0
+    risky = evaluate(path([[gain]] * 2, [[1 - chance]] * 2), survival_bonus=bonus)
+    safe = evaluate(path([[0.0]] * 2, [[1.0]] * 2), survival_bonus=bonus)
+    assert risky.score - safe.score == pytest.approx(gain - chance * bonus, abs=1e-4)
+
+
 # Risk and penalty.
 
 

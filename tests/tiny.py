@@ -68,10 +68,12 @@ TINY: dict[str, Any] = {
         "population": 8,
         "particles": 2,
         "discount": 1.0,
+        "survival_bonus": 1.0,
         "noise_beta": 2.0,
         "init_std": 0.7,
         "bounds": "clip",
         "returns": "better",
+        "try_steady": True,
         "risk": {"name": "mean-std", "aversion": 0.3, "share": 0.4},
         "icem": {
             "elites": 3,
@@ -104,7 +106,7 @@ TINY: dict[str, Any] = {
         "deen": {"hidden": [8]},
     },
     "milestones": (),
-    "evaluation": {"episodes": 3, "seed": 10_000, "states": 0},
+    "evaluation": {"episodes": 3, "seed": 10_000, "states": 0, "plans_per_decision": 1},
 }
 
 # Changes to it that together run what it leaves out: other propagations and kinds of actions and
