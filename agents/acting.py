@@ -52,6 +52,7 @@ class Actor:
         state: AgentState,
         runners: Sequence[EpisodeRunner],
         weight: float | Sequence[float] | None = None,
+        survival_bonus: float | None = None,
     ) -> Plan:
         """Plans the next decision of every slot in one call.
 
@@ -59,6 +60,7 @@ class Actor:
           state: what is learned.
           runners: B episodes under way.
           weight: of the penalty, one for all slots or one each; the configuration's when None.
+          survival_bonus: of every plan; `planner.survival_bonus` when None.
 
         Returns:
           The plans as NumPy arrays, `[B, ...]`.
@@ -68,7 +70,7 @@ class Actor:
         keys = _decision_keys(self._key, episodes, decisions)
         observations = jnp.asarray(np.stack([runner.observation for runner in runners]))
         plans, self.plan_states = self._agent.act(
-            state, keys, self.plan_states, observations, weight
+            state, keys, self.plan_states, observations, weight, survival_bonus
         )
         return jax.tree.map(np.asarray, plans)
 

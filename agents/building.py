@@ -109,11 +109,7 @@ def build_planner(config: Config, spec: EnvironmentSpec, vmap: Vmap) -> Planner:
         "final_particles": 1 if alone else config.model.members,
         "vmap": vmap,
     }
-    search: dict[str, Any] = paths | {
-        "population": knobs.population,
-        "returns": knobs.returns,
-        "try_steady": knobs.try_steady,
-    }
+    search: dict[str, Any] = paths | {"population": knobs.population, "returns": knobs.returns}
     rounds: dict[str, Any] = search | {"iterations": knobs.iterations}
     proposal = _build_proposal(knobs, spec)
     match knobs.name:

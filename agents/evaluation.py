@@ -93,6 +93,7 @@ def evaluate(
     *,
     horizon: int,
     weight: float | None = None,
+    survival_bonus: float | None = None,
     watch: Callable[[EpisodeRunner, Plan], None] | None = None,
     finished: Callable[[int], None] | None = None,
 ) -> list[EpisodeResult]:
@@ -108,6 +109,7 @@ def evaluate(
       seeds: of the episodes, >= 10,000 so that none was trained on.
       horizon: decisions over which planned and realised return are compared.
       weight: of the penalty; the configuration's when None.
+      survival_bonus: of every plan; `planner.survival_bonus` when None.
       watch: called with the runner and its plan before every decision.
       finished: called with the number of episodes done, after each.
 
@@ -132,7 +134,7 @@ def evaluate(
         else:
             runners[slot].start(len(seeds), seeds[-1])
     while active:
-        plans = actor.plan(state, list(runners), weight)
+        plans = actor.plan(state, list(runners), weight, survival_bonus)
         for slot, runner in list(active.items()):
             plan = slot_of(plans, slot)
             if runner.decisions == 0:

@@ -58,6 +58,7 @@ def animate(run: RunState, seed: int, path: Path) -> Path:
         [seed],
         horizon=config.planner.horizon,
         weight=run.weight,
+        survival_bonus=config.evaluation.survival_bonus,
         watch=draw,
     )
     env.close()

@@ -70,7 +70,6 @@ _PLAIN: dict[str, Any] = {
     "init_std": 0.5,
     "bounds": "truncate",
     "returns": "mean",
-    "try_steady": False,
 }
 
 
@@ -116,7 +115,6 @@ _ABLATIONS: dict[str, dict[str, Any]] = {
     "population decays": {"population": 128, "icem.decay": 1.25},
     "momentum 0.1": {"icem.momentum": 0.1},
     "mean not tried": {"icem.try_mode": False},
-    "steady not tried": {"try_steady": False},
     "best returned": {"returns": "best"},
     "mean returned": {"returns": "mean"},
     "2 particles": {"population": 200, "particles": 2, "icem.elites": 20},

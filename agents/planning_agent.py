@@ -107,16 +107,20 @@ class PlanningAgent:
             self._imagine,
             partial(calibrated_penalty, self._regularizer),
             discount=config.planner.discount,
-            survival_bonus=config.planner.survival_bonus,
             risk=build_risk(config.planner.risk),
         )
 
-        def plan_all(params, weights, keys, plan_states, observations):
-            def plan_one(weight, key, plan_state, observation):
-                score_fn = partial(_score, objective, params, weight, observation)
+        def plan_all(params, weights, bonuses, keys, plan_states, observations):
+            def plan_one(weight, bonus, key, plan_state, observation):
+                def score_fn(key, actions, *, particles):
+                    return objective(
+                        params, weight, key, observation, actions,
+                        particles=particles, survival_bonus=bonus,
+                    )  # fmt: skip
+
                 return self._planner.plan(score_fn, key, plan_state)
 
-            return over_environments(plan_one)(weights, keys, plan_states, observations)
+            return over_environments(plan_one)(weights, bonuses, keys, plan_states, observations)
 
         self.plan = over.jit(plan_all, compiler_options=compiler_options())
         self._model_metrics = jax.jit(self._ensemble.metrics)
@@ -180,6 +184,7 @@ class PlanningAgent:
         plan_states: PlanState,
         observations: Float[Array, "B O"],
         weight: float | Sequence[float] | None = None,
+        survival_bonus: float | None = None,
     ) -> tuple[Plan, PlanState]:
         """Plans for every environment in one call.
 
@@ -190,6 +195,7 @@ class PlanningAgent:
           observations: in the environment's units.
           weight: of the penalty, >= 0, one for all environments or one each; the configuration's
             when None, which must be a number then. Changing it compiles nothing.
+          survival_bonus: see `mbrl.objective`; `planner.survival_bonus` when None. Nor does this.
 
         Returns:
           The plans, with leaves `[B, ...]`, and the next plan states.
@@ -200,8 +206,11 @@ class PlanningAgent:
                 raise ValueError("a weight that follows the gap is the run's; give its number")
             weight = own
         params = ((state.scales, state.model.average), _judge_of(state))
+        if survival_bonus is None:
+            survival_bonus = self._config.planner.survival_bonus
         weights = np.broadcast_to(np.asarray(weight, np.float32), keys.shape)
-        return self.plan(params, weights, keys, plan_states, observations)
+        bonuses = np.full(keys.shape, survival_bonus, np.float32)
+        return self.plan(params, weights, bonuses, keys, plan_states, observations)
 
     def imagine(
         self,
@@ -341,10 +350,6 @@ def _check_finite(what: str, result: FitResult, index: int) -> None:
             f"the {what}'s held-out loss is {result.holdout_loss} in fit {index}; "
             "allowed: a finite number, which a smaller learning rate may bring"
         )
-
-
-def _score(objective, params, weight, observation, key, actions, *, particles):
-    return objective(params, weight, key, observation, actions, particles=particles)
 
 
 def _measure_scales(seen: Transition) -> Scales:

@@ -180,7 +180,7 @@ class PlannerConfig(Options):
     particles: int = Field(default=5, ge=1, description="Imagined paths a candidate")
     discount: float = Field(default=1.0, gt=0, le=1, description="Discount a decision")
     survival_bonus: float = Field(
-        default=50.0, description="Reward that going on behind the horizon is taken for"
+        default=0.0, description="Return that going on behind the horizon is taken for"
     )
     noise_beta: float = Field(default=2.0, ge=0, description="Noise spectrum exponent; 0: white")
     init_std: float = Field(default=0.7, gt=0, description="First spread, in half-ranges")
@@ -189,9 +189,6 @@ class PlannerConfig(Options):
     )
     returns: Literal["better", "best", "mean"] = Field(
         default="better", description="Plan returned, of the last round's"
-    )
-    try_steady: bool = Field(
-        default=True, description="No action, or each discrete one, throughout: always candidates"
     )
     risk: RiskConfig = RiskConfig()
     icem: IcemConfig = IcemConfig()
@@ -329,6 +326,9 @@ class EvaluationConfig(Options):
         ge=1,
         le=100,
         description="Plans in the time of an action's hold, each acted on for its share",
+    )
+    survival_bonus: float = Field(
+        default=50.0, description="As the planner's, which is then of training alone"
     )
     seed: int = Field(
         default=10_000,

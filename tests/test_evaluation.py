@@ -126,6 +126,20 @@ def test_an_evaluation_changes_nothing_and_compiles_nothing(run):
     assert traces_of(run.agent) == compiled
 
 
+def test_a_frozen_evaluation_has_a_survival_bonus_of_its_own(run, monkeypatch):
+    given = []
+    act = run.agent.act
+
+    def watched(*args):
+        given.append(args[-1])
+        return act(*args)
+
+    monkeypatch.setattr(run.agent, "act", watched)
+    evaluate_frozen(run, 1, 10_000, lambda done: None)
+    assert set(given) == {run.config.evaluation.survival_bonus}
+    assert run.config.evaluation.survival_bonus != run.config.planner.survival_bonus
+
+
 def test_another_weight_makes_other_plans_and_compiles_nothing(run):
     compiled = traces_of(run.agent)
     free, dear = (evaluated(run, [10_000, 10_001], weight=weight) for weight in (0.0, 50.0))

@@ -44,7 +44,7 @@ def path(rewards, continue_probs, observations=None) -> Trajectory:
     )
 
 
-def evaluate(paths: Trajectory, weight=0.0, penalty=None, **knobs):
+def evaluate(paths: Trajectory, weight=0.0, penalty=None, survival_bonus=0.0, **knobs):
     """The objective of a model that imagines `paths` whatever the plan."""
     objective = make_objective(
         lambda params, key, observation, actions, *, particles: paths,
@@ -53,8 +53,9 @@ def evaluate(paths: Trajectory, weight=0.0, penalty=None, **knobs):
     )
     nothing = jnp.zeros(1)
     return objective(
-        ({}, {}), jnp.float32(weight), jax.random.key(0), nothing, nothing, particles=2
-    )
+        ({}, {}), jnp.float32(weight), jax.random.key(0), nothing, nothing,
+        particles=2, survival_bonus=survival_bonus,
+    )  # fmt: skip
 
 
 # Survival.

@@ -10,7 +10,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from analytic import certain, quickly
-from spying import tried, watch
 
 from mbrl import (
     Evaluation,
@@ -51,10 +50,6 @@ each_planner = pytest.mark.parametrize("name", MAKERS)
 def planner_of(name: str, proposal=None, **knobs):
     one_path: dict[str, Any] = {"particles": 1, "final_particles": 1}
     return MAKERS[name](proposal or gaussian(H, A), **(one_path | knobs))
-
-
-def steadily(name: str, proposal=None, **knobs):
-    return planner_of(name, proposal, try_steady=True, **knobs)
 
 
 def distribution_of(state):
@@ -421,46 +416,3 @@ def test_a_plan_step_is_traced_once_whatever_the_key_the_state_and_the_weight(na
     assert len(traces) == 1
     assert made is not None
     assert made.actions[0, 0] < 0.0
-
-
-# Plans that never change.
-
-SEARCHES = [name for name in MAKERS if name != "gradient"]
-
-
-@pytest.mark.parametrize("name", SEARCHES)
-def test_no_action_is_tried_in_every_round_where_asked_for(name, key):
-    away = lambda actions: -jnp.sum(jnp.square(actions - PEAK))  # noqa: E731
-    for decision in watch(steadily(name), away, key, decisions=2):
-        assert all(tried(np.zeros((H, A)), plans) for plans in decision.rounds)
-    for decision in watch(planner_of(name), away, key, decisions=2):
-        assert not any(tried(np.zeros((H, A)), plans) for plans in decision.rounds)
-
-
-@pytest.mark.parametrize("name", SEARCHES)
-def test_so_is_each_discrete_action_throughout(name, key):
-    (decision,) = watch(steadily(name, categorical(H, A)), jnp.sum, key)
-    each = np.broadcast_to(np.eye(A)[:, None], (A, H, A))
-    assert all(tried(plan, plans) for plans in decision.rounds for plan in each)
-
-
-@pytest.mark.parametrize("name", SEARCHES)
-def test_rest_that_noise_never_draws_is_found(name, key):
-    still = lambda actions: jnp.where(jnp.all(actions == 0.0), 1.0, 0.0)  # noqa: E731
-    (decision,) = watch(steadily(name, returns="best"), still, key)
-    assert np.all(np.asarray(decision.plan.actions) == 0.0)
-    # Without, only a search that keeps its mean at the start could return it, and not knowingly.
-    (decision,) = watch(planner_of(name, returns="best"), still, key)
-    assert not np.all(np.asarray(decision.plan.actions) == 0.0)
-
-
-def test_steady_plans_leave_room_for_one_that_is_drawn(key):
-    crowd = categorical(H, 12)
-    planner = make_icem(
-        crowd, population=8, elites=3, iterations=2, keep=0.5, try_steady=True,
-        particles=1, final_particles=1,
-    )  # fmt: skip
-    for plans in watch(planner, lambda actions: jnp.sum(actions[:, 0]), key)[0].rounds:
-        steady = [bool(np.all(plan == plan[0])) for plan in plans]
-        assert len(plans) <= 8
-        assert not all(steady)

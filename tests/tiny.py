@@ -73,7 +73,6 @@ TINY: dict[str, Any] = {
         "init_std": 0.7,
         "bounds": "clip",
         "returns": "better",
-        "try_steady": True,
         "risk": {"name": "mean-std", "aversion": 0.3, "share": 0.4},
         "icem": {
             "elites": 3,
@@ -106,7 +105,13 @@ TINY: dict[str, Any] = {
         "deen": {"hidden": [8]},
     },
     "milestones": (),
-    "evaluation": {"episodes": 3, "seed": 10_000, "states": 0, "plans_per_decision": 1},
+    "evaluation": {
+        "episodes": 3,
+        "seed": 10_000,
+        "states": 0,
+        "plans_per_decision": 1,
+        "survival_bonus": 2.0,
+    },
 }
 
 # Changes to it that together run what it leaves out: other propagations and kinds of actions and

@@ -41,7 +41,6 @@ def make_icem(
     decay: float = 1.25,
     try_mode: bool = True,
     returns: Returns = "better",
-    try_steady: bool = False,
     vmap: Vmap = jax.vmap,
 ) -> Planner:
     """Builds the planner.
@@ -58,7 +57,6 @@ def make_icem(
       decay: N shrinks by this factor from iteration to iteration, >= 1, down to 2 K.
       try_mode: whether the mean is a candidate of the last iteration.
       returns: the plan returned; see `mbrl.planners.sampling.Returns`.
-      try_steady: whether plans that never change are tried too; see `make_sampling_planner`.
       vmap: maps the evaluation over the candidates; see `mbrl.parallel`.
 
     Returns:
@@ -77,6 +75,5 @@ def make_icem(
         shift_kept=shift_kept,
         decay=decay,
         try_mode=try_mode,
-        try_steady=try_steady,
         vmap=vmap,
     )

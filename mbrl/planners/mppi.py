@@ -45,7 +45,6 @@ def make_mppi(
     particles: int = 5,
     final_particles: int = 5,
     returns: Returns = "better",
-    try_steady: bool = False,
     vmap: Vmap = jax.vmap,
 ) -> Planner:
     """Builds the planner.
@@ -59,7 +58,6 @@ def make_mppi(
       particles: P, imagined paths per candidate.
       final_particles: paths for the last evaluation of the plan returned; all members.
       returns: the plan returned; see `mbrl.planners.sampling.Returns`.
-      try_steady: whether plans that never change are tried too; see `make_sampling_planner`.
       vmap: maps the evaluation over the candidates; see `mbrl.parallel`.
 
     Returns:
@@ -74,6 +72,5 @@ def make_mppi(
         particles=particles,
         final_particles=final_particles,
         returns=returns,
-        try_steady=try_steady,
         vmap=vmap,
     )

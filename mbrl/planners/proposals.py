@@ -29,7 +29,6 @@ class Proposal(NamedTuple):
       shift: ``shift(distribution) -> distribution`` for the next decision: one step on in time, as
         wide as at the start.
       mode: ``mode(distribution) -> [H, A]``, the plan that it stands for.
-      steady: plans that never change: of no action, or of each discrete one.
     """
 
     init: Callable[[], Distribution]
@@ -37,7 +36,6 @@ class Proposal(NamedTuple):
     refit: Callable[..., Distribution]
     shift: Callable[[Distribution], Distribution]
     mode: Callable[[Distribution], Float[Array, "H A"]]
-    steady: Float[Array, "M H A"]
 
 
 @record
@@ -104,8 +102,7 @@ def gaussian(
         mean = jnp.concatenate([distribution.mean[1:], distribution.mean[-1:]])
         return Gaussian(mean=mean, std=jnp.full_like(mean, init_std))
 
-    idle = jnp.zeros((1, horizon, action_size))
-    return Proposal(init, sample, refit, shift, lambda distribution: distribution.mean, idle)
+    return Proposal(init, sample, refit, shift, mode=lambda distribution: distribution.mean)
 
 
 def categorical(
@@ -143,5 +140,4 @@ def categorical(
     def mode(distribution) -> Float[Array, "H A"]:
         return jax.nn.one_hot(jnp.argmax(distribution, axis=-1), actions, dtype=distribution.dtype)
 
-    each = jnp.broadcast_to(jnp.eye(actions)[:, None], (actions, horizon, actions))
-    return Proposal(init, sample, refit, shift, mode, each)
+    return Proposal(init, sample, refit, shift, mode)

@@ -24,7 +24,6 @@ def make_random_shooting(
     particles: int = 5,
     final_particles: int = 5,
     returns: Returns = "better",
-    try_steady: bool = False,
     vmap: Vmap = jax.vmap,
 ) -> Planner:
     """Builds the planner.
@@ -36,7 +35,6 @@ def make_random_shooting(
       particles: P, imagined paths per candidate.
       final_particles: paths for the last evaluation of the plan returned; all members.
       returns: the plan returned; see `mbrl.planners.sampling.Returns`.
-      try_steady: whether plans that never change are tried too; see `make_sampling_planner`.
       vmap: maps the evaluation over the candidates; see `mbrl.parallel`.
 
     Returns:
@@ -52,6 +50,5 @@ def make_random_shooting(
         final_particles=final_particles,
         returns=returns,
         keep=keep,
-        try_steady=try_steady,
         vmap=vmap,
     )

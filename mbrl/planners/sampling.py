@@ -52,7 +52,6 @@ def make_sampling_planner(
     shift_kept: bool = True,
     decay: float = 1.0,
     try_mode: bool = False,
-    try_steady: bool = False,
     vmap: Vmap = jax.vmap,
 ) -> Planner:
     """Builds the loop.
@@ -73,9 +72,6 @@ def make_sampling_planner(
       decay: each round draws this factor fewer plans than the last, >= 1, down to twice `elites`.
         Every size is a compiled loop of its own.
       try_mode: whether the mode of the proposal is a candidate of the last round.
-      try_steady: whether plans that never change (`Proposal.steady`) are candidates of every round,
-        as many as leave room for one that is drawn. Noise all but never draws them, and to come to
-        rest nothing else will do.
       vmap: maps the evaluation over the candidates.
 
     Returns:
@@ -93,9 +89,6 @@ def make_sampling_planner(
         candidates = proposal.sample(key, state.distribution, size)
         kept = jnp.where(state.has_kept, state.kept, candidates[:keep])
         candidates = candidates.at[:keep].set(kept)
-        if try_steady:
-            steady = proposal.steady[: max(size - keep - 1 - try_mode, 0)]
-            candidates = candidates.at[keep : keep + len(steady)].set(steady)
         if try_mode:
             mode = proposal.mode(state.distribution)
             candidates = candidates.at[-1].set(jnp.where(last, mode, candidates[-1]))
