@@ -91,8 +91,9 @@ def make_objective(
     """
 
     def objective(
-        params, weight, key, observation, actions, *, particles, survival_bonus=0.0
-    ) -> Evaluation:
+        params, weight, key, observation, actions, *, particles,
+        survival_bonus: Float[Array, ""] | float = 0.0,
+    ) -> Evaluation:  # fmt: skip
         model_params, regularizer_params = params
         trajectories = propagate(model_params, key, observation, actions, particles=particles)
         returns = jax.vmap(lambda path: discounted_return(path, discount))(trajectories)
