@@ -146,7 +146,9 @@ def _build_proposal(knobs: PlannerConfig, spec: EnvironmentSpec) -> Proposal:
     fitted = {"cem": knobs.cem, "icem": knobs.icem}.get(knobs.name)
     momentum = fitted.momentum if fitted else 0.0
     if spec.discrete:
-        return planners.categorical(knobs.horizon, spec.action_size, momentum=momentum)
+        return planners.categorical(
+            knobs.horizon, spec.action_size, noise_beta=knobs.noise_beta, momentum=momentum
+        )
     return planners.gaussian(
         knobs.horizon,
         spec.action_size,

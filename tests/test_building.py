@@ -36,7 +36,7 @@ each_kind = pytest.mark.parametrize("kind", SPECS)
 
 # Which options each planner feels, beside `horizon` and `particles`, which all do.
 SEARCH = {"population", "returns"}
-NOISE = {"noise_beta", "init_std", "bounds"}  # of continuous actions
+NOISE = {"noise_beta", "init_std", "bounds"}
 FELT = {
     "icem": {*SEARCH, *NOISE, "iterations", *(f"icem.{knob}" for knob in (
         "elites", "momentum", "min_std", "keep", "shift_kept", "decay", "try_mode"))},
@@ -45,9 +45,9 @@ FELT = {
     "gradient": {*NOISE, "gradient.starts", "gradient.steps", "gradient.learning_rate"},
     "random-shooting": {*SEARCH, *NOISE, "random_shooting.keep"},
 }  # fmt: skip
-CONTINUOUS_ONLY = {*NOISE, "icem.min_std", "cem.min_std", "mppi.std"}
+CONTINUOUS_ONLY = {"init_std", "bounds", "icem.min_std", "cem.min_std", "mppi.std"}
 # These are the objective's, and the name chooses.
-OTHERS = {"name", "discount", "risk.name", "risk.aversion", "risk.share"}
+OTHERS = {"name", "discount", "survival_bonus", "risk.name", "risk.aversion", "risk.share"}
 
 
 def planning(name: str, path: str = "name", value: Any = None) -> Config:

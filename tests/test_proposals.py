@@ -144,11 +144,15 @@ def test_a_gaussians_mode_is_its_mean():
 ACTIONS = 3
 CHOICES = np.random.default_rng(0).integers(ACTIONS, size=(N, 3))
 CHANCES = np.array([[0.7, 0.2, 0.1], [0.0, 1.0, 0.0], [0.1, 0.1, 0.8]], np.float32)
-CHOOSE = quickly(categorical(3, ACTIONS).sample, static_argnums=2)
+CHOOSE = {
+    beta: quickly(categorical(3, ACTIONS, noise_beta=beta).sample, static_argnums=2)
+    for beta in (0.0, 2.0)
+}
 
 
-def test_discrete_plans_are_one_hot_rows_drawn_by_their_probabilities(key):
-    plans = np.asarray(CHOOSE(key, CHANCES, 4000))
+@pytest.mark.parametrize("beta", CHOOSE)
+def test_discrete_plans_are_one_hot_rows_drawn_by_their_probabilities(beta, key):
+    plans = np.asarray(CHOOSE[beta](key, CHANCES, 4000))
     assert plans.shape == (4000, 3, ACTIONS)
     assert np.all(np.isin(plans, [0.0, 1.0]))
     assert np.all(plans.sum(axis=-1) == 1.0)
@@ -157,10 +161,23 @@ def test_discrete_plans_are_one_hot_rows_drawn_by_their_probabilities(key):
 
 
 def test_discrete_choices_are_independent_from_decision_to_decision(key):
-    plans = np.asarray(CHOOSE(key, np.full((3, ACTIONS), 1 / 3, np.float32), 4000))
+    plans = np.asarray(CHOOSE[0.0](key, np.full((3, ACTIONS), 1 / 3, np.float32), 4000))
     for s, t in ((0, 1), (0, 2), (1, 2)):
         together = np.mean(plans[:, s, 0] * plans[:, t, 0])
         assert together == pytest.approx(1 / 9, abs=4 * np.sqrt(8 / 81 / 4000))
+
+
+def test_discrete_choices_last_as_long_as_continuous_noise_does(key):
+    horizon, even = 20, np.full((20, ACTIONS), 1 / 3, np.float32)
+    lasting = {}
+    for beta in (0.0, 1.0, 2.0):
+        draw = quickly(categorical(horizon, ACTIONS, noise_beta=beta).sample, static_argnums=2)
+        plans = np.asarray(draw(key, even, 4000))
+        lasting[beta] = np.mean(np.sum(plans[:, 1:] * plans[:, :-1], axis=-1))
+        # Whatever one decision holds, every action is as likely in it.
+        assert plans.mean(axis=0) == pytest.approx(even, abs=4 * np.sqrt(2 / 9 / 4000))
+    assert lasting[0.0] == pytest.approx(1 / 3, abs=0.01)
+    assert lasting[0.0] + 0.1 < lasting[1.0] < lasting[2.0] - 0.1
 
 
 @given(st.lists(st.floats(0.01, 1.0), min_size=N, max_size=N), st.sampled_from([0.0, 0.25]))

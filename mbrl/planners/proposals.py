@@ -9,7 +9,8 @@ from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.special import ndtr, ndtri
+import numpy as np
+from jax.scipy.special import log_ndtr, ndtr, ndtri
 from jaxtyping import Array, Float
 
 from mbrl.planners.noise import coloured_noise_factor
@@ -79,9 +80,7 @@ def gaussian(
         return Gaussian(mean=jnp.zeros(shape), std=jnp.full(shape, init_std, float))
 
     def sample(key: KeyArray, distribution: Gaussian, n: int) -> Float[Array, "N H A"]:
-        dtype = distribution.mean.dtype
-        white = jax.random.normal(key, (n, horizon, action_size), dtype)
-        noise = jnp.einsum("ts,nsa->nta", jnp.asarray(factor, dtype), white)
+        noise = _coloured(key, factor, n, action_size, distribution.mean.dtype)
         if bounds == "truncate":
             std = jnp.maximum(distribution.std, 1e-12)  # of no width on a bound: 0 / 0
             lower = ndtr((-1.0 - distribution.mean) / std)
@@ -106,25 +105,36 @@ def gaussian(
 
 
 def categorical(
-    horizon: int, actions: int, *, min_prob: float = 0.02, momentum: float = 0.0
+    horizon: int,
+    actions: int,
+    *,
+    min_prob: float = 0.02,
+    noise_beta: float = 0.0,
+    momentum: float = 0.0,
 ) -> Proposal:
-    """Independent choices per decision, as one-hot rows, for discrete actions.
+    """Choices per decision, as one-hot rows, for discrete actions.
+
+    They are drawn by the Gumbel-max trick: ``argmax_a (log p_a - log(-log u_a))``, u uniform. With
+    the quantiles of coloured noise for u, each choice still has its probabilities, and choices tend
+    to last: an engine that fires for one decision alone is soon undone by the next.
 
     Args:
       horizon: H.
       actions: number of actions, A >= 2.
       min_prob: probability that `refit` leaves each action, so that none dies out; >= 0, and at
         most half of an even share, lest nothing be left to learn where there are many actions.
+      noise_beta: exponent of the noise's spectrum, >= 0; see `coloured_noise_factor`.
       momentum: share of the old distribution kept by `refit`, in [0, 1).
     """
     min_prob = min(min_prob, 0.5 / actions)
+    factor = coloured_noise_factor(horizon, noise_beta)
 
     def init() -> Float[Array, "H A"]:
         return jnp.full((horizon, actions), 1 / actions, float)
 
     def sample(key: KeyArray, distribution, n: int) -> Float[Array, "N H A"]:
-        shape = (n, horizon)
-        choice = jax.random.categorical(key, jnp.log(distribution), axis=-1, shape=shape)
+        gumbel = -jnp.log(-log_ndtr(_coloured(key, factor, n, actions, distribution.dtype)))
+        choice = jnp.argmax(jnp.log(distribution) + gumbel, axis=-1)
         return jax.nn.one_hot(choice, actions, dtype=distribution.dtype)
 
     def refit(distribution, candidates, weights) -> Float[Array, "H A"]:
@@ -141,3 +151,9 @@ def categorical(
         return jax.nn.one_hot(jnp.argmax(distribution, axis=-1), actions, dtype=distribution.dtype)
 
     return Proposal(init, sample, refit, shift, mode)
+
+
+def _coloured(key: KeyArray, factor: np.ndarray, n: int, size: int, dtype) -> Float[Array, "N H A"]:
+    """Standard normal noise, correlated along H by the factor."""
+    white = jax.random.normal(key, (n, len(factor), size), dtype)
+    return jnp.einsum("ts,nsa->nta", jnp.asarray(factor, dtype), white)
