@@ -52,7 +52,7 @@ class Actor:
         state: AgentState,
         runners: Sequence[EpisodeRunner],
         weight: float | Sequence[float] | None = None,
-        survival_bonus: float | None = None,
+        survival_bonus: float = 0.0,
     ) -> Plan:
         """Plans the next decision of every slot in one call.
 
@@ -60,7 +60,7 @@ class Actor:
           state: what is learned.
           runners: B episodes under way.
           weight: of the penalty, one for all slots or one each; the configuration's when None.
-          survival_bonus: of every plan; `planner.survival_bonus` when None.
+          survival_bonus: of every plan; see `mbrl.objective`.
 
         Returns:
           The plans as NumPy arrays, `[B, ...]`.

@@ -93,7 +93,7 @@ def evaluate(
     *,
     horizon: int,
     weight: float | None = None,
-    survival_bonus: float | None = None,
+    survival_bonus: float = 0.0,
     watch: Callable[[EpisodeRunner, Plan], None] | None = None,
     finished: Callable[[int], None] | None = None,
 ) -> list[EpisodeResult]:
@@ -109,7 +109,7 @@ def evaluate(
       seeds: of the episodes, >= 10,000 so that none was trained on.
       horizon: decisions over which planned and realised return are compared.
       weight: of the penalty; the configuration's when None.
-      survival_bonus: of every plan; `planner.survival_bonus` when None.
+      survival_bonus: of every plan; see `mbrl.objective`.
       watch: called with the runner and its plan before every decision.
       finished: called with the number of episodes done, after each.
 

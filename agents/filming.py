@@ -58,7 +58,7 @@ def animate(run: RunState, seed: int, path: Path) -> Path:
         [seed],
         horizon=config.planner.horizon,
         weight=run.weight,
-        survival_bonus=config.evaluation.survival_bonus,
+        survival_bonus=run.survival_bonus,
         watch=draw,
     )
     env.close()

@@ -184,7 +184,7 @@ class PlanningAgent:
         plan_states: PlanState,
         observations: Float[Array, "B O"],
         weight: float | Sequence[float] | None = None,
-        survival_bonus: float | None = None,
+        survival_bonus: float = 0.0,
     ) -> tuple[Plan, PlanState]:
         """Plans for every environment in one call.
 
@@ -195,7 +195,7 @@ class PlanningAgent:
           observations: in the environment's units.
           weight: of the penalty, >= 0, one for all environments or one each; the configuration's
             when None, which must be a number then. Changing it compiles nothing.
-          survival_bonus: see `mbrl.objective`; `planner.survival_bonus` when None. Nor does this.
+          survival_bonus: see `mbrl.objective`. Nor does this.
 
         Returns:
           The plans, with leaves `[B, ...]`, and the next plan states.
@@ -206,8 +206,6 @@ class PlanningAgent:
                 raise ValueError("a weight that follows the gap is the run's; give its number")
             weight = own
         params = ((state.scales, state.model.average), _judge_of(state))
-        if survival_bonus is None:
-            survival_bonus = self._config.planner.survival_bonus
         weights = np.broadcast_to(np.asarray(weight, np.float32), keys.shape)
         bonuses = np.full(keys.shape, survival_bonus, np.float32)
         return self.plan(params, weights, bonuses, keys, plan_states, observations)

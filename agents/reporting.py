@@ -48,7 +48,7 @@ def evaluate_frozen(
         seeds,
         horizon=config.planner.horizon,
         weight=run.weight,
-        survival_bonus=config.evaluation.survival_bonus,
+        survival_bonus=run.survival_bonus,
         finished=finished,
     )
     registered = runners[0].env.spec

@@ -31,6 +31,7 @@ from mbrl.replay import Replay
 from mbrl.types import KeyArray
 
 CHECKPOINTS = "checkpoints"
+RECENT = 10
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ class Progress:
       unfitted_steps: steps of finished episodes since the last fit.
       wall_seconds: spent so far, over all sessions; the only one that depends on the clock.
       dual: of the weight that follows the gap; nothing moves it where the weight is a number.
+      recent_returns: of the last planned episodes, oldest first, at most `RECENT` of them.
     """
 
     env_steps: int = 0
@@ -77,6 +79,7 @@ class Progress:
     unfitted_steps: int = 0
     wall_seconds: float = 0.0
     dual: DualState = field(default_factory=lambda: DualState(0.0))
+    recent_returns: list[float] = field(default_factory=list)
 
     @classmethod
     def of(cls, saved: dict[str, Any]) -> "Progress":
@@ -117,8 +120,18 @@ class RunState:
         weight = self.config.regularizer.weight
         return self.progress.dual.weight if weight == "auto" else weight
 
+    @property
+    def survival_bonus(self) -> float:
+        """What plans of a frozen evaluation take going on behind their horizon for.
+
+        A share of what episodes have lately brought, and so in the units of the reward: an agent
+        that cannot land yet has nothing to survive for, nor has one whose goal is an end.
+        """
+        recent = self.progress.recent_returns
+        return self.config.evaluation.survival_share * max(0.0, float(np.mean(recent or [0.0])))
+
     def learn_from(self, slot: int) -> float | None:
-        """Moves the weight by what an episode's plans promised and brought, if it is to follow.
+        """Remembers what a planned episode brought, and moves the weight if it is to follow.
 
         Returns:
           The mean over decisions of planned less realised return over the horizon; None where
@@ -128,6 +141,9 @@ class RunState:
         planner, knobs = self.config.planner, self.config.regularizer.auto
         follows = self.config.regularizer.weight == "auto"
         episode = opened.runner.episode()
+        if not opened.explores:
+            returns = [*progress.recent_returns, opened.runner.return_]
+            progress.recent_returns = returns[-RECENT:]
         rewards = np.add.reduceat(episode.rewards, np.cumsum(episode.holds) - episode.holds)
         realised = horizon_returns(
             rewards, planner.horizon, discount=planner.discount, terminated=episode.terminated

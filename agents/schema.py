@@ -179,9 +179,6 @@ class PlannerConfig(Options):
     population: int = Field(default=40, ge=2, description="Candidates a round")
     particles: int = Field(default=5, ge=1, description="Imagined paths a candidate")
     discount: float = Field(default=1.0, gt=0, le=1, description="Discount a decision")
-    survival_bonus: float = Field(
-        default=0.0, description="Return that going on behind the horizon is taken for"
-    )
     noise_beta: float = Field(default=2.0, ge=0, description="Noise spectrum exponent; 0: white")
     init_std: float = Field(default=0.7, gt=0, description="First spread, in half-ranges")
     bounds: Literal["clip", "truncate"] = Field(
@@ -327,8 +324,10 @@ class EvaluationConfig(Options):
         le=100,
         description="Plans in the time of an action's hold, each acted on for its share",
     )
-    survival_bonus: float = Field(
-        default=50.0, description="As the planner's, which is then of training alone"
+    survival_share: float = Field(
+        default=0.25,
+        ge=0,
+        description="Of recent returns: what going on behind the horizon is taken for",
     )
     seed: int = Field(
         default=10_000,

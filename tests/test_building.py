@@ -47,7 +47,7 @@ FELT = {
 }  # fmt: skip
 CONTINUOUS_ONLY = {"init_std", "bounds", "icem.min_std", "cem.min_std", "mppi.std"}
 # These are the objective's, and the name chooses.
-OTHERS = {"name", "discount", "survival_bonus", "risk.name", "risk.aversion", "risk.share"}
+OTHERS = {"name", "discount", "risk.name", "risk.aversion", "risk.share"}
 
 
 def planning(name: str, path: str = "name", value: Any = None) -> Config:

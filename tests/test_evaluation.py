@@ -126,7 +126,7 @@ def test_an_evaluation_changes_nothing_and_compiles_nothing(run):
     assert traces_of(run.agent) == compiled
 
 
-def test_a_frozen_evaluation_has_a_survival_bonus_of_its_own(run, monkeypatch):
+def test_a_frozen_evaluation_plans_with_the_survival_bonus_of_the_run(run, monkeypatch):
     given = []
     act = run.agent.act
 
@@ -135,9 +135,9 @@ def test_a_frozen_evaluation_has_a_survival_bonus_of_its_own(run, monkeypatch):
         return act(*args)
 
     monkeypatch.setattr(run.agent, "act", watched)
+    monkeypatch.setattr(run.progress, "recent_returns", [7.0])
     evaluate_frozen(run, 1, 10_000, lambda done: None)
-    assert set(given) == {run.config.evaluation.survival_bonus}
-    assert run.config.evaluation.survival_bonus != run.config.planner.survival_bonus
+    assert set(given) == {3.5}
 
 
 def test_another_weight_makes_other_plans_and_compiles_nothing(run):

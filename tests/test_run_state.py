@@ -12,7 +12,7 @@ from agents import known_rewards
 from agents.environments import episode_seed
 from agents.errors import UserError
 from agents.evaluation import Promise
-from agents.run_state import Progress, RunKeys, build_agent, make_runner, repeats_itself
+from agents.run_state import RECENT, Progress, RunKeys, build_agent, make_runner, repeats_itself
 
 LOG = {"metrics.jsonl": 12, "timings.jsonl": 34, "env_steps": 5}
 NOISY = {"id": "worlds:Noisy-v0", "kwargs": {"source": "unseeded"}, "action_repeat": 2}
@@ -22,7 +22,7 @@ def midway(config):
     """A run that has learned, with an ended episode and one under way in both environments."""
     run = new_run(config)
     run.load_learned(finished().run_dir)
-    run.progress = Progress()
+    run.progress = Progress(recent_returns=[1 / 3])
     for slot in range(2):
         run.start_episode(slot)
     act(run, 0, 3)
@@ -191,3 +191,28 @@ def test_a_checkpoint_that_remembers_no_gap_is_taken_up_all_the_same():
     assert progress.env_steps == 7
     assert progress.dual.weight == 0.0
     assert Progress.of(asdict(progress)) == progress
+
+
+# What going on behind the horizon is taken for.
+
+
+def test_going_on_is_worth_a_share_of_what_planned_episodes_lately_brought():
+    run = new_run(tiny(evaluation={"survival_share": 0.25}))
+    assert run.survival_bonus == 0.0  # nothing is known yet
+    brought = []
+    for number in range(RECENT + 3):
+        run.start_episode(0)
+        run.slots[0].explores = number == 1
+        act(run, 0, 1 + number % 2)
+        run.learn_from(0)
+        if number != 1:  # what random actions bring says nothing
+            brought.append(run.slots[0].runner.return_)
+    assert np.mean(brought[-RECENT:]) != pytest.approx(np.mean(brought))
+    assert run.survival_bonus == pytest.approx(0.25 * np.mean(brought[-RECENT:]))
+
+
+@pytest.mark.parametrize("returns", [[-30.0], [-200.0, 50.0]])
+def test_where_episodes_cost_their_end_is_no_loss(returns):
+    run = new_run(tiny())
+    run.progress.recent_returns = returns
+    assert run.survival_bonus == 0.0

@@ -223,8 +223,8 @@ def test_plans_are_carried_out(tmp_path, monkeypatch):
     planned = {}
     plan = Actor.plan
 
-    def recorded(self, state, runners, weight=None):
-        plans = plan(self, state, runners, weight)
+    def recorded(self, state, runners, *args):
+        plans = plan(self, state, runners, *args)
         for slot, runner in enumerate(runners):
             planned[runner.seed, runner.decisions] = plans.actions[slot, 0]
         return plans

@@ -68,7 +68,6 @@ TINY: dict[str, Any] = {
         "population": 8,
         "particles": 2,
         "discount": 1.0,
-        "survival_bonus": 1.0,
         "noise_beta": 2.0,
         "init_std": 0.7,
         "bounds": "clip",
@@ -110,7 +109,7 @@ TINY: dict[str, Any] = {
         "seed": 10_000,
         "states": 0,
         "plans_per_decision": 1,
-        "survival_bonus": 2.0,
+        "survival_share": 0.5,
     },
 }
 
