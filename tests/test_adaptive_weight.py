@@ -71,9 +71,9 @@ def weights(monkeypatch):
     """Of every plan that is made."""
     seen, act = [], PlanningAgent.act
 
-    def spy(self, state, keys, plan_states, observations, weight=None):
+    def spy(self, state, keys, plan_states, observations, weight=None, *rest):
         seen.append(weight)
-        return act(self, state, keys, plan_states, observations, weight)
+        return act(self, state, keys, plan_states, observations, weight, *rest)
 
     monkeypatch.setattr(PlanningAgent, "act", spy)
     return seen

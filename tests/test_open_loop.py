@@ -60,9 +60,9 @@ def reference():
         record.ended.append(runner.ended)
         return ending
 
-    def seen_act(self, state, keys, plan_states, observations, weight=None):
+    def seen_act(self, state, keys, plan_states, observations, weight=None, *rest):
         weights.append(weight)
-        return act(self, state, keys, plan_states, observations, weight)
+        return act(self, state, keys, plan_states, observations, weight, *rest)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(EpisodeRunner, "step", seen_step)

@@ -25,9 +25,9 @@ def seen(monkeypatch):
     calls = []
     act = PlanningAgent.act
 
-    def spy(self, state, keys, plan_states, observations, weight=None):
+    def spy(self, state, keys, plan_states, observations, weight=None, *rest):
         calls.append((self, np.asarray(observations)))
-        return act(self, state, keys, plan_states, observations, weight)
+        return act(self, state, keys, plan_states, observations, weight, *rest)
 
     monkeypatch.setattr(PlanningAgent, "act", spy)
     return calls
