@@ -134,8 +134,8 @@ class EpisodeRunner:
     Attributes:
         env: the environment.
         spec: its description.
-        action_repeat: simulator steps for which a decision is meant, >= 1.
-        hold: for which it is held: as many, or fewer where a new plan takes its place before.
+        action_repeat: simulator steps that the model takes a decision to last, >= 1.
+        hold: after which the next action is asked for: as many, or fewer.
         observation: [O] float32, the latest.
         index: number of the episode in its run.
         seed: with which the episode was reset.

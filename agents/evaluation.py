@@ -110,7 +110,7 @@ def evaluate(
       horizon: decisions over which planned and realised return are compared.
       weight: of the penalty; the configuration's when None.
       survival_bonus: of every plan; see `mbrl.objective`.
-      watch: called with the runner and its plan before every decision.
+      watch: called with the runner and its plan whenever there is a new one.
       finished: called with the number of episodes done, after each.
 
     Returns:

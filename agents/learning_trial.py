@@ -75,6 +75,7 @@ def _plan(trial: LearningTrial) -> None:
             trial, step, [(each.return_, each.length) for each in results], began,
             at=at, training_seconds=run.progress.wall_seconds,
             planned=summary["planned"], realised=summary["realised"],
+            survival_bonus=summary["survival_bonus"],
         )  # fmt: skip
 
 

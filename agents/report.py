@@ -45,7 +45,7 @@ _CAPTIONS = {
     " larger promise brings as much more.",
 }
 
-_FILMED = "A frame a decision, with the return so far and what the plan just made promises."
+_FILMED = "A frame a plan, with the return so far and what the plan just made promises."
 _PATHS = (
     " Lines show where each member of the model imagines that it leads: blue is familiar to the"
     " regulariser, orange is not, and a cross is an imagined end."

@@ -34,7 +34,8 @@ def evaluate_frozen(
       finished: called with the number of episodes done, after each.
 
     Returns:
-      The episodes, and their summary: `evaluation`, `planned` and `realised`.
+      The episodes, and their summary: `evaluation`, means of what first plans promised, of what
+      came of it and of their penalty, and the `survival_bonus` that all plans were made with.
     """
     config = run.config
     hold = evaluation_hold(config)
@@ -60,6 +61,7 @@ def evaluate_frozen(
         "planned": _mean(r.planned_return for r in results),
         "realised": _mean(r.realised_return for r in results),
         "penalty": _mean(r.penalty for r in results),
+        "survival_bonus": run.survival_bonus,
     }
 
 
@@ -86,7 +88,7 @@ def conclude(run: RunState, run_dir: Path, log: RunLog, display: Display, starte
         "evaluation",
         env_steps=env_steps,
         **figures,
-        **{name: summary[name] for name in ("planned", "realised", "penalty")},
+        **{name: summary[name] for name in ("planned", "realised", "penalty", "survival_bonus")},
         lengths=[result.length for result in results],
     )
     write_summary(

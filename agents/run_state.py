@@ -32,6 +32,7 @@ from mbrl.types import KeyArray
 
 CHECKPOINTS = "checkpoints"
 RECENT = 10
+"""Planned episodes whose returns say what an agent can do by now."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ class RunState:
         """What plans of a frozen evaluation take going on behind their horizon for.
 
         A share of what episodes have lately brought, and so in the units of the reward: an agent
-        that cannot land yet has nothing to survive for, nor has one whose goal is an end.
+        whose episodes bring less than nothing has nothing to survive for.
         """
         recent = self.progress.recent_returns
         return self.config.evaluation.survival_share * max(0.0, float(np.mean(recent or [0.0])))

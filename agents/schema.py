@@ -322,12 +322,14 @@ class EvaluationConfig(Options):
         default=2,
         ge=1,
         le=100,
-        description="Plans in the time of an action's hold, each acted on for its share",
+        description="Plans in the time of an action's hold at most: each is acted on for its share,"
+        " in whole simulator steps, rounded up",
     )
     survival_share: float = Field(
         default=0.25,
         ge=0,
-        description="Of recent returns: what going on behind the horizon is taken for",
+        description="Of recent returns: what going on behind the horizon is taken for; 0 where a"
+        " good end pays less than that",
     )
     seed: int = Field(
         default=10_000,

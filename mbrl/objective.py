@@ -9,7 +9,8 @@ full and nothing after it does. Only here do a rollout and a penalty meet.
 The survival bonus stands for what a plan is too short to see. Without it an episode that goes on
 behind the horizon is worth what one that has ended is, nothing, and a plan that gains a little by
 risking an end takes the risk. It is a constant where others learn a value: it moves no plan that
-risks nothing, and cannot drift. It must be less than a good end pays, or no plan would want one.
+risks nothing, and nothing is learned that could drift. It must be less than a good end pays, or no
+plan would want one.
 
 Source: Boney et al. (2019), eq. 4, with the sum over imagined decisions weighted by survival and
 the penalty calibrated (`mbrl.regularizers.calibrated_penalty`), so that `weight` is return per unit

@@ -140,6 +140,21 @@ def test_a_frozen_evaluation_plans_with_the_survival_bonus_of_the_run(run, monke
     assert set(given) == {3.5}
 
 
+def test_a_frozen_evaluation_plans_as_often_as_the_configuration_says(run, monkeypatch):
+    options = run.config.evaluation.model_copy(update={"plans_per_decision": 2})
+    monkeypatch.setattr(run, "config", run.config.model_copy(update={"evaluation": options}))
+    planned = []
+    act = run.agent.act
+
+    def watched(*args):
+        planned.append(args)
+        return act(*args)
+
+    monkeypatch.setattr(run.agent, "act", watched)
+    (result,), _ = evaluate_frozen(run, 1, 10_000, lambda done: None)
+    assert len(planned) == result.length  # two plans in a hold of two steps
+
+
 def test_another_weight_makes_other_plans_and_compiles_nothing(run):
     compiled = traces_of(run.agent)
     free, dear = (evaluated(run, [10_000, 10_001], weight=weight) for weight in (0.0, 50.0))

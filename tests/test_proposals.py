@@ -167,7 +167,7 @@ def test_discrete_choices_are_independent_from_decision_to_decision(key):
         assert together == pytest.approx(1 / 9, abs=4 * np.sqrt(8 / 81 / 4000))
 
 
-def test_discrete_choices_last_as_long_as_continuous_noise_does(key):
+def test_discrete_choices_last_the_longer_the_redder_the_noise(key):
     horizon, even = 20, np.full((20, ACTIONS), 1 / 3, np.float32)
     lasting = {}
     for beta in (0.0, 1.0, 2.0):

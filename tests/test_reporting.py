@@ -51,8 +51,8 @@ def test_the_summary_says_what_was_reached():
     whole = finished()
     summary = summary_of(whole.run_dir)
     assert set(summary) == {
-        "env_steps", "weight", "evaluation", "planned", "realised", "penalty", "wall_seconds",
-        "versions", "commit",
+        "env_steps", "weight", "evaluation", "planned", "realised", "penalty", "survival_bonus",
+        "wall_seconds", "versions", "commit",
     }  # fmt: skip
     assert set(summary["evaluation"]) == {
         "episodes", "seeds", "returns", "mean", "sd", "iqm", "iqm_ci95", "share_solved",
@@ -85,7 +85,7 @@ def test_the_frozen_evaluation_is_that_of_the_run():
     results, summary = evaluate_frozen(run, 3, 10_000, done.append)
     assert done == [1, 2, 3]
     assert summary["evaluation"] == summary_of(whole.run_dir)["evaluation"]
-    for name in ("planned", "realised", "penalty"):
+    for name in ("planned", "realised", "penalty", "survival_bonus"):
         assert summary[name] == summary_of(whole.run_dir)[name]
     for name, field in (("planned", "planned_return"), ("realised", "realised_return")):
         assert summary[name] == pytest.approx(np.mean([each.row()[field] for each in results]))
