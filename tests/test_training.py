@@ -69,7 +69,8 @@ EPISODE = {"kind", "env_steps", "episode", "seed", "return", "length", "ended", 
 FIT = {"kind", "env_steps", "dynamics_nll", "reward_rmse", "termination_bce", "regularizer_mse",
        "regularizer_copy_mse", "epochs", "regularizer_epochs"}  # fmt: skip
 EVALUATION = {"kind", "env_steps", "episodes", "seeds", "returns", "mean", "sd", "iqm", "iqm_ci95",
-              "share_solved", "planned", "realised", "penalty", "survival_bonus", "lengths"}  # fmt: skip
+              "share_solved", "planned", "realised", "penalty", "survival_bonus",
+              "lengths"}  # fmt: skip
 
 
 @pytest.mark.parametrize(
