@@ -3,9 +3,8 @@
 Every planner plans at the same states, those that the run's own agent meets in a few fresh
 episodes, in order, so that each is warm-started by its own last plan. The score is that of the plan
 returned, evaluated afresh over all members: what the planner was asked for. Beside it stands what
-the planner realises when it acts for itself in the environment, a plan a decision and no survival
-bonus as in training, which the model's errors decide as
-much as the search.
+the planner realises when it acts for itself in the environment, planning as in training: once a
+decision, without a survival bonus. The model's errors decide that as much as the search.
 """
 
 from __future__ import annotations

@@ -1,13 +1,16 @@
-"""Looks over a planner's shoulder: which plans it tried, round by round."""
+"""Looks over the shoulder of a planner, which plans it tried, and of an agent, what it is asked."""
 
+import inspect
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+import pytest
 from analytic import certain, quickly
 
+from agents.planning_agent import PlanningAgent
 from mbrl import Plan, Planner
 
 
@@ -48,6 +51,21 @@ def watch(planner: Planner, worth: Callable, key, decisions: int = 1) -> list[De
         *rounds, _, _ = seen.values()  # the last two are the comparison and the evidence
         found.append(Decision([np.stack(plans) for plans in rounds], plan, state))
     return found
+
+
+def watch_agents(patch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What `PlanningAgent.act` is called with from now on, by name; grows with every call."""
+    act, calls = PlanningAgent.act, []
+    signature = inspect.signature(act)
+
+    def watched(*args, **kwargs):
+        given = signature.bind(*args, **kwargs)
+        given.apply_defaults()
+        calls.append(given.arguments)
+        return act(*args, **kwargs)
+
+    patch.setattr(PlanningAgent, "act", watched)
+    return calls
 
 
 def tried(plan, plans: np.ndarray) -> bool:

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from spying import watch_agents
 from tiny import (
     PowerCut,
     assert_same_run,
@@ -22,7 +23,6 @@ from tiny import (
 from agents.benchmark_options import StudyOptions
 from agents.evaluation import Promise
 from agents.planner_study import Contender, study
-from agents.planning_agent import PlanningAgent
 from agents.reporting import evaluate_frozen
 from agents.schema import EnvConfig
 
@@ -67,37 +67,34 @@ def test_it_climbs_where_plans_promise_too_much_and_falls_where_they_do_not(foll
 
 
 @pytest.fixture
-def weights(monkeypatch):
-    """Of every plan that is made."""
-    seen, act = [], PlanningAgent.act
-
-    def spy(self, state, keys, plan_states, observations, weight=None, *rest):
-        seen.append(weight)
-        return act(self, state, keys, plan_states, observations, weight, *rest)
-
-    monkeypatch.setattr(PlanningAgent, "act", spy)
-    return seen
+def plans(monkeypatch):
+    """What every plan is asked for with."""
+    return watch_agents(monkeypatch)
 
 
-def test_the_frozen_evaluation_uses_the_last_weight(following, weights):
+def weights(plans):
+    return {plan["weight"] for plan in plans}
+
+
+def test_the_frozen_evaluation_uses_the_last_weight(following, plans):
     summary = json.loads((following.run_dir / "summary.json").read_text())
     run = new_run(following.config)
     run.load_learned(following.run_dir)
     _, again = evaluate_frozen(run, 1, 10_000, lambda done: None)
-    assert set(weights) == {run.weight} == {summary["weight"]}
+    assert weights(plans) == {run.weight} == {summary["weight"]}
     assert run.weight > 0.0
     assert np.isfinite(again["planned"])
 
 
-def test_training_plans_with_the_weight_that_its_rows_say(following, weights, tmp_path):
+def test_training_plans_with_the_weight_that_its_rows_say(following, plans, tmp_path):
     run_dir = train(following.config, tmp_path / "again")
     rows = rows_of_kind(rows_of(run_dir), "episode")
     assert rows == following.of_kind("episode")
     last = json.loads((run_dir / "summary.json").read_text())["weight"]
     planned = [row["weight"] for row in rows if row["gap"] is not None]
-    assert {*planned, last} <= set(weights)
+    assert {*planned, last} <= weights(plans)
     # Two environments share the weight, and the other's episode may just have moved it.
-    assert len(set(weights)) <= len(rows) + 1
+    assert len(weights(plans)) <= len(rows) + 1
 
 
 def test_a_weight_that_changes_compiles_nothing(following):
@@ -160,12 +157,12 @@ def test_a_weight_that_could_not_move_is_said_so(capsys, tmp_path):
     assert {(row["weight"], row["gap"]) for row in rows} == {(0.0, None)}
 
 
-def test_planners_are_compared_at_the_weight_that_was_found(following, weights):
+def test_planners_are_compared_at_the_weight_that_was_found(following, plans):
     options = StudyOptions(seeds=1, episodes=2, decisions=2, acted=1)
     with sharing():
         rows = list(study(following.run_dir, [Contender("icem", {"name": "icem"})], options))
     last = json.loads((following.run_dir / "summary.json").read_text())["weight"]
-    assert set(weights) == {last}
+    assert weights(plans) == {last}
     assert np.isfinite(rows[0][0]["realised"])
 
 

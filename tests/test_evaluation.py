@@ -3,6 +3,7 @@
 import jax
 import numpy as np
 import pytest
+from spying import watch_agents
 from tiny import assert_same_tree, finished, new_run, tiny, traces_of
 
 from agents.acting import Actor
@@ -127,32 +128,18 @@ def test_an_evaluation_changes_nothing_and_compiles_nothing(run):
 
 
 def test_a_frozen_evaluation_plans_with_the_survival_bonus_of_the_run(run, monkeypatch):
-    given = []
-    act = run.agent.act
-
-    def watched(*args):
-        given.append(args[-1])
-        return act(*args)
-
-    monkeypatch.setattr(run.agent, "act", watched)
+    plans = watch_agents(monkeypatch)
     monkeypatch.setattr(run.progress, "recent_returns", [7.0])
     evaluate_frozen(run, 1, 10_000, lambda done: None)
-    assert set(given) == {3.5}
+    assert {plan["survival_bonus"] for plan in plans} == {3.5}
 
 
 def test_a_frozen_evaluation_plans_as_often_as_the_configuration_says(run, monkeypatch):
     options = run.config.evaluation.model_copy(update={"plans_per_decision": 2})
     monkeypatch.setattr(run, "config", run.config.model_copy(update={"evaluation": options}))
-    planned = []
-    act = run.agent.act
-
-    def watched(*args):
-        planned.append(args)
-        return act(*args)
-
-    monkeypatch.setattr(run.agent, "act", watched)
+    plans = watch_agents(monkeypatch)
     (result,), _ = evaluate_frozen(run, 1, 10_000, lambda done: None)
-    assert len(planned) == result.length  # two plans in a hold of two steps
+    assert len(plans) == result.length  # two plans in a hold of two steps
 
 
 def test_another_weight_makes_other_plans_and_compiles_nothing(run):

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from spying import watch_agents
 from tiny import assert_same_tree, finished, sharing, tiny
 
 from agents import rivals
@@ -19,7 +20,6 @@ from agents.open_loop import (
     redraw,
     situations,
 )
-from agents.planning_agent import PlanningAgent
 from agents.run_state import make_runner
 
 EPISODES, HORIZON, ALL = 3, 3, 100
@@ -46,8 +46,7 @@ def reference():
     with sharing():
         run = rivals.load(finished().run_dir)
     played: dict[int, Played] = {}
-    weights: list[float | None] = []
-    step, act = EpisodeRunner.step, PlanningAgent.act
+    step = EpisodeRunner.step
 
     def seen_step(runner, action):
         if runner.decisions == 0:
@@ -60,15 +59,11 @@ def reference():
         record.ended.append(runner.ended)
         return ending
 
-    def seen_act(self, state, keys, plan_states, observations, weight=None, *rest):
-        weights.append(weight)
-        return act(self, state, keys, plan_states, observations, weight, *rest)
-
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(EpisodeRunner, "step", seen_step)
-        patch.setattr(PlanningAgent, "act", seen_act)
+        plans = watch_agents(patch)
         found = situations(run, EPISODES, ALL, HORIZON)
-    return Reference(run, found, played, weights)
+    return Reference(run, found, played, [plan["weight"] for plan in plans])
 
 
 def places(found):

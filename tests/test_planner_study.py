@@ -4,13 +4,13 @@ import csv
 
 import numpy as np
 import pytest
+from spying import watch_agents
 from tiny import finished, sharing
 
 from agents import planner_study
 from agents.benchmark_options import StudyOptions
 from agents.errors import UserError
 from agents.planner_study import PLAIN, Contender, contenders, study
-from agents.planning_agent import PlanningAgent
 
 OPTIONS = StudyOptions(seeds=2, episodes=2, decisions=3, acted=2)
 SMALL = [
@@ -20,17 +20,9 @@ SMALL = [
 
 
 @pytest.fixture
-def seen(monkeypatch):
-    """Observations of every call that plans with two environments, `[calls, 2, O]`."""
-    calls = []
-    act = PlanningAgent.act
-
-    def spy(self, state, keys, plan_states, observations, weight=None, *rest):
-        calls.append((self, np.asarray(observations)))
-        return act(self, state, keys, plan_states, observations, weight, *rest)
-
-    monkeypatch.setattr(PlanningAgent, "act", spy)
-    return calls
+def plans(monkeypatch):
+    """What every plan is asked for with."""
+    return watch_agents(monkeypatch)
 
 
 def studied(options=OPTIONS):
@@ -60,11 +52,11 @@ def test_the_same_seeds_give_the_same_figures_and_seeds_differ():
         assert first[0]["score"] != first[1]["score"]
 
 
-def test_all_plan_at_the_same_states_which_are_those_of_the_runs_own_agent(seen):
+def test_all_plan_at_the_same_states_which_are_those_of_the_runs_own_agent(plans):
     studied()
     planned: dict[int, list[np.ndarray]] = {}
-    for agent, observations in seen:
-        planned.setdefault(id(agent), []).append(observations)
+    for plan in plans:
+        planned.setdefault(id(plan["self"]), []).append(np.asarray(plan["observations"]))
     # The first calls are those of the reference; each contender begins along its path.
     reference, *_ = planned.values()
     for calls in planned.values():
