@@ -27,7 +27,7 @@ _RESAMPLES = 2_000
 
 
 def draw(benchmark: Path, name: str, out: Path) -> list[str]:
-    """Writes `NAME.csv`, `NAME-summary.csv`, `NAME-curves.csv` and `NAME.png`.
+    """Writes `NAME.csv`, `-summary.csv`, `-episodes.csv`, `-curves.csv` and `NAME.png`.
 
     Args:
       benchmark: directory of a benchmark, finished or not.
@@ -60,6 +60,9 @@ def draw(benchmark: Path, name: str, out: Path) -> list[str]:
     with writing(out):
         write_csv(out / f"{name}.csv", [_row(row, solved_at) for row in evaluations])
         write_csv(out / f"{name}-summary.csv", summary)
+        write_csv(
+            out / f"{name}-episodes.csv", [each for row in evaluations for each in _episodes(row)]
+        )
         curves = [row for run_dir, rows in found for row in _curve(run_dir, rows[0])]
         if curves:
             write_csv(out / f"{name}-curves.csv", curves)
@@ -120,6 +123,16 @@ def _row(row: Row, solved_at: float | None) -> Row:
         **{key: row.get(key) for key in ("planned", "realised", "training_seconds")},
         **{key: row[key] for key in ("evaluation_seconds", "commit")},
     }
+
+
+def _episodes(row: Row) -> list[Row]:
+    """Every episode of an evaluation: all that the tables and their intervals are made of."""
+    played = zip(row["seeds"], row["returns"], row["lengths"], strict=True)
+    return [
+        {key: row[key] for key in ("label", "seed", "env_steps")}
+        | {"episode_seed": seed, "return": return_, "length": length}
+        for seed, return_, length in played
+    ]
 
 
 def _curve(run_dir: Path, trial: Row) -> list[Row]:

@@ -414,6 +414,9 @@ def test_everything_is_drawn_from_the_disk(tmp_path, planned, monkeypatch, capsy
     drawn = tmp_path / "drawn"
     assert [row["mean"] for row in table(drawn / "test.csv")][:2] == ["120.0", "210.0"]
     assert table(drawn / "test-summary.csv")[1]["solved"] == "2"
+    episodes = table(drawn / "test-episodes.csv")
+    assert len(episodes) == 16
+    assert [row["return"] for row in episodes[:4]] == ["115.0", "125.0", "205.0", "215.0"]
     assert len(table(drawn / "test-curves.csv")) == sum(
         '"episode"' in line for line in curve.splitlines()
     )
