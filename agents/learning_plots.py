@@ -42,7 +42,7 @@ def plot_learning(
         axes.set_title(title, loc="left", fontsize=10)
         axes.set_xlabel("simulator steps")
         axes.xaxis.set_major_formatter("{x:,.0f}")
-        axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
         axes.set_xlim(left=0)
         frame(axes)
     if solved_at is not None:
