@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
-from agents.plots import CYCLE, GREY, MARKERS, frame, write
+from agents.plots import CYCLE, GREY, MARKERS, count_steps, frame, write
 from agents.tables import Row
 
 _PANELS = {"mean": "Mean return of frozen evaluations", "iqm": "Interquartile mean"}
@@ -41,8 +40,7 @@ def plot_learning(
             axes.axhline(solved_at, color=GREY, lw=0.8, zorder=0)
         axes.set_title(title, loc="left", fontsize=10)
         axes.set_xlabel("simulator steps")
-        axes.xaxis.set_major_formatter("{x:,.0f}")
-        axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+        count_steps(axes)
         axes.set_xlim(left=0)
         frame(axes)
     if solved_at is not None:
