@@ -327,7 +327,7 @@ def count_steps(axes: Axes) -> None:
     """Marks the x axis at a few round numbers of steps."""
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     # More of them run into each other, and steps of 8,000 end short of 30,000.
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10], integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10], integer=True))
 
 
 def write(figure: Figure, path: Path) -> Path:
