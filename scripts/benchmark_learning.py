@@ -5,14 +5,16 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from agents.command_line import report_errors
-from agents.learning_options import parse_learning
+from agents.config.commands import report_errors
+from agents.experiments.learning.options import parse_learning
 
 
 def main() -> int:
     """Carries the benchmark out as the command line asks; returns the exit status."""
     asked = parse_learning(sys.argv[1:])
-    from agents import learning_run  # brings JAX, which bad input need not wait for
+    from agents.experiments.learning import (
+        conduct as learning_run,  # brings JAX, which bad input need not wait for
+    )
 
     if asked.background:
         pid = learning_run.detach(asked, Path(__file__), sys.argv[1:])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from agents import planner_speed
-from agents.benchmark_options import SpeedOptions, read
-from agents.command_line import report_errors
+from agents.config.benchmarks import SpeedOptions, read
+from agents.config.commands import report_errors
+from agents.experiments.planners import speed as planner_speed
 
 _TEXT = """\
 Time plans against the rate of one large matrix product and, asked to, against peers.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from agents.benchmark_options import ReturnsOptions, read
-from agents.command_line import report_errors
+from agents.config.benchmarks import ReturnsOptions, read
+from agents.config.commands import report_errors
 from agents.devices import prepare
 
 _TEXT = """\
@@ -24,7 +24,7 @@ def main() -> int:
         switches={"alphas": "Also Boney et al.'s weights in this unit, on the first run's data"},
         out="RUN_DIR/returns",
     )
-    from agents import returns  # brings JAX, which bad input need not wait for
+    from agents.diagnostics import returns  # brings JAX, which bad input need not wait for
 
     for line in returns.benchmark(found["run_dirs"], options, out, alphas=found["alphas"]):
         print(line, flush=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from agents.command_line import report_errors
+from agents.config.commands import report_errors
+from agents.config.flags import Argument, declared, parse
 from agents.errors import UserError
-from agents.flags import Argument, declared, parse
 
 _ARGUMENTS = (
     Argument("name", declared(Path, "Of the files"), "NAME", positional=True),
@@ -28,7 +28,9 @@ def main() -> int:
     out = parsed.values.get(("out",), "scripts/results")
     if not out:
         raise UserError("--out: '' is not allowed; give a directory")
-    from agents import comparison  # brings JAX, which help and wrong options need not wait for
+    from agents.reporting import (
+        comparison,  # brings JAX, which help and wrong options need not wait for
+    )
 
     name, groups = comparison.parse_words(parsed.positionals)
     print(*comparison.compare(name, groups, Path(out)), sep="\n")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from agents.benchmark_options import StudyOptions, read
-from agents.command_line import report_errors
+from agents.config.benchmarks import StudyOptions, read
+from agents.config.commands import report_errors
 from agents.devices import prepare
 
 _TEXT = """\
@@ -22,7 +22,9 @@ def main() -> int:
         StudyOptions(),
         positional="RUN_DIR",
     )
-    from agents import planner_study  # brings JAX, which bad input need not wait for
+    from agents.experiments.planners import (
+        study as planner_study,  # brings JAX, which bad input need not wait for
+    )
 
     for line in planner_study.compare(found["run_dirs"][0], options, out):
         print(line, flush=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
-from agents.benchmark_options import DenoiseOptions, read
-from agents.command_line import report_errors
+from agents.config.benchmarks import DenoiseOptions, read
+from agents.config.commands import report_errors
 from agents.devices import prepare
 
 _TEXT = """\
@@ -17,7 +17,9 @@ beside the best constant, a linear map and the blog's own network with its mista
 def main() -> int:
     """Trains and compares as the command line asks; returns the exit status."""
     options, _, out = read(sys.argv[1:], "python scripts/denoise.py", _TEXT, DenoiseOptions())
-    from agents import denoising_study  # brings JAX, which bad input need not wait for
+    from agents.experiments.denoising import (
+        study as denoising_study,  # brings JAX, which bad input need not wait for
+    )
 
     for line in denoising_study.study(options, out):
         print(line, flush=True)

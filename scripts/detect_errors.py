@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from agents.benchmark_options import DetectionOptions, read
-from agents.command_line import report_errors
+from agents.config.benchmarks import DetectionOptions, read
+from agents.config.commands import report_errors
 from agents.devices import prepare
 
 _TEXT = """\
@@ -22,7 +22,9 @@ def main() -> int:
         DetectionOptions(),
         positional="RUN_DIR ...",
     )
-    from agents import detection  # brings JAX, which bad input need not wait for
+    from agents.experiments.detection import (
+        study as detection,  # brings JAX, which bad input need not wait for
+    )
 
     for line in detection.detect(found["run_dirs"], options, out):
         print(line, flush=True)

@@ -6,9 +6,9 @@ import re
 import sys
 from pathlib import Path
 
-from agents.command_line import report_errors
+from agents.config.commands import report_errors
+from agents.config.flags import Argument, declared, parse
 from agents.errors import UserError, shown
-from agents.flags import Argument, declared, parse
 
 _ARGUMENTS = (
     Argument(
@@ -37,7 +37,9 @@ def main() -> int:
     out = parsed.values.get(("out",), "scripts/results")
     if not out:
         raise UserError("--out: '' is not allowed; give a directory")
-    from agents import learning_results  # brings JAX, which bad input need not wait for
+    from agents.experiments.learning import (
+        results as learning_results,  # brings JAX, which bad input need not wait for
+    )
 
     print(*learning_results.draw(Path(places[0]), name, Path(out)), sep="\n")
     return 0

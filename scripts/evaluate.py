@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from agents.command_line import parse_evaluate, report_errors
+from agents.config.commands import parse_evaluate, report_errors
 from agents.devices import prepare
 
 
@@ -12,7 +12,9 @@ def main() -> int:
     """Evaluates as the command line asks; returns the exit status."""
     command = parse_evaluate(sys.argv[1:])
     try:
-        from agents import reporting  # brings JAX, which bad input need not wait for
+        from agents.reporting import (
+            conclude as reporting,  # brings JAX, which bad input need not wait for
+        )
 
         reporting.evaluate_run(command.run_dir, command.episodes, command.seed, command.gif)
     except KeyboardInterrupt:

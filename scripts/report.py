@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from agents.command_line import parse_report, report_errors
+from agents.config.commands import parse_report, report_errors
 from agents.devices import prepare
 
 
 def main() -> int:
     """Writes the report that the command line asks for; returns the exit status."""
     run_dir = parse_report(sys.argv[1:])
-    from agents import report  # draws, and bad input need not wait for that
+    from agents.reporting import html as report  # draws, and bad input need not wait for that
 
     print(report.write_report(run_dir))
     return 0

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sys
 
-from agents.command_line import report_errors
-from agents.sweep_options import parse_sweep
+from agents.config.commands import report_errors
+from agents.experiments.learning.sweep_options import parse_sweep
 
 
 def main() -> int:
     """Sweeps as the command line asks; returns the exit status."""
     asked = parse_sweep(sys.argv[1:])
-    from agents import sweep_run  # brings JAX, which bad input need not wait for
+    from agents.experiments.learning import (
+        sweep_run,  # brings JAX, which bad input need not wait for
+    )
 
     return sweep_run.conduct(asked)
 

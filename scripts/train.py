@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 
-from agents.command_line import TRAIN, NewRun, parse_train, report_errors, runnable
+from agents.config.commands import TRAIN, NewRun, parse_train, report_errors, runnable
 from agents.devices import prepare
 
 
@@ -13,7 +13,9 @@ def main() -> int:
     """Trains, or goes on training, as the command line asks; returns the exit status."""
     command = parse_train(sys.argv[1:])
     try:
-        from agents import training  # brings JAX, which bad input need not wait for
+        from agents.training import (
+            loop as training,  # brings JAX, which bad input need not wait for
+        )
 
         if isinstance(command, NewRun):
             training.train(command.config, command.run_dir)

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agents.benchmark_options import DenoiseOptions, DetectionOptions, ReturnsOptions
-from agents.config import load, options
-from agents.learning_options import LearningOptions
-from agents.presets import PRESETS
-from agents.sweep_options import SweepOptions
+from agents.config.benchmarks import DenoiseOptions, DetectionOptions, ReturnsOptions
+from agents.config.loading import load, options
+from agents.config.presets import PRESETS
+from agents.experiments.learning.options import LearningOptions
+from agents.experiments.learning.sweep_options import SweepOptions
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 

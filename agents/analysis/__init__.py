@@ -1,0 +1,1 @@
+"""Statistics, tables, plot style and animation. Knows no agent."""

@@ -1,0 +1,1 @@
+"""What can be asked for, and every reason to refuse. Nothing here imports JAX."""

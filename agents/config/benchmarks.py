@@ -1,0 +1,187 @@
+"""What the benchmarks may be asked for; like the schema of a run, it is all there is.
+
+Nothing here imports JAX, so that help and refusals come at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import Field, model_validator
+
+from agents.config import loading as config
+from agents.config.flags import Argument, declared, parse
+from agents.config.schema import Count, EnvConfig, Options, RegularizerName, RnnDaeConfig
+from agents.errors import UserError, shown
+
+
+class SpeedOptions(Options):
+    """How plans are timed."""
+
+    rounds: int = Field(default=7, ge=1, description="Turns of each contender")
+    plans: int = Field(default=3, ge=1, description="Plans a turn, of which the median counts")
+    environments: int = Field(default=32, ge=1, description="Size of the batch that is timed too")
+
+
+class StudyOptions(Options):
+    """How planners are compared on a frozen model."""
+
+    seeds: int = Field(default=5, ge=1, description="Of each planner's randomness")
+    episodes: int = Field(default=4, ge=1, description="That the states come from")
+    decisions: int = Field(default=15, ge=1, description="First ones of each that count")
+    acted: int = Field(default=2, ge=1, description="Episodes acted in, per seed")
+
+
+class DetectionOptions(Options):
+    """How penalties are tested for finding rollouts that went wrong."""
+
+    ages: tuple[Count, ...] = Field(
+        default=(3_000, 6_000, 12_000), min_length=1, strict=False, description="Steps learned from"
+    )
+    episodes: int = Field(default=24, ge=1, description="That the states come from")
+    states: int = Field(default=10, ge=2, description="Of each episode")
+    plans: int = Field(default=4, ge=2, description="At each state, the agent's own included")
+
+
+BLOG_BATCH = 32
+"""Trajectories in a minibatch of the blog's set-up."""
+
+_CORRUPTION = r"^(additive|multiplicative|masking|salt-and-pepper):(\d+(\.\d*)?|\.\d+)$"
+
+
+class DenoiseOptions(Options):
+    """The blog's experiment: what a denoiser restores, and what its error tells apart."""
+
+    env: EnvConfig = EnvConfig(id="LunarLander-v3")
+    corruption: tuple[Annotated[str, Field(pattern=_CORRUPTION)], ...] = Field(
+        default=("multiplicative:0.2", "additive:0.1", "additive:0.3"),
+        min_length=1,
+        strict=False,
+        examples=["additive:0.1", "multiplicative:0.2", "masking:0.2", "salt-and-pepper:0.2"],
+        description="Each by itself; with its standard deviation, or the share of the numbers",
+    )
+    seed: int = Field(default=0, ge=0, le=2**31 - 1, description="The first")
+    seeds: int = Field(default=1, ge=1, description="One after the other")
+    episodes: int = Field(default=400, ge=20, description="Of random actions, per seed")
+    length: int = Field(default=20, ge=1, description="Decisions a window")
+    updates: int = Field(default=4_000, ge=1, description="Minibatches learned from")
+    batch_size: int = Field(default=128, ge=1, description="Windows a minibatch")
+    learning_rate: float = Field(default=3e-3, gt=0, description="First, falling as a cosine")
+    rnn_dae: RnnDaeConfig = RnnDaeConfig()
+    trajectories: int = Field(
+        default=10_000, ge=0, description="Of the blog's set-up; 0 leaves it out"
+    )
+
+    @model_validator(mode="after")
+    def _strengths_are_possible(self) -> DenoiseOptions:
+        for text in self.corruption:
+            name, _, strength = text.partition(":")
+            share = name in ("masking", "salt-and-pepper")
+            if not float(strength) > 0 or (share and float(strength) >= 1):
+                allowed = "a share > 0 and < 1" if share else "a standard deviation > 0"
+                raise ValueError(f"--corruption: {text!r} is not allowed; give {allowed}")
+        return self
+
+    @model_validator(mode="after")
+    def _trajectories_fill_a_minibatch(self) -> DenoiseOptions:
+        if 0 < self.trajectories < BLOG_BATCH:
+            raise ValueError(
+                f"--trajectories: {self.trajectories} is not allowed; give 0, or {BLOG_BATCH} or"
+                " more, a minibatch of the blog's"
+            )
+        return self
+
+
+class ReturnsOptions(Options):
+    """How planned and realised returns are compared."""
+
+    weights: tuple[Annotated[float, Field(ge=0)], ...] = Field(
+        default=(0.0, 1.0, 3.0, 10.0, 30.0, 100.0),
+        min_length=1,
+        strict=False,
+        description="Of the penalty; 0 is always among them",
+    )
+    regularizers: tuple[RegularizerName, ...] = Field(
+        default=(), strict=False, description="Default: the run's own, rnn-dae where it has none"
+    )
+    checkpoint: int = Field(default=0, ge=0, description="Age of the run in steps; 0: at its end")
+    states: int = Field(default=60, ge=2, description="Where plans are made, over all episodes")
+    episodes: int = Field(default=10, ge=1, description="That the states come from")
+    continuations: int = Field(default=2, ge=1, description="Futures each plan is carried out in")
+    closed: int = Field(default=20, ge=0, description="States to replan from; 0: none")
+    acted: int = Field(default=4, ge=0, description="Whole episodes per weight; 0: none")
+    resamples: int = Field(default=1_000, ge=20, description="Of the bootstrap")
+    dynamics: str = Field(
+        default="",
+        pattern=r"^([\w.]+:\w+)?$",
+        examples=["my_package.dynamics:hopper"],
+        description="module:attribute of the equations; empty: environment's own, if known",
+    )
+
+
+_O = TypeVar("_O", bound=Options)
+
+
+def read(
+    args: Sequence[str],
+    prog: str,
+    text: str,
+    defaults: _O,
+    *,
+    positional: str = "",
+    switches: dict[str, str] | None = None,
+    out: str = "scripts/results",
+) -> tuple[_O, dict[str, Any], Path]:
+    """Reads the command line of a benchmark.
+
+    Args:
+      args: the words after the script's name.
+      prog: how the script is called.
+      text: the description, for the help.
+      defaults: the options.
+      positional: what must be given by place, if anything (`RUN_DIR`, or `RUN_DIR ...` where there
+        may be several).
+      switches: flags without a value, with their descriptions.
+      out: directory of the results unless another is given; within RUN_DIR if it begins with that,
+        which needs there to be one.
+
+    Returns:
+      The options; the switches and what was given by place (`run_dirs`) by name; the directory of
+      the results.
+
+    Raises:
+      UserError: whatever cannot be done as asked.
+      SystemExit: help was asked for, and printed.
+    """
+    arguments = [
+        Argument(name, declared(bool, description))
+        for name, description in (switches or {}).items()
+    ]
+    arguments.append(Argument("out", declared(Path, "Of the files"), "DIR", f"default: {out}"))
+    if positional:
+        runs = Argument(
+            "run_dirs", declared(Path, "Of a finished run"), positional, positional=True
+        )
+        arguments.insert(0, runs)
+    parsed = parse(args, prog, text, arguments, defaults)
+    words = parsed.positionals
+    several = positional.endswith("...")
+    if len(words) != bool(positional) and not (several and words):
+        least = "at least one" if several else "one"
+        what = f"{least} {positional.split()[0]}" if positional else "no such word"
+        raise UserError(f"{what} is allowed, not {', '.join(map(shown, words)) or 'none'}")
+    place = parsed.values.get(("out",))
+    if place is None:
+        if out.startswith("RUN_DIR") and len(words) > 1:
+            raise UserError(f"the results of {len(words)} runs belong to none of them; give --out")
+        place = out.replace("RUN_DIR", words[0]) if out.startswith("RUN_DIR") else out
+    if not place:
+        raise UserError("--out: '' is not allowed; give a directory")
+    known = config.options(type(defaults))
+    given = {path: value for path, value in parsed.values.items() if path in known}
+    found = {name: parsed.values[(name,)] for name in switches or {}}
+    if positional:
+        found["run_dirs"] = [Path(word) for word in words]
+    return config.override(defaults, given), found, Path(place)

@@ -1,0 +1,301 @@
+"""The command lines of the scripts: what may be asked for, and every reason to refuse.
+
+Nothing here imports JAX or writes a file, so that help and refusals come at once and leave nothing
+behind.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from agents.config import loading as configuration
+from agents.config.flags import Argument, Parsed, declared, parse
+from agents.config.loading import CONFIG_FILE, PRESETS, Config
+from agents.config.presets import listing
+from agents.errors import UserError, shown
+
+TRAIN = "python scripts/train.py"
+EVALUATE = "python scripts/evaluate.py"
+REPORT = "python scripts/report.py"
+RETURNS = "python scripts/benchmark_returns.py"
+
+# What a run leaves behind, any of which marks a directory as taken.
+_TRACES = (CONFIG_FILE, "metrics.jsonl", "checkpoints")
+
+
+@dataclass(frozen=True)
+class NewRun:
+    """Train from the beginning.
+
+    Attributes:
+      config: the whole resolved configuration.
+      run_dir: holds no run yet; may not exist.
+    """
+
+    config: Config
+    run_dir: Path
+
+
+@dataclass(frozen=True)
+class ResumedRun:
+    """Go on with a run.
+
+    Attributes:
+      run_dir: holds a run.
+      env_steps: the new total of steps, at least the run's own; None keeps that.
+    """
+
+    run_dir: Path
+    env_steps: int | None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Evaluate a saved run.
+
+    Attributes:
+      run_dir: holds a run.
+      episodes: how many; None as in the run's configuration.
+      seed: of the first episode; None as in the run's configuration.
+      gif: write an animation, too.
+    """
+
+    run_dir: Path
+    episodes: int | None
+    seed: int | None
+    gif: bool
+
+
+_TRAIN_ARGUMENTS = (
+    Argument("preset", declared(Path, "Where to start from"), "PRESET", positional=True),
+    Argument("config", declared(Path, "YAML file, laid over the preset"), "FILE"),
+    Argument("run_dir", declared(Path, "New directory"), "DIR", "default: runs/PRESET-seedK-TIME"),
+    Argument("resume", declared(Path, "Go on with this run; only with --env-steps"), "RUN_DIR"),
+)
+
+_EVALUATION_PATHS = {("episodes",): ("evaluation", "episodes"), ("seed",): ("evaluation", "seed")}
+
+_REPORT_ARGUMENTS = (
+    Argument("run_dir", declared(Path, "Directory of the run"), "RUN_DIR", positional=True),
+)
+
+_EVALUATE_ARGUMENTS = (
+    *_REPORT_ARGUMENTS,
+    *(
+        Argument(name, configuration.options()[path], "INT", "default: the run's own")
+        for (name,), path in _EVALUATION_PATHS.items()
+    ),
+    Argument("gif", declared(bool, "Write an animation of the first episode")),
+)
+
+
+def parse_train(args: Sequence[str]) -> NewRun | ResumedRun:
+    """Reads the command line of `scripts/train.py`.
+
+    Args:
+      args: the words after the script's name.
+
+    Raises:
+      UserError: whatever cannot be done as asked.
+      SystemExit: help was asked for, and printed.
+    """
+    shown_preset = next((word for word in args if word in PRESETS), "lunar-lander")
+    parsed = parse(args, TRAIN, _train_text(shown_preset), _TRAIN_ARGUMENTS, PRESETS[shown_preset])
+    if ("resume",) in parsed.values:
+        return _resumed(parsed)
+    if not parsed.positionals:
+        names = ", ".join(PRESETS)
+        raise UserError(f"a preset is missing; give one of: {names} (or --resume RUN_DIR)")
+    preset = _only(parsed, "preset")
+    own = {(each.name,) for each in _TRAIN_ARGUMENTS}
+    file = parsed.values.get(("config",))
+    if file == "":
+        raise UserError("--config: '' is not allowed; give a YAML file")
+    config = configuration.load(
+        preset,
+        Path(file) if file is not None else None,
+        {path: value for path, value in parsed.values.items() if path not in own},
+    )
+    chosen = parsed.values.get(("run_dir",))
+    if chosen is None:
+        return NewRun(config, default_run_dir(preset, config.seed))
+    return NewRun(config, _free_directory(chosen))
+
+
+def parse_evaluate(args: Sequence[str]) -> Evaluation:
+    """Reads the command line of `scripts/evaluate.py`.
+
+    Args:
+      args: the words after the script's name.
+
+    Raises:
+      UserError: whatever cannot be done as asked.
+      SystemExit: help was asked for, and printed.
+    """
+    parsed = parse(args, EVALUATE, _EVALUATE_TEXT, _EVALUATE_ARGUMENTS)
+    run_dir = _saved_run(parsed)
+    given = {path: parsed.values[path] for path in _EVALUATION_PATHS if path in parsed.values}
+    config = configuration.override(
+        configuration.load_run(run_dir),
+        {_EVALUATION_PATHS[path]: value for path, value in given.items()},
+        {_EVALUATION_PATHS[path]: configuration.flag(path) for path in given},
+    )
+    return Evaluation(
+        run_dir,
+        episodes=config.evaluation.episodes if ("episodes",) in given else None,
+        seed=config.evaluation.seed if ("seed",) in given else None,
+        gif=parsed.values[("gif",)],
+    )
+
+
+def parse_report(args: Sequence[str]) -> Path:
+    """Reads the command line of `scripts/report.py`: the directory of a saved run.
+
+    Raises:
+      UserError: whatever cannot be done as asked.
+      SystemExit: help was asked for, and printed.
+    """
+    return _saved_run(parse(args, REPORT, _REPORT_TEXT, _REPORT_ARGUMENTS))
+
+
+def default_run_dir(preset: str, seed: int) -> Path:
+    """Where a run goes that was given no place: `runs/<preset>-seed<k>-<time>`, not there yet."""
+    base = Path("runs") / f"{preset}-seed{seed}-{time.strftime('%Y%m%d-%H%M%S')}"
+    candidate, number = base, 1
+    while candidate.exists():
+        number += 1
+        candidate = base.with_name(f"{base.name}-{number}")
+    return candidate
+
+
+def runnable(command: str) -> str:
+    """`python scripts/NAME.py` as it can be typed here: with this interpreter, from this directory.
+
+    After `make train` the shell's own `python` may be another one, which has nothing installed.
+    """
+    script = Path(__file__).resolve().parents[2] / command.removeprefix("python ")
+    here = Path.cwd()
+    parts = (Path(sys.executable), script)
+    return shlex.join(str(p.relative_to(here) if p.is_relative_to(here) else p) for p in parts)
+
+
+def report_errors(command: Callable[[], int]) -> int:
+    """Runs a script's command; bad input becomes one line on standard error and status 2.
+
+    Modules of the working directory can be named by the user, as in `--env.id my_module:MyEnv-v0`.
+    """
+    sys.path.append(os.getcwd())
+    try:
+        return command()
+    except UserError as error:
+        print("error:", " ".join(str(error).split()), file=sys.stderr)
+        return 2
+
+
+def _resumed(parsed: Parsed) -> ResumedRun:
+    if parsed.positionals:
+        raise UserError(
+            f"--resume takes no preset, but {shown(parsed.positionals[0])} is given; the run goes"
+            " on with its own configuration"
+        )
+    for path in parsed.values:
+        if path not in (("resume",), ("env_steps",)):
+            raise UserError(
+                f"--resume and {configuration.flag(path)} do not go together; only --env-steps may"
+                " be changed"
+            )
+    run_dir = _run_directory(parsed.values[("resume",)])
+    config = configuration.load_run(run_dir)
+    if ("env_steps",) not in parsed.values:
+        return ResumedRun(run_dir, None)
+    changed = configuration.override(config, {("env_steps",): parsed.values[("env_steps",)]})
+    if changed.env_steps < config.env_steps:
+        raise UserError(
+            f"--env-steps: {changed.env_steps} is less than the run's own {config.env_steps}; it"
+            " may only be raised"
+        )
+    return ResumedRun(run_dir, changed.env_steps)
+
+
+def _only(parsed: Parsed, what: str) -> str:
+    first, *others = parsed.positionals
+    if others:
+        words = ", ".join(map(shown, parsed.positionals))
+        raise UserError(f"one {what} is allowed, not {len(parsed.positionals)}: {words}")
+    return first
+
+
+def _saved_run(parsed: Parsed) -> Path:
+    """The directory of a saved run that was given by place."""
+    if not parsed.positionals:
+        raise UserError("a run directory is missing; give the RUN_DIR of a saved run")
+    return _run_directory(_only(parsed, "run directory"))
+
+
+def _run_directory(name: str) -> Path:
+    """The directory of a saved run."""
+    path = Path(name)
+    if not name or not _is_file(path / CONFIG_FILE):
+        raise UserError(
+            f"{shown(name)} holds no run (no {CONFIG_FILE}); give the directory of a saved run"
+        )
+    return path
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name too long, or a directory that may not be searched
+        return False
+
+
+def _free_directory(name: str) -> Path:
+    """A directory that holds no run and can be written to."""
+    path = Path(name)
+    refusal = f"--run-dir: {shown(name)}"
+    if not name:
+        raise UserError(f"{refusal} is not allowed; give a directory")
+    try:
+        trace = next((trace for trace in _TRACES if (path / trace).exists()), None)
+        if trace is not None:
+            raise UserError(
+                f"{refusal} already holds a run ({trace}); go on with it by --resume, or give"
+                " another --run-dir"
+            )
+        existing = next(each for each in (path, *path.absolute().parents) if os.path.lexists(each))
+    except OSError as error:
+        raise UserError(f"{refusal} cannot be used ({error.strerror}); give another") from None
+    if not existing.is_dir():
+        raise UserError(
+            f"{refusal} is not allowed, since {shown(str(existing))} is not a directory"
+        )
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise UserError(
+            f"{refusal} is not allowed, since {shown(str(existing))} cannot be written to"
+        )
+    return path
+
+
+def _train_text(preset: str) -> str:
+    return f"""\
+Train an agent that learns a model of its environment and plans in it:
+  {TRAIN} PRESET [--config FILE.yaml] [--run-dir DIR] [options]
+  {TRAIN} --resume RUN_DIR [--env-steps N]
+
+Presets:
+{listing()}
+
+Options come from the preset, then the file, then the flags; a step is a simulator step.
+
+The defaults shown are those of {preset}."""
+
+
+_EVALUATE_TEXT = "Evaluate a saved run on fresh episodes, planning with what it learned."
+
+_REPORT_TEXT = "Write the report of a finished run again, from what its directory holds."

@@ -1,0 +1,283 @@
+"""Flags of the command line, made from the schema by tyro, and their help.
+
+tyro splits the command line and writes the help. It hands every value on as the words that were
+typed: the schema alone judges them, so that a flag and a YAML key are read by one rule and fail
+with one message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import tyro
+from pydantic import BaseModel, Field
+from pydantic.fields import FieldInfo
+from tyro.constructors import (
+    ConstructorRegistry,
+    PrimitiveConstructorSpec,
+    StructConstructorSpec,
+    StructFieldSpec,
+    StructTypeInfo,
+)
+
+from agents.config.loading import (
+    OptionPath,
+    allowed,
+    alternative,
+    bounds,
+    closest,
+    element,
+    flag,
+    options,
+    sections,
+)
+from agents.config.yaml_files import read_scalar
+from agents.errors import UserError, shown
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One argument of a script that is not an option of the configuration.
+
+    Attributes:
+      name: as the script's code knows it, `run_dir`.
+      field: its type, range and description; a bool takes no value on the command line.
+      metavar: stands for its value in the help.
+      hint: ends its line in the help, where an option has its default.
+      positional: given by place, not by name.
+    """
+
+    name: str
+    field: FieldInfo
+    metavar: str = ""
+    hint: str = ""
+    positional: bool = False
+
+
+def declared(kind: type, description: str) -> FieldInfo:
+    """The declaration of an `Argument`, where no schema has it."""
+    annotation: Any = Annotated[kind, Field(description=description)]
+    return FieldInfo.from_annotation(annotation)
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """What was typed, split but not yet judged.
+
+    Attributes:
+      values: the options and arguments that were given, and only those.
+      positionals: the words given by place.
+    """
+
+    values: dict[OptionPath, Any]
+    positionals: list[str]
+
+
+class _Words(list[str]):
+    """The words typed after a flag; whatever is not of this type is a default."""
+
+
+class _CommandLine:
+    """Stands for the whole command line where tyro wants a type."""
+
+
+def parse(
+    args: Sequence[str],
+    prog: str,
+    description: str,
+    arguments: Sequence[Argument],
+    defaults: BaseModel | None = None,
+) -> Parsed:
+    """Splits a command line, or prints the help and exits.
+
+    Args:
+      args: the words after the script's name.
+      prog: how the script is called, for the help.
+      description: the text above the options in the help.
+      arguments: the script's own arguments.
+      defaults: a configuration, where its options are flags too; the help shows its values.
+
+    Raises:
+      UserError: an option is unknown, given twice or has no value.
+      SystemExit: help was asked for, and printed.
+    """
+    fields = {(each.name,): each.field for each in arguments if not each.positional}
+    switches = {(each.name,) for each in arguments if each.field.annotation is bool}
+    if defaults is not None:
+        fields |= options(type(defaults))
+    help_wanted = any(word in ("-h", "--help") for word in args)
+    if not help_wanted:
+        _check_names(args, [flag(path) for path in fields])
+    split: Any = tyro.cli(
+        _CommandLine,
+        prog=prog,
+        description=description,
+        args=["--help"] if help_wanted else list(args),
+        return_unknown_args=True,
+        registry=_registry(arguments, defaults),
+    )
+    raw, unknown = split
+    positionals = [
+        word for each in arguments if each.positional for word in _words(raw, (each.name,)) or ()
+    ] + unknown
+    values: dict[OptionPath, Any] = {}
+    for path, field in fields.items():
+        words = _words(raw, path)
+        if path in switches:
+            values[path] = raw[path[0]]
+        elif words is not None:
+            values[path], surplus = _read(flag(path), field, words)
+            positionals += surplus
+    for word in positionals:
+        if word.startswith("-"):
+            raise UserError(f"unknown option {shown(word)}; --help lists them all")
+    return Parsed(values, positionals)
+
+
+def _check_names(args: Sequence[str], known: Sequence[str]) -> None:
+    """Refuses unknown and repeated options, before tyro gives their values to something else."""
+    seen: set[str] = set()
+    for word in args:
+        name = word.partition("=")[0].replace("_", "-")
+        if not name.startswith("--") or name == "--":
+            continue
+        if name not in known:
+            raise UserError(f"unknown option {shown(word)}{closest(name, known)}")
+        if name in seen:
+            raise UserError(f"{name} is given twice; give it once")
+        seen.add(name)
+
+
+def _words(raw: Any, path: OptionPath) -> Sequence[str] | None:
+    """The words given for an option, or None where there is only its default."""
+    for name in path:
+        raw = raw[name]
+    return raw if isinstance(raw, _Words) else None
+
+
+def _read(name: str, field: FieldInfo, words: Sequence[str]) -> tuple[Any, Sequence[str]]:
+    """The value that `words` give an option, and the words left over, which were given by place."""
+    kind = field.annotation
+    if get_origin(kind) is dict:
+        return dict(_pair(name, word) for word in words), []
+    if not words:
+        if kind is bool:
+            return True, []
+        raise UserError(f"{name}: a value is missing; give {allowed(field)}")
+    if get_origin(kind) is tuple:
+        is_text = _is_text(element(field).annotation)
+        return [word if is_text else read_scalar(word) for word in words], []
+    return (words[0] if _is_text(kind) else read_scalar(words[0])), words[1:]
+
+
+def _is_text(kind: Any) -> bool:
+    return kind in (str, Path) or get_origin(kind) is Literal
+
+
+def _pair(name: str, word: str) -> tuple[str, Any]:
+    key, equals, value = word.partition("=")
+    if not (key and equals):
+        raise UserError(f"{name}: {shown(word)} is not allowed; give pairs such as gravity=-5.0")
+    return key, read_scalar(value)
+
+
+def _registry(arguments: Sequence[Argument], defaults: BaseModel | None) -> ConstructorRegistry:
+    """Tells tyro which flags there are."""
+    registry = ConstructorRegistry()
+
+    @registry.struct_rule
+    def _group(info: StructTypeInfo) -> StructConstructorSpec | None:
+        if info.type is _CommandLine:
+            fields = [_argument(each) for each in arguments]
+            return _collect(fields + ([] if defaults is None else _option_fields(defaults)), "")
+        if isinstance(info.default, BaseModel):
+            return _collect(_option_fields(info.default), type(info.default).__doc__)
+        return None
+
+    return registry
+
+
+def _collect(fields: list[StructFieldSpec], text: str | None) -> StructConstructorSpec:
+    def make(**values: Any) -> dict[str, Any]:
+        return values
+
+    make.__doc__ = text  # tyro puts it above the group
+    return StructConstructorSpec(instantiate=make, fields=tuple(fields))
+
+
+def _argument(argument: Argument) -> StructFieldSpec:
+    if argument.field.annotation is bool:
+        kind: Any = tyro.conf.FlagCreatePairsOff[
+            Annotated[bool, tyro.conf.arg(help_behavior_hint="")]
+        ]
+    else:
+        kind = _words_type(argument.metavar, argument.field, argument.hint)
+    return StructFieldSpec(
+        name=argument.name,
+        type=tyro.conf.Positional[kind] if argument.positional else kind,
+        default=False if argument.field.annotation is bool else None,
+        helptext=argument.field.description,
+    )
+
+
+def _option_fields(defaults: BaseModel) -> list[StructFieldSpec]:
+    model = type(defaults)
+    inner = sections(model)
+    return [
+        StructFieldSpec(
+            name=name,
+            type=inner[name] if name in inner else _words_type(_metavar(field), field, "default"),
+            default=getattr(defaults, name),
+            helptext=None if name in inner else field.description,
+        )
+        for name, field in model.model_fields.items()
+    ]
+
+
+def _words_type(metavar: str, field: FieldInfo, hint: str) -> Any:
+    """A type that tyro fills with the words typed; `default` as the hint shows the default."""
+    limits = bounds(field)
+
+    def ending(default: str) -> str:
+        last = hint if hint != "default" else f"default: {default}" if default else ""
+        text = "; ".join(part for part in (limits, last) if part)
+        return f"({text})" if text else ""
+
+    # Any number of words, even for a single value: tyro's own complaint about a missing one is a
+    # box of several lines, and the surplus is what was given by place.
+    words = PrimitiveConstructorSpec(
+        nargs="*",
+        metavar=metavar,
+        instance_from_str=_Words,
+        is_instance=lambda value: True,
+        str_from_instance=_written,
+    )
+    return Annotated[Any, words, tyro.conf.arg(help_behavior_hint=ending)]
+
+
+def _metavar(field: FieldInfo) -> str:
+    kind: Any = field.annotation
+    if get_origin(kind) is Literal:
+        return "{" + ",".join(get_args(kind)) + "}"
+    if get_origin(kind) is tuple:
+        each = _metavar(element(field))
+        return f"{each} ..." if each.startswith("{") else f"{each} [{each} ...]"
+    if get_origin(kind) is Union:
+        return f"{_metavar(element(field))}|{alternative(field)}"
+    if get_origin(kind) is dict:
+        return "[KEY=VALUE ...]"
+    return {int: "INT", float: "FLOAT", bool: "[true|false]", str: "TEXT"}[kind]
+
+
+def _written(value: Any) -> list[str]:
+    """A default as it would be typed."""
+    if isinstance(value, bool):
+        return [str(value).lower()]
+    if isinstance(value, tuple):
+        return [str(each) for each in value]
+    if isinstance(value, dict):
+        return [f"{key}={_written(each)[0]}" for key, each in value.items()] or ["none"]
+    return [str(value)]

@@ -1,0 +1,292 @@
+"""Puts a configuration together and says what is wrong with one: preset, then file, then flags.
+
+The schema lives in `agents.config.schema`, the presets in `agents.config.presets`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from agents.config.presets import PRESETS
+from agents.config.schema import Config, Options
+from agents.config.yaml_files import dump, load_yaml
+from agents.errors import UserError, shown
+
+__all__ = [
+    "PRESETS",
+    "Config",
+    "OptionPath",
+    "dump",
+    "load",
+    "load_file",
+    "load_run",
+    "load_yaml",
+    "override",
+]
+
+CONFIG_FILE = "config.yaml"
+
+_Options = TypeVar("_Options", bound=Options)
+
+OptionPath = tuple[str, ...]
+"""Where an option is in the configuration: `("planner", "horizon")`."""
+
+
+def sections(model: type[BaseModel]) -> dict[str, type[BaseModel]]:
+    """The options of `model` that are groups of options themselves, by name."""
+    return {
+        name: field.annotation
+        for name, field in model.model_fields.items()
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+    }
+
+
+def options(
+    model: type[BaseModel] = Config, prefix: OptionPath = ()
+) -> dict[OptionPath, FieldInfo]:
+    """Every single option of `model`, in order, with its declaration."""
+    found: dict[OptionPath, FieldInfo] = {}
+    inner = sections(model)
+    for name, field in model.model_fields.items():
+        if name in inner:
+            found |= options(inner[name], (*prefix, name))
+        else:
+            found[(*prefix, name)] = field
+    return found
+
+
+def bounds(field: FieldInfo) -> str:
+    """The range of a number in words, such as `from 1 to 1000`; empty where there is none."""
+    if get_origin(field.annotation) is Union:
+        return bounds(element(field))
+    limits: list[tuple[str, Any]] = []
+    for limit in field.metadata:
+        match limit:
+            case Ge(ge=value):
+                limits.append((">=", value))
+            case Gt(gt=value):
+                limits.append((">", value))
+            case Le(le=value):
+                limits.append(("<=", value))
+            case Lt(lt=value):
+                limits.append(("<", value))
+    match limits:
+        case [(">=", lower), ("<=", upper)]:
+            return f"from {lower} to {upper}"
+        case _:
+            return " and ".join(f"{sign} {value}" for sign, value in limits)
+
+
+def allowed(field: FieldInfo) -> str:
+    """What may be given for an option, in words: `an integer from 1 to 1000`."""
+    kind = field.annotation
+    if get_origin(kind) is Literal:
+        return "one of: " + ", ".join(get_args(kind))
+    if get_origin(kind) is Union:
+        return f"{allowed(element(field))}, or {alternative(field)}"
+    if get_origin(kind) is tuple:
+        return f"one or more {_elements(field)}"
+    if get_origin(kind) is dict:
+        return "names with values: true, false, finite numbers or texts"
+    if kind is bool:
+        return "true or false"
+    if kind is Path:
+        return "a path"
+    if kind is str:
+        return f"a text such as {', '.join(field.examples or ())}"
+    return f"{'an integer' if kind is int else 'a finite number'} {bounds(field)}"
+
+
+def alternative(field: FieldInfo) -> str:
+    """The word that may stand in a number's place."""
+    return str(get_args(get_args(field.annotation)[1])[0])
+
+
+def element(field: FieldInfo) -> FieldInfo:
+    """What each one of an option's several values is, or the number that a word may replace."""
+    return FieldInfo.from_annotation(get_args(field.annotation)[0])
+
+
+def _elements(field: FieldInfo) -> str:
+    each = element(field)
+    if get_origin(each.annotation) is Literal:
+        return "of: " + ", ".join(get_args(each.annotation))
+    if each.annotation is str:
+        return f"texts such as {', '.join(field.examples or ())}"
+    return f"{'integers' if each.annotation is int else 'finite numbers'} {bounds(each)}"
+
+
+def closest(name: str, names: Iterable[str]) -> str:
+    """Ends a message on an unknown name: the known one nearest to it, or where they all are."""
+    names = list(names)
+    # `--horizon` is meant as `--planner.horizon`, though by spelling others may be nearer.
+    same_ending = [known for known in names if known.rpartition(".")[2] == name.lstrip("-")]
+    near = same_ending or difflib.get_close_matches(name, names, n=1)
+    return f"; did you mean {near[0]}?" if near else "; --help lists them all"
+
+
+def load(
+    preset: str, file: Path | None = None, flags: Mapping[OptionPath, Any] | None = None
+) -> Config:
+    """Puts together the configuration of a new run.
+
+    Args:
+        preset: a name in `PRESETS`.
+        file: YAML with the options to change; the `config.yaml` of another run will do.
+        flags: options given on the command line, which win over the file.
+
+    Raises:
+        UserError: no such preset, an unreadable file, an unknown option or a value not allowed.
+    """
+    if preset not in PRESETS:
+        raise UserError(f"unknown preset {shown(preset)}; choose one of: {', '.join(PRESETS)}")
+    values = PRESETS[preset].model_dump()
+    if file is not None:
+        values = _merge(Config, values, load_yaml(file), f"{shown(str(file))}: ")
+    return _validate(Config, values, flags or {}, file)
+
+
+def load_run(run_dir: Path) -> Config:
+    """Reads the configuration that a run was started with.
+
+    Raises:
+        UserError: the directory holds no readable configuration.
+    """
+    return load_file(run_dir / CONFIG_FILE)
+
+
+def load_file(file: Path) -> Config:
+    """Reads a whole configuration from a file, without a preset beneath.
+
+    Raises:
+        UserError: it is not readable, or no configuration.
+    """
+    values = _merge(Config, {}, load_yaml(file), f"{shown(str(file))}: ")
+    return _validate(Config, values, {}, file)
+
+
+def override(
+    config: _Options, flags: Mapping[OptionPath, Any], names: Mapping[OptionPath, str] | None = None
+) -> _Options:
+    """Changes options of a finished configuration.
+
+    Args:
+        config: what to start from, of a run or of another command.
+        flags: the new values.
+        names: what an option is called in messages, where it is not its usual flag.
+
+    Raises:
+        UserError: a value is not allowed.
+    """
+    return _validate(type(config), config.model_dump(), flags, None, names)
+
+
+def difference(earlier: Config, later: Config, free: Collection[OptionPath]) -> str:
+    """The first option in which two configurations differ, in words; empty if there is none.
+
+    Args:
+        earlier: whose value is named first.
+        later: the other one.
+        free: options that may differ.
+    """
+    for path in options():
+        before: Any = earlier
+        after: Any = later
+        for name in path:
+            before, after = getattr(before, name), getattr(after, name)
+        if before != after and path not in free:
+            return f"{flag(path)} {shown(before)}, not {shown(after)}"
+    return ""
+
+
+def flag(path: OptionPath) -> str:
+    """The name of an option on the command line: `--planner.horizon`."""
+    return "--" + ".".join(path).replace("_", "-")
+
+
+def _merge(
+    model: type[BaseModel], base: dict[str, Any], layer: Mapping[Any, Any], where: str
+) -> dict[str, Any]:
+    """Lays the options of `layer` over `base`; `where` is the key path so far, for messages."""
+    merged = dict(base)
+    inner = sections(model)
+    for name, value in layer.items():
+        if name not in inner:
+            merged[name] = value
+        elif isinstance(value, Mapping):
+            merged[name] = _merge(inner[name], base.get(name, {}), value, f"{where}{name}.")
+        elif value is not None:  # a key with nothing under it changes nothing
+            known = ", ".join(inner[name].model_fields)
+            raise UserError(
+                f"{where}{name}: {shown(value)} is not a mapping; give some of: {known}"
+            )
+    env = layer.get("env")
+    if model is Config and isinstance(env, Mapping):
+        _drop_what_fits_another_environment(merged["env"], base.get("env", {}), env)
+    return merged
+
+
+def _drop_what_fits_another_environment(
+    merged: dict[str, Any], base: Mapping[str, Any], layer: Mapping[Any, Any]
+) -> None:
+    """Arguments and the hold of actions belong to the environment that they were chosen for."""
+    if merged.get("id") != base.get("id"):
+        for name in {"kwargs", "action_repeat"} - set(layer):
+            merged.pop(name, None)
+
+
+def _validate(
+    model: type[_Options],
+    values: dict[str, Any],
+    flags: Mapping[OptionPath, Any],
+    file: Path | None,
+    names: Mapping[OptionPath, str] | None = None,
+) -> _Options:
+    layer: dict[str, Any] = {}
+    for path, value in flags.items():
+        section = layer
+        for name in path[:-1]:
+            section = section.setdefault(name, {})
+        section[path[-1]] = value
+    try:
+        return model.model_validate(_merge(model, values, layer, ""))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+    names = {path: flag(path) for path in flags} | dict(names or {})
+    raise UserError(_explain(model, first, names, f"{shown(str(file))}: " if file else ""))
+
+
+def _explain(
+    model: type[BaseModel], error: ErrorDetails, names: Mapping[OptionPath, str], file: str
+) -> str:
+    """One line from one of pydantic's errors: the option, the value received, what is allowed."""
+    known = options(model)
+    place = tuple(str(part) for part in error["loc"])
+    if error["type"] == "value_error":  # from a validator of the schema, whose text says it all
+        text = error.get("ctx", {}).get("error", error["msg"])
+        by_flag = any(path[: len(place)] == place for path in names)
+        return str(text) if by_flag else f"{file}{text}"
+    path = next((place[:n] for n in range(len(place), 0, -1) if place[:n] in known), None)
+    if path is None:
+        if error["type"] == "missing":
+            return f"{file}{'.'.join(place)} is missing"
+        dotted = ".".join(place)
+        return f"{file}unknown option {shown(dotted)}{closest(dotted, map('.'.join, known))}"
+    field = known[path]
+    label = names.get(path, file + ".".join(path))
+    if error["type"] == "missing":
+        return f"{label} is missing; give {allowed(field)}"
+    value = shown(error["input"])
+    if get_origin(field.annotation) is dict and len(place) > len(path):
+        label = f"{label}.{place[len(path)]}"
+    if get_origin(field.annotation) is Literal:
+        return f"{label}: {value} is not {allowed(field)}"
+    return f"{label}: {value} is not allowed; give {allowed(field)}"

@@ -1,0 +1,1 @@
+"""Planned against realised returns, open loop and error decomposition of trained agents."""

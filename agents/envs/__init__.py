@@ -1,0 +1,1 @@
+"""Gymnasium episodes, spaces, and rewards and dynamics that are known in closed form."""

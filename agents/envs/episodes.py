@@ -1,0 +1,314 @@
+"""Gymnasium environments: how one is made, and the episode that is under way in it.
+
+Each runner holds one environment that is reset by hand, and records its episode a simulator step
+at a time, so that it can be rebuilt by replay. Gymnasium's vector environments reset by themselves,
+by default on the step after an end, and hand back a "transition" whose two observations belong to
+different episodes; here none can cross a reset.
+
+Shapes: O observation size, A action size, T simulator steps, D decisions.
+"""
+
+import warnings
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from agents.envs.spaces import (
+    EnvironmentSpec,
+    describe,
+    explored,
+    one_line,
+    random_action,
+    to_native,
+)
+from agents.errors import UserError, shown
+from mbrl.replay import Episode
+
+__all__ = [
+    "Ending",
+    "EnvironmentSpec",
+    "EpisodeRunner",
+    "ReplayMismatch",
+    "describe",
+    "episode_seed",
+    "explored",
+    "make_environment",
+    "random_action",
+    "to_native",
+]
+
+Ending = Literal["terminated", "truncated"] | None
+
+
+class ReplayMismatch(RuntimeError):  # noqa: N818 - says what happened, as StopIteration does
+    """A replayed episode did not arrive where it was left.
+
+    Not a `UserError`: the caller decides whether to refuse or to go on with the next episode.
+    """
+
+
+def make_environment(
+    id: str, kwargs: Mapping[str, Any], *, render_mode: Literal["rgb_array"] | None = None
+) -> gym.Env:
+    """Makes a Gymnasium environment that the agent can run.
+
+    Args:
+        id: a registered id, or `module:Id`, where importing the module registers it.
+        kwargs: passed to the environment's constructor (and `max_episode_steps` to Gymnasium).
+        render_mode: `rgb_array` where frames are wanted.
+
+    Raises:
+        UserError: the id is unknown or out of date, the module cannot be imported, the arguments
+            are refused, the spaces are not supported or the environment draws no frames.
+    """
+    if render_mode is not None:
+        kwargs = {**kwargs, "render_mode": render_mode}
+    # A refusal must be one line, so Gymnasium's warnings are held back until it has not refused.
+    with warnings.catch_warnings(record=True) as held_back:
+        warnings.simplefilter("always")
+        try:
+            env = gym.make(id, **kwargs)
+        # Gymnasium's own errors; the module's import; and the three ways in which a constructor
+        # refuses its arguments.
+        except (gym.error.Error, ImportError, TypeError, ValueError, AssertionError) as error:
+            raise UserError(
+                f"environment {shown(id)} cannot be made: {one_line(error)} "
+                "(allowed: an id that Gymnasium has registered, or 'module:Id', "
+                "with arguments that its constructor takes)"
+            ) from error
+        try:
+            describe(env)
+        except UserError:
+            env.close()
+            raise
+        if render_mode is not None and render_mode not in env.metadata.get("render_modes", ()):
+            modes = env.metadata.get("render_modes", [])
+            env.close()
+            raise UserError(
+                f"environment {shown(id)} draws no frames: its render modes are {modes}; "
+                f"an animation needs {render_mode!r}"
+            )
+    for warning in held_back:
+        warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    return env
+
+
+def episode_seed(run_seed: int, index: int) -> int:
+    """Seed with which a run resets its environment for one episode.
+
+    `2^30 + (hash(run_seed) + index) mod 2^30`. The episodes of a run (up to 2^30) so have
+    different seeds, two runs start at unrelated places, and no seed is one of the evaluation's,
+    which count up from 10,000.
+
+    Args:
+        run_seed: >= 0.
+        index: number of the episode in its run, >= 0.
+
+    Returns:
+        An integer in [2^30, 2^31): it fits a signed 32-bit number.
+    """
+    start = int(np.random.SeedSequence(run_seed).generate_state(1)[0])
+    return 2**30 + (start + index) % 2**30
+
+
+class EpisodeRunner:
+    """One environment and the episode under way in it, recorded a simulator step at a time.
+
+    A decision is held for up to `hold` simulator steps; an end stops the hold. Every observation
+    and every reward is kept, so that nothing is lost by the sum that a model or a planner takes
+    over a hold.
+
+    **Replay.** `snapshot` holds the seed of the reset, the actions and what came of them; `restore`
+    resets and acts again. This rebuilds the simulator's hidden state, which cannot be read out, in
+    an environment that is *deterministic given its seed*: after `reset(seed=s)` all that happens is
+    a function of s and of the actions, whatever the object did before. Random numbers are allowed
+    as long as they come from the generator that `reset(seed=s)` seeds (Gymnasium's `np_random`).
+    Not so an environment that ignores the seed, draws from a global generator, reads a clock or a
+    sensor, or keeps something from earlier episodes. `restore` notices by comparing the last
+    observation and all rewards bit for bit. A difference that has shown in neither cannot be
+    noticed, nor is equality promised across machines or versions of a simulator.
+
+    Attributes:
+        env: the environment.
+        spec: its description.
+        action_repeat: simulator steps that the model takes a decision to last, >= 1.
+        hold: after which the next action is asked for: as many, or fewer.
+        observation: [O] float32, the latest.
+        index: number of the episode in its run.
+        seed: with which the episode was reset.
+        return_: sum of the rewards so far, undiscounted.
+        ended: `terminated` (a real end, also where a time limit falls on the same step),
+            `truncated`, or None while the episode goes on.
+    """
+
+    def __init__(
+        self, env: gym.Env, spec: EnvironmentSpec, action_repeat: int, hold: int | None = None
+    ) -> None:
+        """Takes an environment over; `start` begins its first episode."""
+        self.env = env
+        self.spec = spec
+        self.action_repeat = action_repeat
+        self.hold = action_repeat if hold is None else hold
+        self.index = -1
+        self.seed = -1
+        self.return_ = 0.0
+        self.ended: Ending = None
+        self._observations: list[NDArray[np.float32]] = []
+        self._actions: list[NDArray[np.float32]] = []
+        self._holds: list[int] = []
+        self._rewards: list[np.float32] = []
+
+    @property
+    def observation(self) -> NDArray[np.float32]:
+        """The latest observation [O]."""
+        if not self._observations:
+            raise RuntimeError("no episode is under way: call start first")
+        return self._observations[-1]
+
+    @property
+    def steps(self) -> int:
+        """Simulator steps of this episode so far."""
+        return len(self._rewards)
+
+    @property
+    def decisions(self) -> int:
+        """Decisions of this episode so far."""
+        return len(self._actions)
+
+    def start(self, index: int, seed: int) -> None:
+        """Resets the environment; what was recorded of the last episode is forgotten.
+
+        Raises:
+            UserError: the first observation is not finite or not of the announced size.
+        """
+        self.index, self.seed = index, seed
+        self.return_, self.ended = 0.0, None
+        self._observations, self._actions, self._holds, self._rewards = [], [], [], []
+        observation, _ = self.env.reset(seed=seed)
+        self._observations.append(self._checked_observation(observation))
+
+    def step(self, action: ArrayLike) -> Ending:
+        """Holds one action for up to `hold` simulator steps.
+
+        Args:
+            action: [A], planner units.
+
+        Returns:
+            How the episode ended, or None.
+
+        Raises:
+            UserError: an observation or a reward is not finite, or not of the announced size.
+            RuntimeError: the episode has ended or none was started.
+        """
+        if self.ended is not None or not self._observations:
+            raise RuntimeError("no episode is under way: call start first")
+        # Rounded to what is recorded before it acts, so that a replay executes the same number.
+        action = np.array(action, np.float32)
+        native = to_native(self.spec, action)
+        self._actions.append(action)
+        self._holds.append(0)
+        for _ in range(self.hold):
+            observation, reward, terminated, truncated, _ = self.env.step(native)
+            self._holds[-1] += 1
+            self._rewards.append(self._checked_reward(reward))
+            self._observations.append(self._checked_observation(observation))
+            self.return_ += float(self._rewards[-1])
+            if terminated or truncated:
+                self.ended = "terminated" if terminated else "truncated"
+                break
+        return self.ended
+
+    def episode(self) -> Episode:
+        """The episode so far; `terminated` is False while it goes on."""
+        return Episode(
+            observations=np.stack(self._observations),
+            actions=self._action_array(),
+            holds=np.array(self._holds, np.int32),
+            rewards=np.array(self._rewards, np.float32),
+            terminated=self.ended == "terminated",
+        )
+
+    def snapshot(self) -> dict[str, Any]:
+        """What `restore` needs.
+
+        Returns:
+            `index` and `seed` (integers), `actions` [D, A], `rewards` [T] and the last
+            `observation` [O] (float32).
+        """
+        return {
+            "index": self.index,
+            "seed": self.seed,
+            "actions": self._action_array(),
+            "rewards": np.array(self._rewards, np.float32),
+            "observation": self.observation.copy(),
+        }
+
+    def restore(self, snapshot: Mapping[str, Any]) -> None:
+        """Rebuilds an episode under way from its `snapshot`, by replay.
+
+        Raises:
+            ReplayMismatch: the episode did not come out as recorded. The runner then holds the
+                episode that did come out: call `start` before going on.
+        """
+        self.start(int(snapshot["index"]), int(snapshot["seed"]))
+        actions = np.asarray(snapshot["actions"], np.float32)
+        where = f"episode {self.index} of {self.spec.id!r} (seed {self.seed})"
+        if actions.shape[1:] != (self.spec.action_size,):
+            raise ReplayMismatch(
+                f"{where}: recorded actions have shape {actions.shape}; "
+                f"the environment takes {self.spec.action_size} numbers"
+            )
+        for decision, action in enumerate(actions):
+            if self.ended is not None:
+                raise ReplayMismatch(
+                    f"{where}: the replay {self.ended} after {decision} of {len(actions)} decisions"
+                )
+            self.step(action)
+        rewards = np.array(self._rewards, np.float32)
+        if not _same_bits(rewards, snapshot["rewards"]):
+            raise ReplayMismatch(f"{where}: the replay's rewards differ from those recorded")
+        if not _same_bits(self.observation, snapshot["observation"]):
+            raise ReplayMismatch(
+                f"{where}: after {self.steps} steps the replay observed "
+                f"{one_line(self.observation)}, recorded was {one_line(snapshot['observation'])}"
+            )
+
+    def _action_array(self) -> NDArray[np.float32]:
+        return np.array(self._actions, np.float32).reshape(-1, self.spec.action_size)
+
+    def _checked_observation(self, observation: Any) -> NDArray[np.float32]:
+        # A copy: environments may hand out the same buffer at every step.
+        with np.errstate(over="ignore"):
+            checked = np.array(observation, np.float32)
+        if checked.shape != (self.spec.observation_size,):
+            raise UserError(
+                f"environment {shown(self.spec.id)} gave an observation of shape {checked.shape} "
+                f"at step {self.steps}; its observation space promises "
+                f"({self.spec.observation_size},)"
+            )
+        if not np.isfinite(checked).all():
+            raise UserError(
+                f"environment {shown(self.spec.id)} gave the observation "
+                f"{one_line(np.asarray(observation))} at step {self.steps} of the episode "
+                f"with seed {self.seed}; allowed: finite numbers"
+            )
+        return checked
+
+    def _checked_reward(self, reward: Any) -> np.float32:
+        with np.errstate(over="ignore"):
+            checked = np.asarray(reward).astype(np.float32)
+        if checked.size != 1 or not np.isfinite(checked).all():
+            raise UserError(
+                f"environment {shown(self.spec.id)} gave the reward {one_line(reward)} "
+                f"at step {self.steps + 1} of the episode with seed {self.seed}; "
+                "allowed: one finite number"
+            )
+        return np.float32(checked.item())
+
+
+def _same_bits(left: NDArray[np.float32], right: Any) -> bool:
+    right = np.asarray(right, np.float32)
+    return left.shape == right.shape and left.tobytes() == right.tobytes()

@@ -1,0 +1,1 @@
+"""Does a denoiser denoise? The blog's experiment, repaired."""

@@ -1,0 +1,102 @@
+"""The blog's figures: a window, its restoration and the error; and what its mistake learns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from agents.reporting.learning_curve import CYCLE, LINES, frame, write
+
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Example:
+    """One window of observations `[T, O]`, in standardised units."""
+
+    title: str
+    clean: np.ndarray
+    spoilt: np.ndarray
+    restored: np.ndarray
+
+
+def plot_denoising(examples: Sequence[Example], names: Sequence[str], path: Path) -> Path:
+    """Three rows a window: true and corrupted; reconstruction; error. A column an example.
+
+    Args:
+      examples: with observations of the same size.
+      names: of the numbers of an observation, a colour each.
+      path: of the PNG file.
+    """
+    figure = Figure(figsize=(3.9 * len(examples) + 1.8, 7.2), layout="constrained")
+    grid = figure.subplots(3, len(examples), sharex=True, sharey="col", squeeze=False)
+    for column, example in enumerate(examples):
+        top, middle, bottom = grid[:, column]
+        top.set_title(example.title, fontsize="medium")
+        _lines(top, example.clean, names)
+        _points(top, example.spoilt)
+        _lines(middle, example.restored, names)
+        _lines(bottom, example.restored - example.clean, names)
+        error = np.mean((example.restored - example.clean) ** 2)
+        before = np.mean((example.spoilt - example.clean) ** 2)
+        text = f"mean square {error:.3g}" + (f", before {before:.3g}" if before else "")
+        bottom.annotate(text, (0.02, 0.94), xycoords="axes fraction", fontsize="small", va="top")
+        bottom.set_xlabel("decision")
+    for axes, label in zip(
+        grid[:, 0], ("true, corrupted (dots)", "reconstruction", "error"), strict=True
+    ):
+        axes.set_ylabel(f"{label}\n[sd]")
+    _legend(figure, grid[0, 0])
+    return write(figure, path)
+
+
+def plot_blog(curves: Mapping[str, np.ndarray], names: Sequence[str], path: Path) -> Path:
+    """What each form makes of the same trajectories, a row a form and a column a trajectory.
+
+    Args:
+      curves: `[M, T, O]` by form, raw; M >= 1, of which the first few are shown.
+      names: of the numbers of an observation.
+      path: of the PNG file.
+    """
+    columns = min(_SHOWN, len(next(iter(curves.values()))))
+    figure = Figure(figsize=(3.6 * columns + 1.8, 1.9 * len(curves)), layout="constrained")
+    grid = figure.subplots(len(curves), columns, sharex=True, sharey=True, squeeze=False)
+    for row, (form, values) in zip(grid, curves.items(), strict=True):
+        for column, axes in enumerate(row):
+            _lines(axes, values[column], names)
+        row[0].set_ylabel(form.replace(", ", ",\n"), fontsize="small")
+    for column, axes in enumerate(grid[0]):
+        axes.set_title(f"unseen trajectory {column + 1}", fontsize="medium")
+    for axes in grid[-1]:
+        axes.set_xlabel("step")
+    _legend(figure, grid[0, 0])
+    return write(figure, path)
+
+
+def _style(number: int) -> dict[str, Any]:
+    return {
+        "color": CYCLE[number % len(CYCLE)],
+        "linestyle": LINES[number // len(CYCLE) % len(LINES)],
+    }
+
+
+def _lines(axes: Axes, values: np.ndarray, names: Sequence[str]) -> None:
+    for number, name in enumerate(names):
+        axes.plot(values[:, number], lw=1.4, label=name, **_style(number))
+    frame(axes)
+
+
+def _points(axes: Axes, values: np.ndarray) -> None:
+    for number in range(values.shape[1]):
+        axes.plot(values[:, number], ".", ms=4, alpha=0.7, color=_style(number)["color"])
+
+
+def _legend(figure: Figure, axes: Axes) -> None:
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right center", frameon=False, fontsize="small")

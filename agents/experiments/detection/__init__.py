@@ -1,0 +1,1 @@
+"""Does a penalty detect where the model is wrong?"""

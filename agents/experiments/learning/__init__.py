@@ -1,0 +1,1 @@
+"""Learning benchmarks and sweeps: many trainings, carried out and compared."""

@@ -1,0 +1,189 @@
+"""What a learning benchmark found: tables over seeds, and the files that hold all of it.
+
+Training seeds are few and differ by more than the episodes of one evaluation do, so that intervals
+are drawn over both (`agents.analysis.bootstrap`). A contender *solves* the task with a seed at the
+first age at which the mean return of its frozen evaluation reaches the environment's threshold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from agents.analysis.bootstrap import intervals, resamples
+from agents.analysis.statistics import iqm
+from agents.analysis.tables import Row, markdown, write_csv, writing
+from agents.errors import UserError, shown
+from agents.experiments.learning.figures import plot_learning
+from agents.experiments.learning.trials import recorded
+from agents.reporting.learning_curve import of_kind, read_metrics
+from agents.training.log import METRICS
+
+_RESAMPLES = 2_000
+
+
+def draw(benchmark: Path, name: str, out: Path) -> list[str]:
+    """Writes `NAME.csv`, `-summary.csv`, `-episodes.csv`, `-curves.csv` and `NAME.png`.
+
+    Args:
+      benchmark: directory of a benchmark, finished or not.
+      name: of the files, without their endings.
+      out: directory of the files, made where missing.
+
+    Returns:
+      The tables in Markdown, as lines.
+
+    Raises:
+      UserError: nothing has been evaluated there, trials that cannot be compared, or `out` cannot
+        be written to.
+    """
+    found = recorded(benchmark)
+    if not found:
+        raise UserError(
+            f"{shown(str(benchmark))} holds no evaluated trial; give the --out of"
+            " scripts/benchmark_learning.py"
+        )
+    evaluations = [row for _, rows in found for row in rows]
+    first = evaluations[0]
+    for row in evaluations:
+        if (row["env_id"], row["seeds"]) != (first["env_id"], first["seeds"]):
+            raise UserError(
+                f"{row['label']} was evaluated on other episodes than {first['label']}; give a"
+                " benchmark of one protocol"
+            )
+    solved_at = gym.spec(first["env_id"]).reward_threshold
+    summary = summarise(evaluations, solved_at)
+    with writing(out):
+        write_csv(out / f"{name}.csv", [_row(row, solved_at) for row in evaluations])
+        write_csv(out / f"{name}-summary.csv", summary)
+        write_csv(
+            out / f"{name}-episodes.csv", [each for row in evaluations for each in _episodes(row)]
+        )
+        curves = [row for run_dir, rows in found for row in _curve(run_dir, rows[0])]
+        if curves:
+            write_csv(out / f"{name}-curves.csv", curves)
+        plot_learning(summary, evaluations, out / f"{name}.png", solved_at=solved_at)
+    return [*markdown(*_by_age(summary)), "", *markdown(*_solving(evaluations, solved_at))]
+
+
+def summarise(evaluations: Sequence[Row], solved_at: float | None) -> list[Row]:
+    """A row a label and age: over seeds and episodes, with 95 % intervals.
+
+    Returns:
+      `label`, `kind`, `env_steps`, `seeds` (how many), `mean` and `iqm` of all episodes with `_low`
+      and `_high`, `lowest` and `highest` mean of a seed, `share_solved` of the episodes, and
+      `solved`, seeds whose mean reaches the threshold (None without one).
+    """
+    groups: dict[tuple[str, int], list[Row]] = {}
+    for row in evaluations:
+        groups.setdefault((row["label"], row["env_steps"]), []).append(row)
+    found = []
+    for (label, step), rows in groups.items():
+        returns = np.asarray([each for row in rows for each in row["returns"]])
+        groups_of = [(row["seed"],) for row in rows for _ in row["returns"]]
+        told = intervals(_statistics, [returns], resamples(groups_of, _RESAMPLES))
+        means = [float(np.mean(row["returns"])) for row in rows]
+        row: Row = {"label": label, "kind": rows[0]["kind"], "env_steps": step, "seeds": len(rows)}
+        for key, value in _statistics(returns).items():
+            row |= {key: value, f"{key}_low": told[key][0], f"{key}_high": told[key][1]}
+        row |= {"lowest": min(means), "highest": max(means), "share_solved": None, "solved": None}
+        if solved_at is not None:
+            row["share_solved"] = float(np.mean(returns >= solved_at))
+            row["solved"] = sum(mean >= solved_at for mean in means)
+        found.append(row)
+    order = list(dict.fromkeys(row["label"] for row in evaluations))
+    return sorted(found, key=lambda row: (order.index(row["label"]), row["env_steps"]))
+
+
+def _statistics(returns: np.ndarray) -> dict[str, float]:
+    return {"mean": float(np.mean(returns)), "iqm": iqm(returns)}
+
+
+def steps_to_solve(rows: Sequence[Row], solved_at: float) -> int | None:
+    """The first age at which a trial's mean return reaches the threshold; None if at none."""
+    ages = [row["env_steps"] for row in rows if np.mean(row["returns"]) >= solved_at]
+    return min(ages, default=None)
+
+
+def _row(row: Row, solved_at: float | None) -> Row:
+    returns = np.asarray(row["returns"])
+    return {
+        **{key: row.get(key) for key in ("label", "kind", "env_id", "seed", "env_steps", "at")},
+        "episodes": len(returns),
+        "mean": float(returns.mean()),
+        "sd": float(returns.std(ddof=1)) if len(returns) > 1 else None,
+        "iqm": iqm(returns),
+        "lowest": float(returns.min()),
+        "share_solved": None if solved_at is None else float(np.mean(returns >= solved_at)),
+        "mean_length": float(np.mean(row["lengths"])),
+        **{key: row.get(key) for key in ("planned", "realised", "training_seconds")},
+        **{key: row[key] for key in ("evaluation_seconds", "commit")},
+    }
+
+
+def _episodes(row: Row) -> list[Row]:
+    """Every episode of an evaluation: all that the tables and their intervals are made of."""
+    played = zip(row["seeds"], row["returns"], row["lengths"], strict=True)
+    return [
+        {key: row[key] for key in ("label", "seed", "env_steps")}
+        | {"episode_seed": seed, "return": return_, "length": length}
+        for seed, return_, length in played
+    ]
+
+
+def _curve(run_dir: Path, trial: Row) -> list[Row]:
+    if not (run_dir / METRICS).is_file():
+        return []
+    return [
+        {
+            "label": trial["label"],
+            "seed": trial["seed"],
+            **{key: row[key] for key in ("env_steps", "return", "length", "ended")},
+        }
+        for row in of_kind(read_metrics(run_dir), "episode")
+    ]
+
+
+def _by_age(summary: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
+    ages = sorted({row["env_steps"] for row in summary if row["env_steps"]})
+    body = []
+    for label in dict.fromkeys(row["label"] for row in summary):
+        rows = {row["env_steps"]: row for row in summary if row["label"] == label}
+        seeds = max(row["seeds"] for row in rows.values())
+        body.append([label, str(seeds), *(_cell(rows.get(age, rows.get(0))) for age in ages)])
+    return ["", "seeds", *(f"{age:,}" for age in ages)], body
+
+
+def _cell(row: Row | None) -> str:
+    if row is None:
+        return "n/a"
+    if row["seeds"] == 1:
+        return f"{row['mean']:.0f}"
+    solved = "" if row["solved"] is None else f" ({row['solved']}/{row['seeds']})"
+    return f"{row['mean']:.0f} [{row['mean_low']:.0f}, {row['mean_high']:.0f}]{solved}"
+
+
+def _solving(
+    evaluations: Sequence[Row], solved_at: float | None
+) -> tuple[list[str], list[list[str]]]:
+    trials: dict[str, dict[int, list[Row]]] = {}
+    for row in evaluations:
+        if row["env_steps"]:
+            trials.setdefault(row["label"], {}).setdefault(row["seed"], []).append(row)
+    seeds = sorted({seed for each in trials.values() for seed in each})
+    body: list[list[str]] = []
+    for label, by_seed in trials.items() if solved_at is not None else ():
+        assert solved_at is not None
+        cells: dict[int, Any] = {s: steps_to_solve(r, solved_at) for s, r in by_seed.items()}
+        ages = [np.inf if age is None else age for age in cells.values()]
+        known = (_age(cells[seed]) if seed in cells else "n/a" for seed in seeds)
+        body.append([label, _age(float(np.median(ages))), *known])
+    return ["steps to solve", "median", *(f"seed {seed}" for seed in seeds)], body
+
+
+def _age(age: float | None) -> str:
+    return "not" if age is None or np.isinf(age) else f"{age:,.0f}"

@@ -1,0 +1,1 @@
+"""Planners on one frozen model, and how fast a plan is."""

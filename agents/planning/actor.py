@@ -1,0 +1,80 @@
+"""Planning in time: which episode each slot is in, and what its planner remembers."""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from agents.envs.episodes import EpisodeRunner
+from agents.planning.agent import AgentState, PlanningAgent
+from mbrl.planners import PlanState
+from mbrl.types import KeyArray, Plan
+
+
+@jax.jit
+def _decision_keys(root: KeyArray, episodes: jax.Array, decisions: jax.Array) -> KeyArray:
+    def one(episode, decision):
+        return jax.random.fold_in(jax.random.fold_in(root, episode), decision)
+
+    return jax.vmap(one)(episodes, decisions)
+
+
+class Actor:
+    """Plans for a fixed number of slots, each with an episode under way.
+
+    The randomness of a decision is named by its episode and its place in it, so that an episode's
+    plans depend neither on the slot that it runs in nor on what runs beside it.
+
+    Args:
+      agent: the compiled functions.
+      key: root of all the randomness of its plans.
+      slots: B, environments planned for in one call.
+
+    Attributes:
+      plan_states: what the planner remembers, `[B, ...]`.
+    """
+
+    def __init__(self, agent: PlanningAgent, key: KeyArray, slots: int):
+        self._agent = agent
+        self._key = key
+        self._fresh = agent.initial_plans(slots)
+        self.plan_states: PlanState = self._fresh
+
+    def forget(self, slot: int) -> None:
+        """Clears a slot's memory, for the first decision of an episode."""
+        self.plan_states = jax.tree.map(
+            lambda state, fresh: state.at[slot].set(fresh[slot]), self.plan_states, self._fresh
+        )
+
+    def plan(
+        self,
+        state: AgentState,
+        runners: Sequence[EpisodeRunner],
+        weight: float | Sequence[float] | None = None,
+        survival_bonus: float = 0.0,
+    ) -> Plan:
+        """Plans the next decision of every slot in one call.
+
+        Args:
+          state: what is learned.
+          runners: B episodes under way.
+          weight: of the penalty, one for all slots or one each; the configuration's when None.
+          survival_bonus: of every plan; see `mbrl.objective`.
+
+        Returns:
+          The plans as NumPy arrays, `[B, ...]`.
+        """
+        episodes = jnp.asarray([runner.index for runner in runners])
+        decisions = jnp.asarray([runner.decisions for runner in runners])
+        keys = _decision_keys(self._key, episodes, decisions)
+        observations = jnp.asarray(np.stack([runner.observation for runner in runners]))
+        plans, self.plan_states = self._agent.act(
+            state, keys, self.plan_states, observations, weight, survival_bonus
+        )
+        return jax.tree.map(np.asarray, plans)
+
+
+def slot_of(plans: Plan, slot: int) -> Plan:
+    """One slot's plan out of a batch."""
+    return jax.tree.map(lambda leaf: leaf[slot], plans)

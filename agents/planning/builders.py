@@ -1,0 +1,161 @@
+"""From the configuration to the parts of an agent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agents.config.loading import Config
+from agents.config.schema import PlannerConfig, RegularizerConfig, RiskConfig
+from agents.envs.dynamics import KnownDynamics, with_dynamics
+from agents.envs.episodes import EnvironmentSpec
+from agents.envs.rewards import KnownReward
+from mbrl import corruption, planners, regularizers, risk
+from mbrl.corruption import Corruption
+from mbrl.dynamics import Ensemble, make_ensemble
+from mbrl.planners import Planner, Proposal
+from mbrl.planners.base import Vmap
+from mbrl.regularizers import Regularizer
+from mbrl.risk import Risk
+
+
+def build_ensemble(
+    config: Config,
+    spec: EnvironmentSpec,
+    known: KnownReward | None,
+    dynamics: KnownDynamics | None = None,
+) -> Ensemble:
+    """The model, with the environment's own reward or its equations where they are given."""
+    repeat = config.env.action_repeat
+    ensemble = make_ensemble(
+        spec.observation_size,
+        spec.action_size,
+        members=config.model.members,
+        hidden=config.model.hidden,
+        head_hidden=config.model.head_hidden,
+        potential_hidden=config.model.potential_hidden,
+        potential=config.model.potential,
+        sample_noise=config.model.sample_noise,
+        beta=config.fit.beta_nll,
+        input_noise=config.fit.input_noise,
+        known_reward=known and (lambda s, a, s_next: known.reward(s, a, s_next, repeat)),
+        known_termination=known and known.termination,
+    )
+    return with_dynamics(ensemble, dynamics, repeat) if dynamics else ensemble
+
+
+def build_regularizer(config: Config, spec: EnvironmentSpec) -> Regularizer:
+    """The penalty, uncalibrated."""
+    knobs, sizes = config.regularizer, (spec.observation_size, spec.action_size)
+    match knobs.name:
+        case "none":
+            return regularizers.make_none()
+        case "gaussian":
+            return regularizers.make_gaussian()
+        case "disagreement":
+            return regularizers.make_disagreement()
+        case "rnn-dae":
+            return regularizers.make_rnn_dae(
+                *sizes,
+                hidden=knobs.rnn_dae.hidden,
+                architecture=knobs.rnn_dae.architecture,
+                restore_actions=knobs.rnn_dae.restore_actions,
+                corruption=build_corruption(knobs),
+            )
+        case "window-dae":
+            return regularizers.make_window_dae(
+                *sizes,
+                window=knobs.window_dae.window,
+                hidden=knobs.window_dae.hidden,
+                corruption=build_corruption(knobs),
+            )
+        case "deen":
+            return regularizers.make_deen(
+                *sizes, hidden=knobs.deen.hidden, noise_std=knobs.noise_std
+            )
+
+
+def build_corruption(config: RegularizerConfig) -> Corruption:
+    """What a denoiser learns to undo."""
+    match config.corruption:
+        case "additive":
+            return corruption.additive(config.noise_std)
+        case "multiplicative":
+            return corruption.multiplicative(config.noise_std)
+        case "masking":
+            return corruption.masking(config.noise_share)
+        case "salt-and-pepper":
+            return corruption.salt_and_pepper(config.noise_share)
+
+
+def build_risk(config: RiskConfig) -> Risk:
+    """What counts of the returns of the particles."""
+    match config.name:
+        case "mean":
+            return risk.mean
+        case "mean-std":
+            return risk.mean_minus_std(config.aversion)
+        case "cvar":
+            return risk.cvar(config.share)
+        case "worst":
+            return risk.worst_case
+
+
+def build_planner(config: Config, spec: EnvironmentSpec, vmap: Vmap) -> Planner:
+    """The search; `vmap` maps it over the candidates."""
+    knobs = config.planner
+    alone = config.model.propagation == "expectation"
+    paths: dict[str, Any] = {
+        "particles": knobs.particles,
+        "final_particles": 1 if alone else config.model.members,
+        "vmap": vmap,
+    }
+    search: dict[str, Any] = paths | {"population": knobs.population, "returns": knobs.returns}
+    rounds: dict[str, Any] = search | {"iterations": knobs.iterations}
+    proposal = _build_proposal(knobs, spec)
+    match knobs.name:
+        case "icem":
+            return planners.make_icem(
+                proposal,
+                elites=knobs.icem.elites,
+                keep=knobs.icem.keep,
+                shift_kept=knobs.icem.shift_kept,
+                decay=knobs.icem.decay,
+                try_mode=knobs.icem.try_mode,
+                **rounds,
+            )
+        case "cem":
+            return planners.make_cem(proposal, elites=knobs.cem.elites, **rounds)
+        case "mppi":
+            return planners.make_mppi(proposal, temperature=knobs.mppi.temperature, **rounds)
+        case "random-shooting":
+            return planners.make_random_shooting(
+                proposal, keep=knobs.random_shooting.keep, **search
+            )
+        case "gradient":
+            return planners.make_gradient(
+                proposal,
+                discrete=spec.discrete,
+                starts=knobs.gradient.starts,
+                iterations=knobs.gradient.steps,
+                learning_rate=knobs.gradient.learning_rate,
+                **paths,
+            )
+
+
+def _build_proposal(knobs: PlannerConfig, spec: EnvironmentSpec) -> Proposal:
+    fitted = {"cem": knobs.cem, "icem": knobs.icem}.get(knobs.name)
+    momentum = fitted.momentum if fitted else 0.0
+    if spec.discrete:
+        return planners.categorical(
+            knobs.horizon, spec.action_size, noise_beta=knobs.noise_beta, momentum=momentum
+        )
+    return planners.gaussian(
+        knobs.horizon,
+        spec.action_size,
+        init_std=knobs.mppi.std if knobs.name == "mppi" else knobs.init_std,
+        min_std=fitted.min_std if fitted else 0.0,
+        noise_beta=knobs.noise_beta,
+        momentum=momentum,
+        adapt_std=fitted is not None,
+        bounds=knobs.bounds,
+    )

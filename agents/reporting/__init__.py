@@ -1,0 +1,1 @@
+"""How a run is concluded: HTML report, learning curve, comparison and film."""

@@ -1,0 +1,250 @@
+"""Finished runs side by side: what each label reached, and what acting at random reaches.
+
+Training seeds are few, and differ by more than the episodes of one evaluation do. So every run
+keeps a row of its own, and of a label only the mean and the range over its seeds are said.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, Field, ValidationError
+
+from agents.analysis.statistics import summarise_returns
+from agents.analysis.tables import Row, markdown_table, over_seeds, write_csv
+from agents.config.loading import CONFIG_FILE, Config, load_run
+from agents.config.schema import EnvConfig
+from agents.envs.episodes import EpisodeRunner, describe, make_environment, random_action
+from agents.errors import UserError, shown
+from agents.reporting.learning_curve import of_kind, plot_comparison, read_metrics
+from agents.training.log import SUMMARY
+
+__all__ = ["RANDOM", "Run", "compare", "evaluate_random", "gather", "parse_words"]
+
+RANDOM = "random"  # the label of the random policy
+
+_FIT = ("dynamics_nll", "reward_rmse", "termination_bce", "regularizer_mse", "regularizer_copy_mse")
+_CURVE = ("env_steps", "return", "length", "ended", "planned_return", "realised_return", "penalty")
+
+
+class Evaluation(BaseModel):
+    """What is read of an evaluation, as `summarise_returns` writes it."""
+
+    episodes: int
+    seeds: list[int] = Field(min_length=1)
+    mean: float
+    sd: float | None
+    iqm: float
+    iqm_ci95: tuple[float | None, float | None]
+    share_solved: float | None
+
+
+class Summary(BaseModel):
+    """What is read of a run's summary."""
+
+    env_steps: int
+    evaluation: Evaluation
+    planned: float | None
+    realised: float | None
+    penalty: float | None
+    wall_seconds: float
+    versions: dict[str, str | None]
+    commit: str | None
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run and the label that it goes under; `rows` are those of its metrics."""
+
+    label: str
+    run_dir: Path
+    config: Config
+    summary: Summary
+    rows: list[Row]
+
+
+def parse_words(words: Sequence[str]) -> tuple[str, dict[str, list[Path]]]:
+    """Reads `NAME LABEL=RUN_DIR [RUN_DIR ...] [LABEL=RUN_DIR ...]`.
+
+    A label ends at the first `=` of its word and holds until the next one; one that comes again
+    goes on. `LABEL=` may stand alone, so that the shell expands a pattern that follows it.
+
+    Returns:
+        The name, and for each label its directories, at least one.
+
+    Raises:
+        UserError: the name, a label or the runs are missing or not allowed.
+    """
+    name, *rest = words or [""]
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        raise UserError(f"{shown(name)} is no name for files; give NAME LABEL=RUN_DIR ...")
+    groups: dict[str, list[Path]] = {}
+    label = ""
+    for word in rest:
+        before, equals, run_dir = word.partition("=")
+        if equals:
+            label = before.strip()
+            if not label or not label.isprintable() or label == RANDOM:
+                raise UserError(f"{shown(before)} is no label; give a text other than {RANDOM!r}")
+            groups.setdefault(label, [])
+        elif not label:
+            raise UserError(f"{shown(word)} has no label; give LABEL=RUN_DIR")
+        if run_dir or not equals:
+            groups[label].append(Path(run_dir or word))
+    if not groups:
+        raise UserError(f"there are no runs for {shown(name)}; give LABEL=RUN_DIR after it")
+    for label, run_dirs in groups.items():
+        if not run_dirs:
+            raise UserError(f"label {shown(label)} has no run; give LABEL=RUN_DIR")
+    return name, groups
+
+
+def compare(name: str, groups: Mapping[str, Sequence[Path]], out: Path) -> list[str]:
+    """Writes `NAME.csv` (runs), `NAME-curves.csv` (training episodes) and `NAME.png`.
+
+    Args:
+        name: of the files, without their endings.
+        groups: for each label the directories of its runs, usually one a seed; at least one.
+        out: directory of the files, made where missing; files of these names are replaced.
+
+    Returns:
+        A table in Markdown, and a list with what each label reached over its seeds, as lines.
+
+    Raises:
+        UserError: as `gather`, or `out` cannot be used. No file is written then.
+    """
+    runs = gather(groups)
+    env, seeds = runs[0].config.env, runs[0].summary.evaluation.seeds
+    chance, solved_at = evaluate_random(env, seeds)
+    rows = [_row(run) for run in runs]
+    random = {"label": RANDOM, "env_id": env.id, "action_repeat": env.action_repeat}
+    rows.append(dict.fromkeys(rows[0]) | random | _figures(chance))
+    episodes = [
+        {"label": run.label, "seed": run.config.seed, **_pick(row, _CURVE)}
+        for run in runs
+        for row in of_kind(run.rows, "episode")
+    ]
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        plot_comparison(groups, out / f"{name}.png", random=rows[-1], solved_at=solved_at)
+        write_csv(out / f"{name}.csv", rows)
+        write_csv(out / f"{name}-curves.csv", episodes)
+    except OSError as error:
+        raise UserError(f"{shown(str(out))} cannot be written to: {error.strerror}") from None
+    return [*markdown_table(rows), "", *over_seeds(rows[:-1])]
+
+
+def gather(groups: Mapping[str, Sequence[Path]]) -> list[Run]:
+    """Reads the runs of each label, and refuses those that cannot be compared.
+
+    Raises:
+        UserError: a directory without a finished run, or given twice; a label with two runs of one
+            seed; runs that differ in their environment or in the episodes of their evaluation.
+    """
+    runs = [_read_run(label, run_dir) for label in groups for run_dir in groups[label]]
+    for earlier, later in itertools.combinations(runs, 2):
+        _check_pair(later, earlier)
+    return runs
+
+
+def evaluate_random(env: EnvConfig, seeds: Sequence[int]) -> tuple[Evaluation, float | None]:
+    """Runs one episode per seed with random actions, each held as long as a run holds its own.
+
+    Args:
+        env: the environment and its action repeat.
+        seeds: of the episodes.
+
+    Returns:
+        What it reached, and the return from which an episode counts as solved, if there is one.
+    """
+    made = make_environment(env.id, env.kwargs)
+    runner = EpisodeRunner(made, describe(made), env.action_repeat)
+    returns = []
+    for index, seed in enumerate(seeds):
+        # Neither the numbers of `seed` alone, which the environment draws, nor of [seed, 0]: NumPy
+        # pads with zeros, so that they are the same.
+        rng = np.random.default_rng([seed, 1])
+        runner.start(index, seed)
+        while runner.ended is None:
+            runner.step(random_action(runner.spec, rng))
+        returns.append(runner.return_)
+    made.close()
+    solved_at = made.spec and made.spec.reward_threshold
+    return Evaluation.model_validate(summarise_returns(returns, seeds, solved_at)), solved_at
+
+
+def _read_run(label: str, run_dir: Path) -> Run:
+    where, file = shown(str(run_dir)), run_dir / SUMMARY
+    if not os.path.isfile(run_dir / CONFIG_FILE):  # unlike Path's, it bears any name
+        raise UserError(f"{where} holds no run (no {CONFIG_FILE}); give directories of runs")
+    config = load_run(run_dir)
+    try:
+        summary = Summary.model_validate_json(file.read_bytes())
+    except OSError as error:
+        raise UserError(f"{where} is not finished ({SUMMARY}: {error.strerror})") from None
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"])) or "the file"
+        raise UserError(f"{shown(str(file))}, {place}: {first['msg']}") from None
+    if summary.env_steps < config.env_steps:
+        raise UserError(
+            f"{where} is not finished ({SUMMARY} is of step {summary.env_steps} of"
+            f" {config.env_steps}); give finished runs"
+        )
+    return Run(label, run_dir, config, summary, read_metrics(run_dir))
+
+
+def _check_pair(run: Run, other: Run) -> None:
+    where, there = shown(str(run.run_dir)), shown(str(other.run_dir))
+    if run.run_dir.resolve() == other.run_dir.resolve():
+        raise UserError(f"{where} is given twice; give each run once")
+    if (run.label, run.config.seed) == (other.label, other.config.seed):
+        raise UserError(
+            f"{where} is of seed {run.config.seed}, as is {there}; under the label"
+            f" {shown(run.label)} give one run a seed"
+        )
+    for section in ("env", "evaluation"):
+        mine, others = (getattr(each.config, section).model_dump() for each in (run, other))
+        if mine != others:
+            raise UserError(
+                f"{where} has {section} {shown(mine)}, but {there} has {shown(others)}; give runs"
+                " of one environment and one evaluation"
+            )
+
+
+def _row(run: Run) -> Row:
+    """A run's row of `NAME.csv`."""
+    config, summary, regularizer = run.config, run.summary, run.config.regularizer
+    fits = of_kind(run.rows, "fit")
+    return {
+        "label": run.label,
+        "env_id": config.env.id,
+        "seed": config.seed,
+        "env_steps": summary.env_steps,
+        "action_repeat": config.env.action_repeat,
+        "regularizer": regularizer.name,
+        "weight": None if regularizer.name == "none" else regularizer.weight,
+        **_figures(summary.evaluation),
+        **_pick(summary.model_dump(), ("planned", "realised", "penalty")),
+        **_pick(fits[-1] if fits else {}, _FIT),
+        "wall_seconds": summary.wall_seconds,
+        "commit": summary.commit,
+        "jax": summary.versions.get("jax"),
+    }
+
+
+def _figures(evaluation: Evaluation) -> Row:
+    figures = evaluation.model_dump(exclude={"seeds"})
+    low, high = figures.pop("iqm_ci95")
+    return figures | {"iqm_ci95_low": low, "iqm_ci95_high": high}
+
+
+def _pick(row: Mapping[str, Any], names: Sequence[str]) -> Row:
+    return {name: row.get(name) for name in names}

@@ -1,0 +1,224 @@
+"""What a run leaves behind: metrics, timings, TensorBoard events, the summary and its origin.
+
+`metrics.jsonl` is the record. Nothing in it depends on the clock, so that two runs of one seed can
+be compared byte for byte, also when one of them was interrupted and resumed. All that the clock
+touches goes to `timings.jsonl`. TensorBoard shows both, and is a view, not a record: a killed
+process may lose its last few seconds there.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import math
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+import jax
+import numpy as np
+from tensorboardX import SummaryWriter
+
+from agents.errors import UserError, shown
+
+__all__ = ["METRICS", "SUMMARY", "TIMINGS", "RunLog", "commit", "versions", "write_summary"]
+
+METRICS = "metrics.jsonl"
+TIMINGS = "timings.jsonl"
+SUMMARY = "summary.json"
+ANIMATION = "evaluation.gif"
+RETURNS_FILE = "returns.json"
+_TENSORBOARD = "tensorboard"
+_SOURCE = Path(__file__).resolve().parents[2]
+
+
+class RunLog:
+    """Appends rows to the files of one run directory.
+
+    Every row is on disk, or at least with the operating system, when the call returns. Use as a
+    context manager, or call `close`.
+
+    To resume: store `position()` with each checkpoint; open the log again and `truncate` to the
+    position of the checkpoint before writing. What was written after it is dropped, since the
+    resumed run writes it again.
+
+    Args:
+        run_dir: the run directory; made, with its files, where missing.
+    """
+
+    def __init__(self, run_dir: str | os.PathLike[str]) -> None:
+        self._run_dir = Path(run_dir)
+        self._run_dir.mkdir(parents=True, exist_ok=True)
+        self._files: dict[str, BinaryIO] = {
+            name: (self._run_dir / name).open("ab") for name in (METRICS, TIMINGS)
+        }
+        self._env_steps = 0
+        self._tensorboard: SummaryWriter | None = None
+        self._purge_step: int | None = None
+
+    def metrics(self, kind: str, /, **row: Any) -> None:
+        """Appends one row to `metrics.jsonl`, and its numbers to TensorBoard as `kind/name`.
+
+        Args:
+            kind: `episode`, `fit` or `evaluation`.
+            **row: numbers, strings, lists and dicts of them, NumPy and JAX arrays too. Floats are
+                written in full; NaN and infinities as null. `env_steps` is TensorBoard's step.
+        """
+        self._append(METRICS, {"kind": kind, **row}, kind)
+
+    def timings(self, **row: Any) -> None:
+        """Appends one row to `timings.jsonl`, and its numbers to TensorBoard as `timings/name`."""
+        self._append(TIMINGS, row, "timings")
+
+    def position(self) -> dict[str, int]:
+        """How far the files reach: plain integers, to be stored with a checkpoint."""
+        if self._tensorboard is not None:
+            self._tensorboard.flush()
+        sizes = {name: file.tell() for name, file in self._files.items()}
+        return {**sizes, "env_steps": self._env_steps}
+
+    def truncate(self, position: Mapping[str, int]) -> None:
+        """Drops what was written after `position`.
+
+        TensorBoard is told to hide points of later steps (its purge step). Points of the very step
+        of the checkpoint stay, so one that is written again there shows twice, with one value.
+
+        Raises:
+            UserError: a file is shorter than the position, so rows of the run have been lost.
+        """
+        for name, file in self._files.items():
+            size = file.seek(0, os.SEEK_END)
+            if size < position[name]:
+                raise UserError(
+                    f"{shown(str(self._run_dir / name))} has {size} bytes, but the checkpoint was "
+                    f"made at {position[name]}: rows are missing"
+                )
+        for name, file in self._files.items():
+            file.truncate(position[name])
+            file.seek(0, os.SEEK_END)
+        self._close_tensorboard()
+        self._env_steps = position["env_steps"]
+        self._purge_step = self._env_steps + 1
+
+    def close(self) -> None:
+        """Closes the files. Closing twice does nothing."""
+        self._close_tensorboard()
+        for file in self._files.values():
+            file.close()
+
+    def __enter__(self) -> RunLog:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _append(self, name: str, row: Mapping[str, Any], group: str) -> None:
+        plain = _plain(row)
+        file = self._files[name]
+        file.write(json.dumps(plain, allow_nan=False).encode() + b"\n")
+        file.flush()
+        self._env_steps = plain.get("env_steps", self._env_steps)
+        for key, value in plain.items():
+            if isinstance(value, int | float) and key != "env_steps":
+                self._writer().add_scalar(f"{group}/{key}", value, self._env_steps)
+
+    def _writer(self) -> SummaryWriter:
+        if self._tensorboard is None:
+            folder = self._run_dir / _TENSORBOARD
+            # The name of an event file holds whole seconds: without a number, a log that is opened
+            # twice within a second would write over its own events.
+            number = len(list(folder.glob("events.*")))
+            self._tensorboard = SummaryWriter(
+                str(folder),
+                purge_step=self._purge_step,
+                flush_secs=5,
+                filename_suffix=f".{number:03d}",
+            )
+        return self._tensorboard
+
+    def _close_tensorboard(self) -> None:
+        if self._tensorboard is not None:
+            self._tensorboard.close()
+            self._tensorboard = None
+
+
+def write_summary(run_dir: str | os.PathLike[str], summary: Mapping[str, Any]) -> Path:
+    """Writes `summary.json` whole or not at all, and returns its path.
+
+    Values are converted as in `RunLog.metrics`.
+    """
+    path = Path(run_dir) / SUMMARY
+    temporary = path.with_suffix(".tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(json.dumps(_plain(summary), indent=2, allow_nan=False) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+    return path
+
+
+def versions() -> dict[str, str | None]:
+    """Python and the packages that decide a run's numbers; None for one that is not installed."""
+    packages = (
+        "mbrl-dae",
+        "jax",
+        "jaxlib",
+        "dm-haiku",
+        "optax",
+        "distrax",
+        "chex",
+        "gymnasium",
+        "numpy",
+    )
+    found: dict[str, str | None] = {"python": platform.python_version()}
+    for package in packages:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = None
+    return found
+
+
+def commit() -> str | None:
+    """The git commit of the source tree, with `-dirty` when tracked files differ from it.
+
+    None when the source is not the top of a git checkout that has a commit, or git is missing.
+    """
+    # A package installed below somebody else's checkout must not report that one's commit.
+    if _git("rev-parse", "--show-prefix") != "":
+        return None
+    return _git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        process = subprocess.run(
+            ["git", "-C", str(_SOURCE), *arguments], capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return process.stdout.strip()
+
+
+def _plain(value: Any) -> Any:
+    """The value in JSON's own kinds."""
+    if isinstance(value, np.ndarray | np.generic | jax.Array):
+        value = np.asarray(value).tolist()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, Path):
+        return str(value)
+    return value

@@ -1,0 +1,92 @@
+"""Text made of rows of figures, to the letter, and where it is written to."""
+
+import math
+
+import pytest
+
+from agents.analysis.tables import markdown_table, over_seeds, write_csv, writing
+from agents.errors import UserError
+
+ROW = {
+    "label": "weight 1",
+    "seed": 0,
+    "mean": 10.0,
+    "sd": 2.25,
+    "iqm": 11.04,
+    "iqm_ci95_low": -1.0,
+    "iqm_ci95_high": 20.0,
+    "share_solved": 0.254,
+    "planned": 40.0,
+    "realised": 30.0,
+    "penalty": 0.126,
+    "regularizer_mse": 0.02,
+    "regularizer_copy_mse": 0.04,
+}
+OTHER = ROW | {"seed": 1, "mean": 20.0, "iqm": 21.0, "planned": 50.0, "share_solved": 0.5}
+NOTHING = dict.fromkeys(ROW) | {"label": "random", "mean": -3.0, "sd": math.nan, "iqm": -3.0}
+
+
+def test_csv_is_exact_and_has_empty_cells(tmp_path):
+    path = tmp_path / "x.csv"
+    write_csv(
+        path, [{"label": 'a, "b"', "x": 0.1 + 0.2, "y": None}, {"l": "c", "x": 1, "y": math.nan}]
+    )
+    assert path.read_bytes() == b'label,x,y\n"a, ""b""",0.30000000000000004,\nc,1,\n'
+
+
+def test_markdown_table():
+    heading, rule, *body = markdown_table([ROW, NOTHING | {"label": "a|b\\c"}])
+    assert heading == (
+        "| label | seed | mean ± sd | IQM [95% interval] | solved | planned → realised | penalty"
+        " | denoising / copying mse |"
+    )
+    assert rule.count("|") == heading.count("|")
+    assert body == [
+        "| weight 1 | 0 | 10.0 ± 2.2 | 11.0 [-1.0, 20.0] | 25% | 40.0 → 30.0 | 0.13"
+        " | 0.0200 / 0.0400 |",
+        "| a\\|b\\\\c | n/a | -3.0 ± n/a | -3.0 [n/a, n/a] | n/a | n/a | n/a | n/a |",
+    ]
+
+
+def test_a_line_for_each_label():
+    alone = ROW | {"label": "alone", "share_solved": None, "penalty": math.nan}
+    assert over_seeds([ROW, alone, OTHER]) == [
+        "- weight 1, 2 seeds: mean 15.0 (from 10.0 to 20.0), IQM 16.0, solved 38%,"
+        " planned 45.0 → realised 30.0, penalty 0.13",
+        "- alone, 1 seed: mean 10.0, IQM 11.0, solved n/a,"
+        " planned 40.0 → realised 30.0, penalty n/a",
+    ]
+
+
+def test_the_directory_of_some_results_is_made_with_all_above_it(tmp_path):
+    out = tmp_path / "some" / "where"
+    for text in ("first", "second"):  # the second time it is there already
+        with writing(out):
+            (out / "x.csv").write_text(text)
+    assert (out / "x.csv").read_text() == "second"
+
+
+def into(out):
+    with writing(out):
+        write_csv(out / "x.csv", [{"x": 1}])
+
+
+@pytest.mark.parametrize(
+    ("taken", "reason"),
+    [("out", "File exists"), ("out/x.csv", "Is a directory"), ("above", "Not a directory")],
+)
+def test_a_directory_that_cannot_be_used_is_said_in_one_line(tmp_path, taken, reason):
+    out = tmp_path / ("above/out" if taken == "above" else "out")
+    if taken == "out/x.csv":
+        (tmp_path / taken).mkdir(parents=True)
+    else:
+        (tmp_path / taken).write_text("a file")
+    with pytest.raises(UserError) as info:
+        into(out)
+    assert str(info.value) == f"'{out}' cannot be written to: {reason}"
+    assert (tmp_path / taken).is_dir() or (tmp_path / taken).read_text() == "a file"
+
+
+def test_what_is_no_fault_of_the_disk_is_not_taken_for_one(tmp_path):
+    with pytest.raises(KeyError, match="'a'"), writing(tmp_path):
+        raise KeyError("a")

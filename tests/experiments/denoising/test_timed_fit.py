@@ -1,0 +1,113 @@
+"""A fit without early stopping: what it learns from, and how its seconds are told apart."""
+
+from types import SimpleNamespace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from analytic import waves
+from tiny import compiling_quickly
+
+from agents.experiments.denoising import timed_fit as module
+from agents.experiments.denoising.timed_fit import timed_fit
+from mbrl import normalizer
+from mbrl.regularizers import Regularizer, Window, make_rnn_dae
+
+KEY = jax.random.key(3)
+STEPS, EPOCHS = 4, 3
+
+
+def slope(loss=lambda params, batch: params * jnp.mean(batch.observations)):
+    """A single parameter, whose gradient is the mean of a minibatch's observations."""
+    return Regularizer(
+        init=lambda key: jnp.full((), 5.0),
+        loss=lambda scales, params, key, batch: loss(params, batch),
+        penalty=lambda scales, params, path: path.rewards,
+        metrics=lambda scales, params, key, batch: {},
+    )
+
+
+def epochs(gradients):
+    """Minibatches `[S, 1, ...]` an epoch, of the gradients given `[N, S]`."""
+    for each in gradients:
+        observations = np.broadcast_to(each[:, None, None, None], (len(each), 1, 3, 2))
+        nothing = np.zeros((len(each), 1, 2, 1))
+        mask = np.ones((len(each), 1, 2), bool)
+        yield Window(observations=observations.astype(np.float32), actions=nothing, mask=mask)
+
+
+def by_hand(gradients, rate):
+    """Adam's own steps, one after the other."""
+    optimizer = optax.adam(rate)
+    params = jnp.full((), 5.0)
+    state = optimizer.init(params)
+    for gradient in gradients.ravel():
+        update, state = optimizer.update(jnp.float32(gradient), state, params)
+        params = optax.apply_updates(params, update)
+    return float(np.asarray(params))
+
+
+@pytest.mark.parametrize("rate", [0.1, optax.cosine_decay_schedule(0.1, STEPS * EPOCHS)])
+def test_every_minibatch_of_every_epoch_is_used_once_and_in_order(rate):
+    gradients = np.random.default_rng(0).normal(size=(EPOCHS, STEPS))
+    fitted = timed_fit(slope(), normalizer.identity(3), rate, KEY, epochs(gradients))
+    assert float(fitted.params) == pytest.approx(by_hand(gradients, rate), abs=1e-5)
+    assert float(fitted.params) != pytest.approx(by_hand(gradients[::-1], rate), abs=1e-3)
+    assert fitted.compile_seconds > 0
+    assert fitted.train_seconds > 0
+
+
+def test_the_key_decides_and_every_epoch_has_noise_of_its_own():
+    def noisy(scales, params, key, batch):
+        return params * jax.random.normal(key) + 0.0 * jnp.mean(batch.observations)
+
+    def learned(key):
+        regularizer, still = slope()._replace(loss=noisy), epochs(np.zeros((20, 1)))
+        return float(timed_fit(regularizer, normalizer.identity(3), 0.1, key, still).params)
+
+    assert learned(KEY) == learned(KEY) != learned(jax.random.key(4))
+    # Under the same noise every time all steps would go one way.
+    assert abs(learned(KEY) - 5.0) < 0.8 * 20 * 0.1
+
+
+def test_seconds_to_compile_are_told_apart_from_seconds_to_train(monkeypatch):
+    clock = SimpleNamespace(now=0.0)
+    stand_in = SimpleNamespace(perf_counter=lambda: clock.now)
+    monkeypatch.setattr(module, "time", stand_in)
+
+    def traced(params, batch):
+        clock.now += 100.0
+        return params * jnp.mean(batch.observations)
+
+    def drawn():
+        for epoch in epochs(np.ones((EPOCHS, STEPS))):
+            clock.now += 1.0
+            yield epoch
+
+    fitted = timed_fit(slope(traced), normalizer.identity(3), 0.1, KEY, drawn())
+    assert fitted.compile_seconds >= 100.0
+    assert fitted.compile_seconds % 100.0 == 0.0
+    assert EPOCHS - 1 <= fitted.train_seconds <= EPOCHS
+
+
+def test_a_denoiser_of_waves_learns_to_denoise():
+    rng = np.random.default_rng(0)
+    dae, scales = make_rnn_dae(2, 1, hidden=8), normalizer.identity(3)
+    unseen = waves(rng, 64, 6)
+
+    def drawn():
+        for _ in range(8):
+            flat = waves(rng, 50 * 32, 6)
+            yield jax.tree.map(lambda leaf: leaf.reshape(50, 32, *leaf.shape[1:]), flat)
+
+    with compiling_quickly():
+        fitted = timed_fit(dae, scales, 1e-2, KEY, drawn())
+        metrics = jax.jit(dae.metrics)
+        before, after = (
+            metrics(scales, params, KEY, unseen) for params in (dae.init(KEY), fitted.params)
+        )
+    copied = before["regularizer_copy_mse"]
+    assert after["regularizer_mse"] < 0.6 * before["regularizer_mse"]
+    assert after["regularizer_mse"] < 0.6 * copied

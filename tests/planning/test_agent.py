@@ -1,0 +1,300 @@
+"""The agent: one plan however it is compiled, and what it learns, in units of the data."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from analytic import quickly
+from tiny import assert_same_tree, finished, new_run, tiny, traces_of
+
+from agents.errors import UserError
+from agents.planning.agent import HOLDOUT_WINDOWS
+from mbrl import planners
+from mbrl.regularizers import RegularizerState, as_trajectory, calibrated_penalty
+from mbrl.replay import Episode, Replay
+
+OBSERVATIONS = jnp.array([[0.1, 0.0], [-0.7, 0.9]])
+KEYS = jax.random.split(jax.random.key(7), 2)
+
+
+@pytest.fixture(scope="module")
+def run():
+    """A tiny run at its end, with all that it has learned."""
+    whole = finished()
+    run = new_run(whole.config)
+    run.replay.load_arrays(run.load_learned(whole.run_dir)["replay"])
+    return run
+
+
+def act(run, weight=None, keys=KEYS, plan_states=None, observations=OBSERVATIONS, bonus=0.0):
+    if plan_states is None:
+        plan_states = run.agent.initial_plans(len(keys))
+    return run.agent.act(run.learned, keys, plan_states, observations, weight, bonus)
+
+
+# Planning.
+
+
+def test_a_plan_is_within_bounds_and_comes_with_its_evidence(run):
+    plan, plan_states = act(run)
+    knobs = run.config.planner
+    assert plan.actions.shape == (2, knobs.horizon, 1)
+    assert (jnp.abs(plan.actions) <= 1.0).all()
+    assert plan.elite_scores.shape == (2, knobs.icem.elites)
+    for number in (plan.planned_return, plan.penalty, plan.spread, plan.score):
+        assert number.shape == (2,)
+        assert jnp.isfinite(number).all()
+    np.testing.assert_allclose(
+        plan.score,
+        plan.planned_return
+        - knobs.risk.aversion * plan.spread
+        - run.config.regularizer.weight * plan.penalty,
+        rtol=1e-4,
+        atol=1e-5,
+    )
+    assert jax.tree.structure(plan_states) == jax.tree.structure(run.agent.initial_plans(2))
+
+
+def test_one_key_one_plan(run):
+    assert_same_tree(act(run), act(run))
+    other, _ = act(run, keys=jax.random.split(jax.random.key(8), 2))
+    assert (other.actions != act(run)[0].actions).any()
+
+
+def test_an_environments_plan_does_not_depend_on_the_others(run):
+    both, states = act(run)
+    changed, changed_states = act(run, observations=OBSERVATIONS.at[1].set(0.4))
+    swapped, _ = act(run, keys=KEYS[::-1], observations=OBSERVATIONS[::-1])
+    first = lambda tree: jax.tree.map(lambda leaf: leaf[0], tree)  # noqa: E731
+    assert_same_tree(first(changed), first(both))
+    assert_same_tree(first(changed_states), first(states))
+    assert (changed.score[1] != both.score[1]).all()
+    assert_same_tree(jax.tree.map(lambda leaf: leaf[::-1], swapped), both)
+
+
+def test_changing_the_weight_compiles_nothing_and_changes_the_scores(run):
+    before = traces_of(run.agent)
+    free, dear = (act(run, weight=weight)[0] for weight in (0.0, 5.0))
+    assert traces_of(run.agent) == before
+    assert (free.score != dear.score).all()
+    assert (free.elite_scores != dear.elite_scores).all()
+    risk = run.config.planner.risk.aversion
+    for plan, weight in ((free, 0.0), (dear, 5.0)):
+        np.testing.assert_allclose(
+            plan.planned_return - risk * plan.spread - plan.score,
+            weight * plan.penalty,
+            rtol=1e-3,
+            atol=1e-5,
+        )
+
+
+def test_the_weight_is_the_configurations_unless_another_is_given(run):
+    weight = run.config.regularizer.weight
+    assert weight > 0
+    assert_same_tree(act(run), act(run, weight=weight))
+
+
+def test_the_survival_bonus_compiles_nothing_and_counts_in_the_scores_alone(run):
+    before = traces_of(run.agent)
+    plain, valued = (act(run, bonus=bonus)[0] for bonus in (0.0, 1e6))
+    assert traces_of(run.agent) == before
+    assert (valued.score > plain.score + 1e3).all()
+    assert (abs(valued.planned_return) < 1e3).all()
+
+
+def test_planning_in_a_batch_agrees_with_planning_one_by_one(run):
+    both, states = act(run)
+    for each in range(2):
+        only = slice(each, each + 1)
+        alone, alone_states = act(run, keys=KEYS[only], observations=OBSERVATIONS[only])
+        for left, right in zip(
+            jax.tree.leaves((alone, alone_states)), jax.tree.leaves((both, states)), strict=True
+        ):
+            np.testing.assert_allclose(left[0], right[each], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_planning_compiled_agrees_with_planning_step_by_step(run):
+    compiled = act(run)
+    with jax.disable_jit():
+        plain = act(run)
+    for left, right in zip(jax.tree.leaves(plain), jax.tree.leaves(compiled), strict=True):
+        np.testing.assert_allclose(left, right, rtol=1e-4, atol=1e-5)
+
+
+def test_plans_are_made_with_the_averaged_weights(run):
+    def without_latest(part):
+        return part._replace(params=jax.tree.map(lambda leaf: leaf * jnp.nan, part.params))
+
+    learned = run.learned
+    averaged = replace(
+        learned,
+        model=without_latest(learned.model),
+        regularizer=without_latest(learned.regularizer),
+    )
+    plan, _ = run.agent.act(averaged, KEYS, run.agent.initial_plans(2), OBSERVATIONS)
+    assert_same_tree(plan, act(run)[0])
+
+
+def test_a_plan_starts_where_the_last_one_leads(run):
+    _, states = act(run)
+    warm, _ = act(run, plan_states=states)
+    cold, _ = act(run)
+    assert (warm.actions != cold.actions).any()
+    # The mean and the plans kept move up by one decision, the last of which is repeated.
+    for plans in (states.distribution.mean, states.kept):
+        np.testing.assert_array_equal(plans[..., -1, :], plans[..., -2, :])
+
+
+@pytest.fixture(scope="module")
+def wages():
+    """An agent that knows that every step pays 7, for ever, and has learned nothing else."""
+    return new_run(
+        tiny(
+            model={"reward": "known", "known_reward": "worlds:wages"}, regularizer={"name": "none"}
+        )
+    )
+
+
+def test_a_reward_that_is_known_is_planned_with(wages):
+    plan, _ = act(wages)
+    config = wages.config
+    promised = 7.0 * config.env.action_repeat * config.planner.horizon
+    np.testing.assert_allclose(plan.planned_return, promised, rtol=1e-6)
+    np.testing.assert_allclose(plan.spread, 0.0, atol=1e-4)
+
+
+def test_without_a_regularizer_the_weight_means_nothing(wages):
+    free, dear = act(wages, weight=0.0), act(wages, weight=5.0)
+    assert_same_tree(free, dear)
+    assert (free[0].penalty == 0.0).all()
+
+
+# Learning.
+
+
+def test_a_fit_measures_units_on_the_training_episodes(run):
+    learned, _ = run.agent.fit(run.learned, jax.random.key(0), run.replay, 1)
+    trained_on = [episode for index, episode in enumerate(run.replay.episodes) if index % 10 != 1]
+    starts = np.concatenate([e.observations[np.cumsum([0, *e.holds[:-1]])] for e in trained_on])
+    np.testing.assert_allclose(learned.scales.observation.mean, starts.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(learned.scales.observation.std, starts.std(0), rtol=1e-5)
+    ends = np.concatenate([e.observations[np.cumsum(e.holds)] for e in trained_on])
+    np.testing.assert_allclose(learned.scales.delta.std, (ends - starts).std(0), rtol=1e-4)
+    actions = np.concatenate([e.actions for e in trained_on])
+    np.testing.assert_allclose(learned.regularizer_scales.mean[2:], actions.mean(0), rtol=1e-5)
+    rewards = np.concatenate(
+        [np.add.reduceat(e.rewards, np.cumsum([0, *e.holds[:-1]])) for e in trained_on]
+    )
+    ended = np.concatenate(
+        [np.arange(len(e.holds)) == (len(e.holds) - 1 if e.terminated else -1) for e in trained_on]
+    )
+    np.testing.assert_allclose(
+        learned.scales.rewards.mean, [rewards[~ended].mean(), rewards[ended].mean()], rtol=1e-4
+    )
+
+
+def test_a_fit_learns_and_says_how_well(run):
+    before = run.learned
+    after, errors = run.agent.fit(before, jax.random.key(0), run.replay, 1)
+    assert set(errors) == {
+        "dynamics_nll", "reward_rmse", "termination_bce", "regularizer_mse", "regularizer_copy_mse",
+        "epochs", "regularizer_epochs",
+    }  # fmt: skip
+    assert all(np.isfinite(list(errors.values())))
+    assert errors["epochs"] in range(1, run.config.fit.max_epochs + 1)
+    assert errors["regularizer_epochs"] in range(1, run.config.regularizer.max_epochs + 1)
+    for part in ("model", "regularizer"):
+        old, new = getattr(before, part), getattr(after, part)
+        assert jax.tree.structure(new) == jax.tree.structure(old)
+        moved = jax.tree.map(lambda a, b: bool((a != b).any()), old.params, new.params)
+        assert any(jax.tree.leaves(moved))
+    assert after.calibration.scale > 0
+
+
+def test_calibration_puts_the_median_of_held_out_steps_at_0_and_their_95_percent_at_1(run):
+    learned, _ = run.agent.fit(run.learned, jax.random.key(0), run.replay, 1)
+    windows = run.replay.held_out_windows(HOLDOUT_WINDOWS, run.config.planner.horizon)
+    state = RegularizerState(
+        params=learned.regularizer.average,
+        scales=learned.regularizer_scales,
+        calibration=learned.calibration,
+    )
+    penalty = quickly(
+        jax.vmap(lambda path: calibrated_penalty(run.agent._regularizer, state, path))
+    )
+    steps = np.asarray(penalty(as_trajectory(windows)))[windows.mask]
+    np.testing.assert_allclose(np.quantile(steps, [0.5, 0.95]), [0.0, 1.0], atol=1e-3)
+
+
+def test_a_fit_is_named_by_its_key_and_its_number(run):
+    def fitted(key, index):
+        return run.agent.fit(run.learned, jax.random.key(key), run.replay, index)[0].model
+
+    assert_same_tree(fitted(0, 1), fitted(0, 1))
+    for other in (fitted(1, 1), fitted(0, 2)):
+        with pytest.raises(AssertionError):
+            assert_same_tree(fitted(0, 1), other)
+
+
+def test_a_growing_replay_compiles_nothing(run):
+    before = traces_of(run.agent)
+    state = run.learned
+    for count in (2, 3, 7):
+        replay = replay_of(run, run.replay.episodes[:count])
+        state, _ = run.agent.fit(state, jax.random.key(count), replay, count)
+    assert traces_of(run.agent) == before
+
+
+def replay_of(run, episodes: list[Episode]) -> Replay:
+    replay = Replay(
+        members=run.config.model.members,
+        repeat=run.config.env.action_repeat,
+        holdout=run.config.fit.holdout,
+        seed=run.config.seed,
+    )
+    for episode in episodes:
+        replay.append(episode)
+    return replay
+
+
+@pytest.mark.parametrize("field", ["observations", "rewards"])
+def test_data_that_is_not_finite_is_refused_in_one_line(run, field):
+    episodes = [
+        replace(episode, **{field: np.full_like(getattr(episode, field), np.nan)})
+        for episode in run.replay.episodes[:3]
+    ]
+    with pytest.raises(UserError, match=r"the model's held-out loss is .* in fit 4") as error:
+        run.agent.fit(run.learned, jax.random.key(0), replay_of(run, episodes), 4)
+    assert "\n" not in str(error.value)
+    assert "learning rate" in str(error.value)
+
+
+def test_a_regularizer_that_diverges_is_named(run):
+    ruined = jax.tree.map(
+        lambda leaf: leaf * jnp.nan if leaf.dtype == jnp.float32 else leaf, run.learned.regularizer
+    )
+    state = replace(run.learned, regularizer=ruined)
+    with pytest.raises(UserError, match=r"the regularizer's held-out loss is .* in fit 4"):
+        run.agent.fit(state, jax.random.key(0), run.replay, 4)
+
+
+# What it is built from.
+
+
+def test_propagating_the_expectation_takes_one_particle():
+    with pytest.raises(ValueError, match="particles"):
+        tiny(model={"propagation": "expectation"}, planner={"particles": 2})
+
+
+@pytest.mark.parametrize("count", [2, 49, 50, 64, 1000])
+def test_any_number_of_discrete_actions_can_be_learned(count):
+    # A floor of 2 % under each would leave less than nothing to share out among more than 50.
+    proposal = planners.categorical(3, count)
+    candidates = jax.nn.one_hot(jnp.array([[0, 1, 1], [count - 1, 0, count - 1]]), count)
+    learned = proposal.refit(proposal.init(), candidates, jnp.array([0.0, 1.0]))
+    np.testing.assert_allclose(learned.sum(-1), 1.0, rtol=1e-5)
+    assert (learned > 0).all()
+    assert (proposal.mode(learned) == candidates[1]).all()

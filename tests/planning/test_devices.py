@@ -1,0 +1,152 @@
+"""What a command prepares before JAX starts, and what a library leaves alone."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from running import ROOT
+
+from agents.devices import cores, prepare
+
+OURS = (
+    "XLA_FLAGS",
+    "PJRT_NPROC",
+    "JAX_COMPILATION_CACHE_DIR",
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS",
+)
+THREE = "--xla_force_host_platform_device_count=3 --xla_cpu_multi_thread_eigen=false"
+
+
+@pytest.fixture
+def early(monkeypatch, tmp_path):
+    """A process of three cores that has neither imported JAX nor set anything."""
+    monkeypatch.delitem(sys.modules, "jax")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 5}, raising=False)
+    for name in OURS:
+        # Set first, so that what `prepare` sets is undone even where nothing was before.
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return monkeypatch
+
+
+def test_every_core_becomes_a_device_and_programs_are_kept(early, tmp_path):
+    prepare()
+    assert os.environ["XLA_FLAGS"] == THREE
+    assert os.environ["JAX_COMPILATION_CACHE_DIR"] == str(tmp_path / "mbrl-dae/compiled")
+    assert float(os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"]) < 1.0
+
+
+def test_one_core_is_left_as_it_is(early):
+    early.setattr(os, "sched_getaffinity", lambda pid: {4})
+    prepare()
+    assert "XLA_FLAGS" not in os.environ
+
+
+@pytest.mark.parametrize("share", [1, 2])
+def test_beside_others_only_a_share_of_the_cores_is_used(early, share):
+    prepare(share)
+    assert os.environ["XLA_FLAGS"] == THREE.replace("=3", f"={share}")
+    assert os.environ["PJRT_NPROC"] == str(share)
+
+
+def test_where_no_mask_is_known_all_cores_count(early):
+    early.delattr(os, "sched_getaffinity")
+    early.setattr(os, "cpu_count", lambda: 6)
+    assert cores() == 6
+    early.setattr(os, "cpu_count", lambda: None)
+    assert cores() == 1
+
+
+def test_other_flags_stay_and_ours_are_added(early):
+    early.setenv("XLA_FLAGS", "--xla_dump_to=/nowhere")
+    prepare()
+    assert os.environ["XLA_FLAGS"] == f"--xla_dump_to=/nowhere {THREE}"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("XLA_FLAGS", "--xla_force_host_platform_device_count=5"),
+        ("JAX_COMPILATION_CACHE_DIR", "/mine"),
+        ("JAX_COMPILATION_CACHE_DIR", ""),
+        ("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "7"),
+    ],
+)
+def test_what_the_environment_sets_is_left_alone(early, name, value):
+    early.setenv(name, value)
+    prepare()
+    assert os.environ[name] == value
+
+
+def test_without_a_cache_directory_of_ones_own_there_is_the_usual_one(early, tmp_path):
+    early.delenv("XDG_CACHE_HOME")
+    early.setattr(Path, "home", lambda: tmp_path)
+    prepare()
+    assert os.environ["JAX_COMPILATION_CACHE_DIR"] == str(tmp_path / ".cache/mbrl-dae/compiled")
+
+
+def test_twice_is_once(early):
+    prepare()
+    before = dict(os.environ)
+    prepare()
+    assert dict(os.environ) == before
+
+
+def test_a_program_that_has_imported_jax_has_decided(early):
+    early.setitem(sys.modules, "jax", None)
+    before = dict(os.environ)
+    prepare()
+    assert dict(os.environ) == before
+
+
+# In processes of their own, with JAX.
+
+
+def answer(code: str, **environment: str):
+    """What a fresh process prints, from JSON."""
+    env = {name: value for name, value in os.environ.items() if name not in OURS}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=env | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)} | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_jax_sees_as_many_devices_as_cores_and_keeps_what_it_compiles(tmp_path):
+    code = """
+import json, os
+os.sched_getaffinity = lambda pid: {0, 1, 2}
+from agents.devices import prepare
+prepare()
+import jax
+jax.jit(lambda x: x @ x)(jax.numpy.eye(3)).block_until_ready()
+print(json.dumps(jax.device_count()))
+"""
+    cache = {"XDG_CACHE_HOME": str(tmp_path), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+    assert answer(code, **cache) == 3
+    assert list((tmp_path / "mbrl-dae/compiled").iterdir())
+
+
+def test_importing_the_library_sets_nothing(tmp_path):
+    code = """
+import importlib, json, os, pkgutil
+before = dict(os.environ)
+import agents, mbrl
+for package in (agents, mbrl):
+    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        importlib.import_module(module.name)
+import jax
+same = dict(os.environ) == before
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+from agents.devices import cores
+print(json.dumps([same, jax.device_count(), jax.config.jax_compilation_cache_dir, cores()]))
+"""
+    assert answer(code, HOME=str(tmp_path)) == [True, 1, None, 1]

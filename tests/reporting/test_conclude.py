@@ -1,0 +1,211 @@
+"""How a run ends: its summary, what is said of it, and how to look at it again."""
+
+import json
+import math
+import re
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+from tiny import (
+    PENDULUM,
+    PowerCut,
+    cut_power,
+    finished,
+    new_run,
+    resume,
+    sharing,
+    stopped,
+    tiny,
+    train,
+)
+
+from agents.analysis.statistics import iqm
+from agents.errors import UserError
+from agents.reporting import conclude as reporting
+from agents.reporting.conclude import describe_evaluation, evaluate_frozen
+from agents.training.log import METRICS, SUMMARY
+from agents.training.run import RunState
+
+
+def evaluate_run(run_dir, episodes=None, seed=None, gif=False):
+    with sharing():
+        reporting.evaluate_run(run_dir, episodes, seed, gif)
+
+
+@pytest.fixture
+def copied(tmp_path):
+    """A finished run to change."""
+    return shutil.copytree(finished().run_dir, tmp_path / "a run")
+
+
+def summary_of(run_dir):
+    def refuse(constant):
+        raise AssertionError(f"{constant} is not JSON")
+
+    return json.loads((run_dir / SUMMARY).read_text(), parse_constant=refuse)
+
+
+def test_the_summary_says_what_was_reached():
+    whole = finished()
+    summary = summary_of(whole.run_dir)
+    assert set(summary) == {
+        "env_steps", "weight", "evaluation", "planned", "realised", "penalty", "survival_bonus",
+        "wall_seconds", "versions", "commit",
+    }  # fmt: skip
+    assert set(summary["evaluation"]) == {
+        "episodes", "seeds", "returns", "mean", "sd", "iqm", "iqm_ci95", "share_solved",
+    }  # fmt: skip
+    assert summary["wall_seconds"] > 0
+    assert summary["versions"]["jax"]
+    assert summary["commit"] is None or re.match("[0-9a-f]{40}", summary["commit"])
+
+
+def test_the_summary_agrees_with_the_record():
+    whole = finished()
+    summary = summary_of(whole.run_dir)
+    (row,) = whole.of_kind("evaluation")
+    assert summary["env_steps"] == row["env_steps"]
+    for name, value in (*summary["evaluation"].items(), ("planned", summary["planned"])):
+        assert row[name] == value
+    figures = summary["evaluation"]
+    assert figures["seeds"] == [10_000, 10_001, 10_002]
+    assert figures["mean"] == pytest.approx(np.mean(figures["returns"]))
+    assert figures["sd"] == pytest.approx(np.std(figures["returns"], ddof=1))
+    assert figures["iqm"] == pytest.approx(iqm(figures["returns"]))
+    assert figures["share_solved"] is None  # the walk has no threshold
+
+
+def test_the_frozen_evaluation_is_that_of_the_run():
+    whole = finished()
+    run = new_run(whole.config)
+    run.load_learned(whole.run_dir)
+    done = []
+    results, summary = evaluate_frozen(run, 3, 10_000, done.append)
+    assert done == [1, 2, 3]
+    assert summary["evaluation"] == summary_of(whole.run_dir)["evaluation"]
+    for name in ("planned", "realised", "penalty", "survival_bonus"):
+        assert summary[name] == summary_of(whole.run_dir)[name]
+    for name, field in (("planned", "planned_return"), ("realised", "realised_return")):
+        assert summary[name] == pytest.approx(np.mean([each.row()[field] for each in results]))
+
+
+def test_one_episode_has_no_spread_and_the_summary_stays_json(tmp_path):
+    run_dir = train(tiny(evaluation={"episodes": 1, "seed": 12_345}), tmp_path)
+    figures = summary_of(run_dir)["evaluation"]
+    assert (figures["seeds"], figures["sd"], figures["iqm_ci95"]) == ([12_345], None, [None, None])
+
+
+def test_the_last_words_say_what_was_reached_and_how_to_see_it(tmp_path, capsys):
+    run_dir = train(finished().config, tmp_path / "a run")
+    said = capsys.readouterr().out
+    figures = summary_of(run_dir)["evaluation"]
+    assert f"mean {figures['mean']:.1f}, 3 episodes" in said
+    assert f"sd {figures['sd']:.1f}, interquartile mean {figures['iqm']:.1f}" in said
+    assert f"report     {run_dir / 'report.html'}" in said
+    assert str(run_dir / SUMMARY) in said
+
+
+def test_a_threshold_tells_how_many_episodes_solved_it():
+    summary = {
+        "evaluation": {
+            "episodes": 4, "mean": 1.0, "sd": 2.0, "iqm": 3.0, "iqm_ci95": [4.0, 5.0],
+            "share_solved": 0.25,
+        },
+        "planned": 6.0, "realised": 7.0,
+    }  # fmt: skip
+    lines = describe_evaluation(summary, 1234)
+    assert "1,234 steps" in lines[0]
+    assert "solved     25% of the episodes" in lines
+    summary["evaluation"]["share_solved"] = None
+    assert not any(line.startswith("solved") for line in describe_evaluation(summary, 1234))
+
+
+def test_wall_time_adds_up_over_interruptions(tmp_path, monkeypatch):
+    config = finished().config
+    with stopped(80):
+        train(config, tmp_path)
+    load = RunState.load
+
+    def as_if_an_hour_had_been_spent(self, run_dir):
+        loaded = load(self, run_dir)
+        assert 0 < self.progress.wall_seconds < 60
+        self.progress.wall_seconds += 3600
+        return loaded
+
+    monkeypatch.setattr(RunState, "load", as_if_an_hour_had_been_spent)
+    resume(tmp_path)
+    assert 3600 < summary_of(tmp_path)["wall_seconds"] < 3720
+
+
+# Evaluated again.
+
+
+def test_a_saved_run_is_evaluated_as_it_was(copied, capsys):
+    (copied / "evaluation.gif").unlink()
+    before = (copied / METRICS).read_bytes(), (copied / SUMMARY).read_bytes()
+    evaluate_run(copied)
+    figures = summary_of(copied)["evaluation"]
+    said = capsys.readouterr().out
+    assert f"mean {figures['mean']:.1f}, 3 episodes after" in said
+    assert ((copied / METRICS).read_bytes(), (copied / SUMMARY).read_bytes()) == before
+    assert not (copied / "evaluation.gif").exists()
+
+
+def test_other_episodes_can_be_asked_for(copied, capsys):
+    evaluate_run(copied, episodes=5, seed=77_000)
+    said = capsys.readouterr().out
+    assert "5 episodes after" in said
+    assert f"mean {summary_of(copied)['evaluation']['mean']:.1f} (sd" not in said
+
+
+def test_an_interrupted_run_can_be_evaluated(tmp_path, capsys):
+    with stopped(100, cut_power, PowerCut):
+        train(finished().config, tmp_path)
+    evaluate_run(tmp_path)
+    assert "3 episodes after" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("faults", ["config.yaml", "checkpoints"])
+def test_a_run_with_parts_missing_is_refused(copied, faults):
+    path = copied / faults
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    with pytest.raises(UserError, match=faults):
+        evaluate_run(copied)
+
+
+# Animated.
+
+
+def test_an_animation_shows_the_first_episode(copied, capsys):
+    evaluate_run(copied, episodes=1, seed=10_000, gif=True)
+    assert f"animation  {copied / 'evaluation.gif'}" in capsys.readouterr().out
+    (row,) = finished().of_kind("evaluation")
+    decisions = math.ceil(row["lengths"][0] / finished().config.env.action_repeat)
+    with Image.open(copied / "evaluation.gif") as image:
+        assert image.format == "GIF"
+        assert getattr(image, "n_frames", 1) == decisions
+
+
+def test_frames_come_at_the_environments_pace(copied):
+    # 125 steps a second, two of them a decision: more frames than a GIF can show.
+    evaluate_run(copied, episodes=1, gif=True)
+    with Image.open(copied / "evaluation.gif") as image:
+        assert image.info["duration"] == 20
+
+
+def test_pendulum_is_drawn(tmp_path):
+    run_dir = shutil.copytree(finished(**PENDULUM).run_dir, tmp_path / "run")
+    evaluate_run(run_dir, episodes=1, gif=True)
+    with Image.open(run_dir / "evaluation.gif") as image:
+        assert image.size[0] == 400
+        assert image.info["duration"] == 30  # 30 steps a second, each of them a frame
+
+
+def test_an_environment_that_draws_no_frames_is_refused(tmp_path):
+    env = {"id": "worlds:Counter-v0", "kwargs": {"truncate_at": 12}}
+    run_dir = train(tiny(env=env), tmp_path)
+    with pytest.raises(UserError, match=r"draws no frames: its render modes are \['ansi'\]"):
+        evaluate_run(run_dir, gif=True)
+    assert not (run_dir / "evaluation.gif").exists()

@@ -1,0 +1,138 @@
+"""Plans on several simulated devices, compared with the same on one; run by `test_parallel`.
+
+Prints one JSON object: by name, the largest difference, or whatever was counted.
+"""
+
+import json
+import sys
+from functools import cache, partial
+from typing import Any
+from unittest import mock
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import worlds
+from analytic import certain, quickly
+from tiny import compiling_quickly, tiny
+
+from agents.envs.episodes import describe
+from agents.planning.agent import PlanningAgent
+from mbrl import gaussian, make_gradient, make_icem, spread
+
+H, A, START = 3, 2, 0.3
+ROWS = ((2, 8), (3, 1), (3, 13), (8, 8), (8, 13))
+
+
+def worth(key, actions, *, particles):
+    """Noise, a slope, and no two plans alike."""
+    noise = 0.3 * jax.random.normal(key, (particles, *actions.shape))
+    return certain(-jnp.mean(jnp.square(jnp.cumsum(actions, axis=0) + START + noise)))
+
+
+def difference(left: Any, right: Any) -> float:
+    """The largest over all leaves; not a number if any shape or type differs."""
+    pairs = list(zip(jax.tree.leaves(left), jax.tree.leaves(right), strict=True))
+    if any(a.shape != b.shape or a.dtype != b.dtype for a, b in pairs):
+        return float("nan")
+    return max(float(np.max(np.abs(1.0 * np.asarray(a) - 1.0 * np.asarray(b)))) for a, b in pairs)
+
+
+def planners(vmap):
+    paths = {"particles": 2, "final_particles": 2, "vmap": vmap}
+    proposal = gaussian(H, A, noise_beta=1.0)
+    # Rounds of 10 and 8, and 5 starts: numbers that divide by 2 at most.
+    return {
+        "icem": make_icem(
+            proposal, population=10, elites=4, iterations=2, keep=0.5, decay=1.25, **paths
+        ),
+        "gradient": make_gradient(proposal, starts=5, iterations=3, learning_rate=0.3, **paths),
+    }
+
+
+def plans(count: int, name: str):
+    """Two decisions in a row, the candidates divided among the devices."""
+    over = spread(jax.devices()[:count])
+    planner = planners(over.vmap)[name]
+    plan = quickly(over.run(partial(planner.plan, worth)))
+    first, state = plan(jax.random.key(0), planner.init())
+    return first, *plan(jax.random.key(1), state)
+
+
+def environments(count: int, number: int):
+    """The plans of several environments, whole environments divided."""
+    over = spread(jax.devices()[:count])
+    planner = planners(jax.vmap)["icem"]
+    keys = jax.random.split(jax.random.key(1), number)
+    states = jax.tree.map(lambda leaf: jnp.stack([leaf] * number), planner.init())
+    plan_all = over.run(lambda keys, states: over.vmap(partial(planner.plan, worth))(keys, states))
+    return quickly(plan_all)(keys, states)
+
+
+@cache
+def first_weights():
+    agent = PlanningAgent(tiny(), describe(worlds.Walk()))
+    return quickly(agent.init)(jax.random.key(0))
+
+
+def agents(count: int, number: int):
+    """What an agent with weights at random plans for several environments."""
+    devices = jax.devices()[:count]
+    with mock.patch.object(jax, "devices", return_value=devices), compiling_quickly():
+        agent = PlanningAgent(tiny(num_envs=number), describe(worlds.Walk()))
+    keys = jax.random.split(jax.random.key(2), number)
+    places = jnp.linspace(-0.5, 0.5, 3)[:number]
+    observations = jnp.stack([places, 0.1 * jnp.ones(number)], axis=-1)
+    return agent.act(first_weights(), keys, agent.initial_plans(number), observations)
+
+
+def rows(count: int, total: int) -> dict[str, Any]:
+    """A function of rows, and how many of them were computed."""
+    over, computed = spread(jax.devices()[:count]), []
+
+    def function(left, right):
+        jax.debug.callback(lambda _: computed.append(1), left["x"])
+        return {"sum": left["x"] + right, "outer": jnp.outer(right, right)}
+
+    left = {"x": np.arange(2.0 * total).reshape(total, 2)}
+    right = np.arange(2.0 * total).reshape(total, 2) ** 2
+    made = quickly(over.run(lambda *rows: over.vmap(function)(*rows)))(left, right)
+    jax.effects_barrier()
+    expected = {"sum": left["x"] + right, "outer": np.einsum("ni,nj->nij", right, right)}
+    return {"difference": difference(made, expected), "computed": len(computed)}
+
+
+def main() -> None:
+    counts = (2, 3, 8)
+    alone = {name: plans(1, name) for name in ("icem", "gradient")}
+    five, three = environments(1, 5), agents(1, 3)
+    found = {
+        "devices": jax.device_count(),
+        "dtype": str(alone["icem"][0].actions.dtype),
+        "moved": difference(alone["icem"][0].actions, alone["icem"][1].actions),
+        "plans": {
+            f"{name} on {count}": difference(plans(count, name), alone[name])
+            for name, numbers in (("icem", counts), ("gradient", (3,)))
+            for count in numbers
+        },
+        "environments": {
+            f"{number} on {count}": difference(
+                environments(count, number), jax.tree.map(lambda leaf, n=number: leaf[:n], five)
+            )
+            for count, number in ((3, 5), (8, 5))
+        },
+        # Two environments are divided among two devices; of three, the candidates are.
+        "agents": {
+            f"{number} on 2": difference(
+                agents(2, number), jax.tree.map(lambda leaf, n=number: leaf[:n], three)
+            )
+            for number in (2, 3)
+        },
+        "spread": float(np.std(three[0].actions[:, 0, 0])),
+        "rows": {f"{total} on {count}": rows(count, total) for count, total in ROWS},
+    }
+    json.dump(found, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,340 @@
+"""Real runs, each as small as it can be, that share what they compile.
+
+A `PlanningAgent` holds compiled functions and no state, so that runs of one configuration may
+share one. To compile it takes half a minute; a run with it less than a second.
+"""
+
+import contextlib
+import json
+import signal
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+from unittest import mock
+
+import jax
+import numpy as np
+import pytest
+from analytic import quickly
+
+from agents.config.loading import CONFIG_FILE, Config
+from agents.devices import COMPILER_OPTIONS
+from agents.envs.dynamics import KnownDynamics
+from agents.envs.episodes import EpisodeRunner
+from agents.planning.agent import PlanningAgent
+from agents.training import loop as training
+from agents.training import run as run_state
+from agents.training.log import METRICS
+from agents.training.run import RunState
+
+# Every number that a run depends on stands here, so that tuning the defaults changes no test.
+TINY: dict[str, Any] = {
+    "env_steps": 160,
+    "num_envs": 2,
+    "random_steps": 40,
+    "exploration_noise": 0.1,
+    "fit_every": 20,
+    "checkpoint_every": 30,
+    "keep_checkpoints": 3,
+    "env": {"id": "worlds:Walk-v0", "kwargs": {"max_episode_steps": 15}, "action_repeat": 2},
+    "model": {
+        "members": 2,
+        "hidden": [8],
+        "head_hidden": [8],
+        "potential_hidden": [8],
+        "propagation": "tsinf",
+        "sample_noise": False,
+        "reward": "learned",
+        "potential": True,
+    },
+    "fit": {
+        "learning_rate": 1e-3,
+        "weight_decay": 0.1,
+        "batch_size": 8,
+        "steps_per_epoch": 2,
+        "min_epochs": 1,
+        "max_epochs": 2,
+        "patience": 2,
+        "holdout": 0.1,
+        "averaging": 0.5,
+        "bootstrap": 1.0,
+        "beta_nll": 0.5,
+        "input_noise": 0.03,
+    },
+    "planner": {
+        "name": "icem",
+        "horizon": 4,
+        "iterations": 2,
+        "population": 8,
+        "particles": 2,
+        "discount": 1.0,
+        "noise_beta": 2.0,
+        "init_std": 0.7,
+        "bounds": "clip",
+        "returns": "better",
+        "risk": {"name": "mean-std", "aversion": 0.3, "share": 0.4},
+        "icem": {
+            "elites": 3,
+            "momentum": 0.1,
+            "min_std": 0.05,
+            "keep": 0.3,
+            "shift_kept": True,
+            "decay": 1.0,
+            "try_mode": True,
+        },
+        "cem": {"elites": 3, "momentum": 0.1, "min_std": 0.05},
+        "mppi": {"temperature": 0.3, "std": 0.7},
+        "gradient": {"starts": 2, "steps": 2, "learning_rate": 0.1},
+        "random_shooting": {"keep": 1},
+    },
+    "regularizer": {
+        "name": "rnn-dae",
+        "weight": 1.0,
+        "corruption": "additive",
+        "noise_std": 0.2,
+        "noise_share": 0.2,
+        "learning_rate": 1e-3,
+        "batch_size": 8,
+        "steps_per_epoch": 2,
+        "min_epochs": 1,
+        "max_epochs": 2,
+        "patience": 2,
+        "rnn_dae": {"hidden": 8, "architecture": "correction", "restore_actions": True},
+        "window_dae": {"window": 2, "hidden": [8]},
+        "deen": {"hidden": [8]},
+    },
+    "milestones": (),
+    "evaluation": {
+        "episodes": 3,
+        "seed": 10_000,
+        "states": 0,
+        "plans_per_decision": 1,
+        "survival_share": 0.5,
+    },
+}
+
+# Changes to it that together run what it leaves out: other propagations and kinds of actions and
+# rewards, and no regulariser.
+CARTPOLE = {
+    "env": {"id": "CartPole-v1", "kwargs": {"max_episode_steps": 30}},
+    "model": {"propagation": "expectation"},
+    "planner": {"name": "mppi", "particles": 1},
+    "regularizer": {"name": "none"},
+}
+PENDULUM = {
+    "env": {"id": "Pendulum-v1", "kwargs": {"max_episode_steps": 15}},
+    "model": {"propagation": "ts1", "reward": "known"},
+    "planner": {"name": "cem"},
+    "regularizer": {"name": "none"},
+}
+# Every planner with both kinds of actions, with as few programs to compile as can be.
+PLANNERS = ("icem", "cem", "mppi", "gradient", "random-shooting")
+CONTINUOUS = {name: {"planner": {"name": name}} for name in PLANNERS}
+DISCRETE = {name: CARTPOLE | {"planner": {"name": name, "particles": 1}} for name in PLANNERS}
+# Every regulariser that the others leave out, with the search that compiles soonest.
+JUDGES = ("window-dae", "deen", "disagreement", "gaussian")
+JUDGED = {
+    name: {"planner": {"name": "random-shooting"}, "regularizer": {"name": name}} for name in JUDGES
+}
+
+
+def tiny(**changes: Any) -> Config:
+    """The tiny configuration with some options changed; `planner={"name": "mppi"}` keeps others."""
+    values = dict(TINY)
+    for name, change in changes.items():
+        # An environment is replaced whole, since its arguments are its own.
+        merge = isinstance(change, dict) and name != "env"
+        values[name] = {**values.get(name, {}), **change} if merge else change
+    return Config.model_validate(values)
+
+
+@contextlib.contextmanager
+def compiling_quickly() -> Iterator[None]:
+    """Agents built within it compile as `quickly` does."""
+    least = {"xla_backend_optimization_level": 0}
+    with mock.patch.object(jax, "jit", quickly), mock.patch.dict(COMPILER_OPTIONS, least):
+        yield
+
+
+_AGENTS: dict[str, PlanningAgent] = {}
+
+
+def shared_agent(
+    config: Config, runner: EpisodeRunner, dynamics: KnownDynamics | None = None
+) -> PlanningAgent:
+    """As `run_state.build_agent`, but two configurations that compile alike get one agent."""
+    spec = runner.spec
+    sizes = (spec.observation_size, spec.action_size, spec.discrete)
+    reward = config.model.reward == "known" and config.env
+    searched = (config.planner, config.regularizer, dynamics)
+    key = repr((sizes, config.model, config.fit, reward, searched))
+    if key not in _AGENTS:
+        with compiling_quickly():
+            agent = _build_agent(config, runner, dynamics)
+        agent.init = quickly(agent.init)  # pyright: ignore[reportAttributeAccessIssue]
+        # What is fitted is the same whichever way it is searched.
+        fitted = (sizes, config.model, config.fit, reward)
+        judged = (*fitted, config.planner.horizon, config.regularizer)
+        for names, key_of_fits in ((_MODEL_FITS, fitted), (_FITS, judged)):
+            fits = {name: part for name, part in vars(agent).items() if name in names}
+            vars(agent).update(_FITTERS.setdefault(repr(key_of_fits), fits))
+        _AGENTS[key] = agent
+    return _AGENTS[key]
+
+
+_MODEL_FITS = ("_model_fitter", "_model_metrics")
+_FITS = ("init", "_regularizer_fitter", "_regularizer_metrics", "_calibrate")
+_FITTERS: dict[str, dict[str, Any]] = {}
+_build_agent = run_state.build_agent
+
+
+def sharing() -> contextlib.AbstractContextManager:
+    """Within it, runs share what they compile."""
+    return mock.patch.object(run_state, "build_agent", shared_agent)
+
+
+def train(config: Config, run_dir: Path) -> Path:
+    with sharing():
+        training.train(config, run_dir)
+    return run_dir
+
+
+def resume(run_dir: Path, env_steps: int | None = None) -> None:
+    with sharing():
+        training.resume(run_dir, env_steps)
+
+
+def new_run(config: Config) -> RunState:
+    with sharing():
+        return RunState(config)
+
+
+class Finished(NamedTuple):
+    """A run from start to end, that nothing has interrupted; not to be changed.
+
+    `traces` says how often each compiled function was traced by then.
+    """
+
+    config: Config
+    run_dir: Path
+    rows: list[dict[str, Any]]
+    traces: dict[str, int]
+
+    def of_kind(self, kind: str) -> list[dict[str, Any]]:
+        return rows_of_kind(self.rows, kind)
+
+
+_KEPT = tempfile.TemporaryDirectory()
+_FINISHED: dict[str, Finished] = {}
+
+
+def finished(**changes: Any) -> Finished:
+    """The finished run of `tiny(**changes)`, made once per process."""
+    config = tiny(**changes)
+    key = config.model_dump_json()
+    if key not in _FINISHED:
+        run_dir = train(config, Path(_KEPT.name) / str(len(_FINISHED)))
+        traces = traces_of(new_run(config).agent)
+        _FINISHED[key] = Finished(config, run_dir, rows_of(run_dir), traces)
+    return _FINISHED[key]
+
+
+def traces_of(agent: PlanningAgent) -> dict[str, int]:
+    """How often each function that an agent compiles was traced."""
+    return {
+        "plan": _traces(agent.plan),
+        "fit model": _traces(agent._model_fitter.epoch),
+        "fit regularizer": _traces(agent._regularizer_fitter.epoch),
+        "judge model": _traces(agent._model_fitter.evaluate),
+        "judge regularizer": _traces(agent._regularizer_fitter.evaluate),
+        "model metrics": _traces(agent._model_metrics),
+        "regularizer metrics": _traces(agent._regularizer_metrics),
+        "calibrate": _traces(agent._calibrate),
+    }
+
+
+def _traces(function: Any) -> int:
+    return function._cache_size()
+
+
+def rows_of(run_dir: Path, name: str = METRICS) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run_dir / name).read_text().splitlines()]
+
+
+def rows_of_kind(rows: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    return [row for row in rows if row["kind"] == kind]
+
+
+def interrupt() -> None:
+    """What Ctrl-C does."""
+    signal.raise_signal(signal.SIGINT)
+
+
+def terminate() -> None:
+    """What `kill` does."""
+    signal.raise_signal(signal.SIGTERM)
+
+
+class PowerCut(Exception):  # noqa: N818 - says what happened, as KeyboardInterrupt does
+    """Ends a run at once."""
+
+
+def cut_power() -> None:
+    raise PowerCut
+
+
+@contextlib.contextmanager
+def stopped(
+    env_steps: int,
+    stop: Callable[[], None] = interrupt,
+    error: type[BaseException] = KeyboardInterrupt,
+) -> Iterator[None]:
+    """Within it, a run calls `stop` in the decision that brings its steps to `env_steps`.
+
+    They are counted from here. The run must end with `error`.
+    """
+    step = EpisodeRunner.step
+    left = env_steps
+
+    def counted(runner: EpisodeRunner, action: Any):
+        nonlocal left
+        before, due = runner.steps, left > 0
+        ending = step(runner, action)
+        left -= runner.steps - before
+        if due and left <= 0:
+            stop()
+        return ending
+
+    with (
+        mock.patch.object(EpisodeRunner, "step", counted),
+        pytest.raises(error),
+    ):
+        yield
+
+
+def state_of(run_dir: Path, config: Config) -> dict[str, Any]:
+    """All of a run's latest checkpoint that does not depend on the clock."""
+    run = new_run(config)
+    rest = run.load_learned(run_dir)
+    del rest["progress"]["wall_seconds"], rest["log_position"]["timings.jsonl"]
+    return {"learned": run.learned, "plan_states": run.actor.plan_states, **rest}
+
+
+def assert_same_tree(left: Any, right: Any) -> None:
+    """Equal bit for bit: structure, types, shapes, numbers."""
+    left_leaves, left_structure = jax.tree_util.tree_flatten_with_path(left)
+    right_leaves, right_structure = jax.tree_util.tree_flatten_with_path(right)
+    assert left_structure == right_structure
+    for (path, ours), (_, theirs) in zip(left_leaves, right_leaves, strict=True):
+        ours, theirs = np.asarray(ours), np.asarray(theirs)
+        assert ours.dtype == theirs.dtype, path
+        assert ours.shape == theirs.shape, path
+        assert ours.tobytes() == theirs.tobytes(), path
+
+
+def assert_same_run(left: Path, right: Path, config: Config) -> None:
+    """Equal bit for bit: what was recorded, what was learned, and where it would go on."""
+    assert (left / METRICS).read_bytes() == (right / METRICS).read_bytes()
+    assert (left / CONFIG_FILE).read_bytes() == (right / CONFIG_FILE).read_bytes()
+    assert_same_tree(state_of(left, config), state_of(right, config))
