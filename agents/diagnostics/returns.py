@@ -1,8 +1,8 @@
 """The benchmark of planned against realised returns: which weight makes plans honest, at what cost?
 
 For every run, regulariser and weight the three comparisons of `planned_realised`, at states of
-fresh episodes of one frozen reference agent; written as tables with intervals, as figures, and as one
-document that a run's report is made from.
+fresh episodes of one frozen reference agent; written as tables with intervals, as figures, and as
+one document that a run's report is made from.
 """
 
 from __future__ import annotations
