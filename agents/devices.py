@@ -24,26 +24,6 @@ def compiler_options() -> dict[str, Any] | None:
     return COMPILER_OPTIONS if jax.default_backend() == "cpu" else None
 
 
-_CACHE_BYTES = 2**20
-"""Of the second-level cache that a core has to itself; 1 MiB or 2 on processors of today."""
-
-
-def together(environments: int, floats: int) -> bool:
-    """Whether plans for several environments are made at once, or one after the other.
-
-    On a processor larger matrices are faster as long as a layer's output stays in the cache. At
-    once, 32 environments of 2,500 paths and 200 units cost 1.23 times as much each as one alone,
-    and 32 of 500 paths and 64 units 0.6 times as much.
-
-    Args:
-      environments: B.
-      floats: of one layer's output for all the paths of one environment.
-    """
-    import jax
-
-    return environments == 1 or jax.default_backend() != "cpu" or 4 * floats < _CACHE_BYTES
-
-
 def prepare(share: int | None = None) -> None:
     """Lets JAX use every core as a device of its own, and keep what it compiles.
 

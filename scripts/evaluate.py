@@ -12,11 +12,9 @@ def main() -> int:
     """Evaluates as the command line asks; returns the exit status."""
     command = parse_evaluate(sys.argv[1:])
     try:
-        from agents.reporting import (
-            conclude as reporting,  # brings JAX, which bad input need not wait for
-        )
+        from agents.reporting.conclude import evaluate_run  # brings JAX, which bad input need not
 
-        reporting.evaluate_run(command.run_dir, command.episodes, command.seed, command.gif)
+        evaluate_run(command.run_dir, command.episodes, command.seed, command.gif)
     except KeyboardInterrupt:
         print("interrupted; the run is as it was", file=sys.stderr)
         return 130

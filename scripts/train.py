@@ -10,21 +10,24 @@ from agents.devices import prepare
 
 
 def main() -> int:
-    """Trains, or goes on training, as the command line asks; returns the exit status."""
+    """Trains, or resumes training, as the command line asks; returns the exit status."""
     command = parse_train(sys.argv[1:])
     try:
-        from agents.training import (
-            loop as training,  # brings JAX, which bad input need not wait for
-        )
+        from agents.reporting.conclude import conclude  # brings JAX, which bad input need not
+        from agents.training.session import begin, resume
 
-        if isinstance(command, NewRun):
-            training.train(command.config, command.run_dir)
-        else:
-            training.resume(command.run_dir, command.env_steps)
+        opened = (
+            begin(command.config, command.run_dir)
+            if isinstance(command, NewRun)
+            else resume(command.run_dir, command.env_steps)
+        )
+        with opened as session:
+            session.train()
+            conclude(session)
     except KeyboardInterrupt:
         saved = (command.run_dir / "checkpoints").is_dir()
         advice = (
-            f"go on with: {runnable(TRAIN)} --resume {shlex.quote(str(command.run_dir))}"
+            f"continue with: {runnable(TRAIN)} --resume {shlex.quote(str(command.run_dir))}"
             if saved
             else "nothing was saved"
         )

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from agents.envs.episodes import make_environment
+from agents.envs.making import make_environment
 
 _MAX_WIDTH = 400
 _COLOURS = 64

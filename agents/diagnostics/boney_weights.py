@@ -1,13 +1,11 @@
-"""What Boney et al.'s weights of the penalty are in this library's unit."""
+"""Boney et al.'s weights of the penalty in this library's unit."""
 
 from __future__ import annotations
 
 from agents.analysis.tables import Row
-from agents.config import loading as configuration
-from agents.diagnostics.variants import Rivals
-from agents.planning.agent import AgentState
-from agents.training.run import RunState
-from mbrl.replay import Replay
+from agents.config.loading import OptionPath
+from agents.diagnostics.variants import Variants
+from agents.training.frozen import FrozenAgent
 
 ALPHAS = (
     ("Cartpole", "CEM", 0.1, 0.001), ("Cartpole", "Adam", 0.2, 0.001),
@@ -19,21 +17,21 @@ ALPHAS = (
 """Task, optimiser, noise and alpha of Boney et al. (2019), appendix; windows of 1."""
 
 
-def alphas(run: RunState, learned: AgentState, replay: Replay) -> list[Row]:
-    """What Boney's alphas would be as weights, on the data of this run.
+def alphas(frozen: FrozenAgent) -> list[Row]:
+    """Boney's alphas as weights, on the data of a run.
 
     ``alpha |g(x) - x|^2`` and ``weight (|g(x) - x|^2 - median) / (q95 - median)`` rank plans alike
     when ``weight = alpha (q95 - median)``, measured with a denoiser of their kind (windows of 1)
     and their noise. It stays in the unit of return of their task: the table compares the alphas
-    with each other, and says nothing of which would suit this environment.
+    with each other, and does not say which would suit this environment.
     """
     scales: dict[float, float] = {}
     for sigma in dict.fromkeys(sigma for _, _, sigma, _ in ALPHAS):
-        changes: dict[configuration.OptionPath, object] = {
+        changes: dict[OptionPath, object] = {
             ("regularizer", "noise_std"): sigma,
             ("regularizer", "window_dae", "window"): 1,
         }
-        fitted = Rivals(run, 1, changes).fitted("window-dae", learned, replay)
+        fitted = Variants(frozen.config, 1, changes).fitted("window-dae", frozen)
         scales[sigma] = float(fitted.state.calibration.scale)
     return [
         {

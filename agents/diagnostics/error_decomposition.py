@@ -1,13 +1,13 @@
-"""Where the error of a promise comes from, in an environment whose equations are known.
+"""Error decomposition of planned returns, in an environment whose equations are known.
 
 At every state three plans are made without a penalty: **learned**, by the planner in the learned
 model; **exact**, by the same planner in the equations; **best**, in the equations with a search
 `SEARCH` times as long. ``J`` is a plan's expected return by the equations. Then
 
-    promise - realised   =  (promise - J(learned))        the model's error
-                          + (J(learned) - realised)       the world's noise: 0 on average
-    J(best) - J(learned) =  (J(exact) - J(learned))       what the model's errors cost
-                          + (J(best) - J(exact))          what the search left lying
+    planned - realised   =  (planned - J(learned))        the model's error
+                          + (J(learned) - realised)       the environment's noise: 0 on average
+    J(best) - J(learned) =  (J(exact) - J(learned))       the cost of the model's errors
+                          + (J(best) - J(exact))          the cost of a short search
 
 Each term is a mean over states, with an interval over episodes and states.
 """
@@ -22,74 +22,68 @@ import numpy as np
 
 from agents.analysis.bootstrap import intervals, resamples
 from agents.analysis.tables import Row
-from agents.diagnostics.open_loop import Situation, carry_out, rebuild
-from agents.diagnostics.planned_realised import promised
-from agents.diagnostics.variants import Rivals
+from agents.diagnostics.open_loop import ReferenceState, execute_from, rebuild
+from agents.diagnostics.planned_realised import planned_returns
+from agents.diagnostics.variants import WITHOUT, Variants
 from agents.envs.dynamics import KnownDynamics
-from agents.envs.episodes import EpisodeRunner
+from agents.envs.making import make_runner
 from agents.planning.actor import Actor
-from agents.planning.agent import AgentState
-from agents.training.run import RunState, make_runner
+from agents.training.frozen import FrozenAgent
 
 SEARCH = 8
-_WITHOUT = {("regularizer", "name"): "none"}
 
 
-def take_apart(
-    run: RunState,
-    learned: AgentState,
-    situations: Sequence[Situation],
-    dynamics: KnownDynamics,
-    *,
-    count: int,
+def decompose(
+    frozen: FrozenAgent, states: Sequence[ReferenceState], dynamics: KnownDynamics, *, count: int
 ) -> list[Row]:
     """The terms above, each a row: `term`, `mean`, `low`, `high`, `rmse`, and `states`.
 
     Args:
-      run: whose planner is used.
-      learned: the model.
-      situations: where plans are made; those whose horizon a time limit cuts short are left out by
-        the caller, since equations know no time limit.
+      frozen: the model, and the planner.
+      states: where plans are made; those whose horizon a time limit cuts short are left out by the
+        caller, since equations know no time limit.
       dynamics: the equations.
       count: resamples of the intervals.
 
     Raises:
       UserError: the environment does not repeat itself.
     """
-    rounds = SEARCH * run.config.planner.iterations
-    longer = {("planner", "iterations"): rounds} | _WITHOUT
-    makers = {
-        "learned": Rivals(run, 1, _WITHOUT),
-        "exact": Rivals(run, 1, _WITHOUT, dynamics),
-        "best": Rivals(run, 1, longer, dynamics),
+    config, learned = frozen.config, frozen.learned
+    longer = {("planner", "iterations"): SEARCH * config.planner.iterations} | WITHOUT
+    agents = {
+        "learned": Variants(config, 1, WITHOUT).agent("none"),
+        "exact": Variants(config, 1, WITHOUT, dynamics).agent("none"),
+        "best": Variants(config, 1, longer, dynamics).agent("none"),
     }
-    agents = {name: maker.agent("none") for name, maker in makers.items()}
-    runner = make_runner(run.config)
-    worth: dict[str, list[float]] = {name: [] for name in (*makers, "promise", "realised")}
-    for index, situation in enumerate(situations):
-        rebuild(runner, situation, index)
+    key = jax.random.key(0)
+    runner = make_runner(config.env)
+    names = (*agents, "planned", "realised")
+    returns: dict[str, list[float]] = {name: [] for name in names}
+    for index, state in enumerate(states):
+        rebuild(runner, state, index)
+        observation = jnp.asarray(runner.observation)[None]
+        plans = {}
         for name, agent in agents.items():
-            plan = _plan(Actor(agent, run.keys.evaluate, 1), learned, runner)
-            observation, actions = jnp.asarray(runner.observation)[None], jnp.asarray(plan)[None]
-            key = jax.random.key(0)
-            true = agents["exact"].imagine(learned, key, observation, actions)
-            worth[name].append(float(promised(true)[0, -1]))
-            if name == "learned":
-                paths = agent.imagine(learned, key, observation, actions)
-                worth["promise"].append(float(promised(paths)[0, -1]))
-                chosen = plan
-        (outcome,) = carry_out(runner, situation, [chosen])
-        worth["realised"].append(outcome.return_)
+            actor = Actor(agent, frozen.keys.evaluate, 1)
+            plans[name] = np.asarray(actor.plan(learned, [runner], 0.0).actions[0])
+            actions = jnp.asarray(plans[name])[None]
+            paths = agents["exact"].rollouts(learned, key, observation, actions)
+            returns[name].append(float(planned_returns(paths)[0, -1]))
+        actions = jnp.asarray(plans["learned"])[None]
+        paths = agents["learned"].rollouts(learned, key, observation, actions)
+        returns["planned"].append(float(planned_returns(paths)[0, -1]))
+        (execution,) = execute_from(runner, state, [plans["learned"]])
+        returns["realised"].append(execution.return_)
     runner.env.close()
-    found = {name: np.asarray(values) for name, values in worth.items()}
+    found = {name: np.asarray(values) for name, values in returns.items()}
     terms = {
-        "promise - realised": found["promise"] - found["realised"],
-        "model's error": found["promise"] - found["learned"],
-        "world's noise": found["learned"] - found["realised"],
+        "planned - realised": found["planned"] - found["realised"],
+        "model's error": found["planned"] - found["learned"],
+        "environment's noise": found["learned"] - found["realised"],
         "cost of the model's errors": found["exact"] - found["learned"],
-        "left by the search": found["best"] - found["exact"],
+        "cost of a short search": found["best"] - found["exact"],
     }
-    samples = resamples([(situation.seed,) for situation in situations], count)
+    samples = resamples([(state.seed,) for state in states], count)
     return [
         {
             "term": name, "mean": float(values.mean()),
@@ -106,10 +100,6 @@ def line(row: Row) -> str:
         f"{row['run']}  {row['term']:<26} {row['mean']:8.2f} [{row['low']:.2f}, {row['high']:.2f}]"
         f"  rmse {row['rmse']:.2f}"
     )
-
-
-def _plan(actor: Actor, learned: AgentState, runner: EpisodeRunner) -> np.ndarray:
-    return np.asarray(actor.plan(learned, [runner], 0.0).actions[0])
 
 
 def _interval(values: np.ndarray, samples: Sequence[np.ndarray]) -> tuple[float, float]:

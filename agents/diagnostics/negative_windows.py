@@ -1,10 +1,10 @@
-"""Windows that never happened, for a penalty to be told apart from those that did.
+"""Negative windows: windows that did not happen, which a penalty should distinguish from real ones.
 
-    noise      numbers of the right mean and spread that have nothing to do with each other
-    shuffled   what did happen, in an order in which it did not
+    noise      numbers of the right mean and spread, independent of each other
+    shuffled   decisions that did happen, in a random order
 
-Noise is what the blog's random figure shows, and easy: no number in it fits its neighbours.
-Shuffled windows are harder. Every element of theirs was seen; only the steps between them were not.
+Noise is the blog's random figure, and easy: no number in it fits its neighbours. Shuffled windows
+are harder: every element was seen, and only the steps between them were not.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ import numpy as np
 from mbrl.dynamics import Transition
 from mbrl.regularizers import Window
 
-MOVED = 0.5
-"""From how many standard deviations on, root mean square, a window counts as changed by its
-shuffling. A lander at rest is the same in any order."""
+LEAST_CHANGE = 0.5
+"""Root mean square change, in standard deviations, from which a shuffled window counts as changed.
+A lander at rest is the same in any order."""
 
-LEAST = 5
-"""Decisions in a window that an episode's end cuts short; one alone has no order."""
+LEAST_DECISIONS = 5
+"""Decisions that a shuffled window must have; one alone has no order."""
 
 
-def noise_like(rng: np.random.Generator, seen: Transition, windows: Window) -> Window:
+def noise_windows(rng: np.random.Generator, seen: Transition, windows: Window) -> Window:
     """Gaussian noise with the mean and the standard deviation of `seen`, shaped as `windows`."""
 
     def drawn(data: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -36,8 +36,8 @@ def noise_like(rng: np.random.Generator, seen: Transition, windows: Window) -> W
     )
 
 
-def shuffled(rng: np.random.Generator, windows: Window) -> Window:
-    """Each window with what led to each observation kept beside it, and the order lost."""
+def shuffled_windows(rng: np.random.Generator, windows: Window) -> Window:
+    """Each window in a random order; an observation stays beside the action that led to it."""
     observations, actions = np.array(windows.observations), np.array(windows.actions)
     for row, mask in enumerate(np.asarray(windows.mask)):
         order = rng.permutation(int(mask.sum()))
@@ -46,8 +46,8 @@ def shuffled(rng: np.random.Generator, windows: Window) -> Window:
     return Window(observations=observations, actions=actions, mask=windows.mask)
 
 
-def moved(windows: Window, others: Window, std: np.ndarray) -> np.ndarray:
-    """`[N]`, which windows are of `LEAST` decisions or more and differ by `MOVED` or more.
+def changed(windows: Window, others: Window, std: np.ndarray) -> np.ndarray:
+    """`[N]`, which windows have `LEAST_DECISIONS` or more and differ by `LEAST_CHANGE` or more.
 
     Args:
       windows: `[N, ...]`, before.
@@ -55,6 +55,7 @@ def moved(windows: Window, others: Window, std: np.ndarray) -> np.ndarray:
       std: `[O]`, of the observations.
     """
     gap = (np.asarray(others.observations) - np.asarray(windows.observations)) / np.asarray(std)
-    happened = np.asarray(windows.mask).sum(axis=-1)
-    square = np.square(gap).mean(axis=-1).sum(axis=-1) / np.maximum(happened, 1)
-    return (np.sqrt(square) >= MOVED) & (happened >= min(LEAST, windows.mask.shape[-1]))
+    decisions = np.asarray(windows.mask).sum(axis=-1)
+    square = np.square(gap).mean(axis=-1).sum(axis=-1) / np.maximum(decisions, 1)
+    enough = decisions >= min(LEAST_DECISIONS, windows.mask.shape[-1])
+    return (np.sqrt(square) >= LEAST_CHANGE) & enough

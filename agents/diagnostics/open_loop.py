@@ -1,7 +1,7 @@
-"""States of fresh episodes, rebuilt exactly, and what plans bring when they are carried out there.
+"""Open loop: plans executed to their end from states of fresh episodes, rebuilt exactly.
 
 A state cannot be copied out of a simulator, but an environment that is deterministic given its seed
-comes back to it when the episode is reset with the same seed and its actions are replayed.
+reaches it again when the episode is reset with the same seed and its actions are replayed.
 """
 
 from __future__ import annotations
@@ -12,23 +12,25 @@ from dataclasses import dataclass
 import numpy as np
 
 from agents.envs.episodes import EpisodeRunner
+from agents.envs.making import make_runner
 from agents.errors import UserError
 from agents.planning.actor import Actor
-from agents.training.evaluation import evaluate
-from agents.training.run import RunState, make_runner
+from agents.training.evaluation import EpisodeResult, evaluate
+from agents.training.frozen import FrozenAgent
 
 REFERENCE_SEED = 20_000
-"""Of the first reference episode; the episodes that a run is evaluated on begin at 10,000."""
+"""Of the first reference episode. A run is evaluated on episodes from 10,000 on, and the benchmark
+of planned against realised returns acts in episodes from 30,000 on."""
 
 
 @dataclass(frozen=True)
-class Situation:
+class ReferenceState:
     """A decision of a reference episode.
 
     Attributes:
       seed: of the episode.
       past: `[t, A]`, the actions that led here.
-      ahead: `[<= H, A]`, those that the episode went on with.
+      ahead: `[<= H, A]`, those that followed in the episode.
       observation: `[O]`, at the decision.
     """
 
@@ -39,12 +41,12 @@ class Situation:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What a plan brought when carried out without looking.
+class Execution:
+    """A plan that was executed in open loop.
 
     Attributes:
-      observations: `[H + 1, O]`, at decisions; behind an end, the last one again.
-      rewards: `[H]`, of each decision; 0 behind an end.
+      observations: `[H + 1, O]`, at decisions; after an end, the last one again.
+      rewards: `[H]`, of each decision; 0 after an end.
       ended: whether the episode terminated within the plan.
     """
 
@@ -58,39 +60,61 @@ class Outcome:
         return float(self.rewards.sum())
 
 
-def situations(run: RunState, episodes: int, each: int, horizon: int) -> list[Situation]:
-    """Evenly spaced decisions of fresh episodes, played by the run's agent without a penalty.
+Decision = tuple[np.ndarray, np.ndarray]
+"""Observation `[O]` and planned action `[A]`."""
 
-    Decisions fewer than H before a time limit are left out: no plan foresees it.
+
+def reference_episodes(
+    frozen: FrozenAgent, episodes: int, weight: float
+) -> tuple[list[list[Decision]], list[EpisodeResult]]:
+    """Plays fresh episodes with a frozen agent, reset with seeds from `REFERENCE_SEED` on.
 
     Args:
-      run: with what is learned; the agent is the same for all that is compared.
-      episodes: how many, reset with seeds from `REFERENCE_SEED` on.
-      each: decisions of each at most.
-      horizon: H, how many of the actions that followed are kept.
+      frozen: the agent.
+      episodes: how many.
+      weight: of the penalty.
+
+    Returns:
+      For each episode its decisions, and its result.
     """
-    paths: dict[int, list[tuple[np.ndarray, np.ndarray]]] = {}
-    runners = [make_runner(run.config) for _ in range(run.config.num_envs)]
+    config = frozen.config
+    paths: dict[int, list[Decision]] = {}
+    runners = [make_runner(config.env) for _ in range(config.num_envs)]
     results = evaluate(
-        Actor(run.agent, run.keys.evaluate, run.config.num_envs),
-        run.learned,
+        Actor(frozen.agent, frozen.keys.evaluate, config.num_envs),
+        frozen.learned,
         runners,
         range(REFERENCE_SEED, REFERENCE_SEED + episodes),
-        horizon=horizon,
-        weight=0.0,
+        horizon=config.planner.horizon,
+        weight=weight,
         watch=lambda runner, plan: paths.setdefault(runner.index, []).append(
             (runner.observation.copy(), np.array(plan.actions[0], np.float32))
         ),
     )
     for runner in runners:
         runner.env.close()
+    return [paths[index] for index in range(episodes)], results
+
+
+def reference_states(frozen: FrozenAgent, episodes: int, each: int) -> list[ReferenceState]:
+    """Evenly spaced decisions of fresh episodes, played by the agent without a penalty.
+
+    Decisions fewer than H before a time limit are left out: no plan predicts it.
+
+    Args:
+      frozen: the agent, the same for all that is compared.
+      episodes: how many.
+      each: decisions of each at most.
+    """
+    horizon = frozen.config.planner.horizon
+    paths, results = reference_episodes(frozen, episodes, 0.0)
     found = []
-    for index, path in sorted(paths.items()):
+    for index, (path, result) in enumerate(zip(paths, results, strict=True)):
         actions = np.stack([action for _, action in path])
-        last = len(path) - (1 if results[index].ended == "terminated" else horizon)
+        last = len(path) - (1 if result.ended == "terminated" else horizon)
         for place in np.unique(np.linspace(0, last, each if last >= 0 else 0).round().astype(int)):
             found.append(
-                Situation(
+                ReferenceState(
                     seed=REFERENCE_SEED + index,
                     past=actions[:place],
                     ahead=actions[place : place + horizon],
@@ -100,26 +124,26 @@ def situations(run: RunState, episodes: int, each: int, horizon: int) -> list[Si
     return found
 
 
-def rebuild(runner: EpisodeRunner, situation: Situation, index: int = 0) -> None:
-    """Brings an environment to a situation; `index` names the episode (`EpisodeRunner.start`).
+def rebuild(runner: EpisodeRunner, state: ReferenceState, index: int = 0) -> None:
+    """Brings an environment to a state; `index` names the episode (`EpisodeRunner.start`).
 
     Raises:
       UserError: the rebuilt observation is not the recorded one, bit for bit.
     """
-    runner.start(index, situation.seed)
-    for action in situation.past:
+    runner.start(index, state.seed)
+    for action in state.past:
         if runner.ended is None:
             runner.step(action)
-    if runner.ended or runner.observation.tobytes() != situation.observation.tobytes():
+    if runner.ended or runner.observation.tobytes() != state.observation.tobytes():
         raise UserError(
-            f"environment {runner.spec.id!r} does not repeat itself: episode {situation.seed} came"
-            f" out differently after {len(situation.past)} decisions; plans cannot be carried out"
-            " from its states"
+            f"environment {runner.spec.id!r} does not repeat itself: episode {state.seed} went"
+            f" differently after {len(state.past)} decisions; plans cannot be executed from its"
+            " states"
         )
 
 
-def go_on(runner: EpisodeRunner, plan: np.ndarray) -> Outcome:
-    """Carries out a plan `[H, A]` from where the environment is, without looking."""
+def execute(runner: EpisodeRunner, plan: np.ndarray) -> Execution:
+    """Executes a plan `[H, A]` from where the environment is, in open loop."""
     observations, rewards = [runner.observation.copy()], []
     for action in plan:
         before = runner.return_
@@ -127,32 +151,32 @@ def go_on(runner: EpisodeRunner, plan: np.ndarray) -> Outcome:
             runner.step(action)
         observations.append(runner.observation.copy())
         rewards.append(runner.return_ - before)
-    return Outcome(
+    return Execution(
         observations=np.stack(observations),
         rewards=np.asarray(rewards),
         ended=runner.ended == "terminated",
     )
 
 
-def carry_out(
-    runner: EpisodeRunner, situation: Situation, plans: Sequence[np.ndarray]
-) -> list[Outcome]:
-    """Rebuilds a situation and carries out each plan `[H, A]` from it.
+def execute_from(
+    runner: EpisodeRunner, state: ReferenceState, plans: Sequence[np.ndarray]
+) -> list[Execution]:
+    """Rebuilds a state and executes each plan `[H, A]` from it.
 
     Raises:
       UserError: as `rebuild` does.
     """
-    outcomes = []
+    executions = []
     for plan in plans:
-        rebuild(runner, situation)
-        outcomes.append(go_on(runner, plan))
-    return outcomes
+        rebuild(runner, state)
+        executions.append(execute(runner, plan))
+    return executions
 
 
-def redraw(runner: EpisodeRunner, number: int) -> None:
-    """Gives the world's noise another future, number `number`, from the present state on.
+def reseed(runner: EpisodeRunner, number: int) -> None:
+    """Gives the environment's noise continuation `number` from the present state on.
 
     Gymnasium's environments draw their randomness from `np_random`; one that draws it elsewhere
-    goes on as its seed has it, and several continuations of it are one and the same.
+    continues as its seed has it, and all its continuations are the same.
     """
     runner.env.unwrapped.np_random = np.random.default_rng([runner.seed, runner.decisions, number])

@@ -1,36 +1,36 @@
-"""What a regulariser charges for paths, imagined or real."""
+"""Penalties of whole paths and windows, imagined or real."""
 
 from __future__ import annotations
 
 import jax
 import numpy as np
 
-from agents.diagnostics.variants import Rival
+from agents.diagnostics.variants import Variant
 from mbrl.objective import survival
 from mbrl.regularizers import Window, as_trajectory
 from mbrl.types import Trajectory
 
 
-def path_cost(rival: Rival, paths: Trajectory, *, per_decision: bool) -> np.ndarray:
-    """`[N]`: mean over members of what an imagined path costs.
+def path_penalty(variant: Variant, paths: Trajectory, *, per_decision: bool) -> np.ndarray:
+    """`[N]`: penalty of imagined paths, mean over members.
 
     Args:
-      rival: the judge.
+      variant: whose regulariser.
       paths: leading with `[N, E]`.
-      per_decision: divided by the decisions that are made, each by its probability of being made;
-        else the sum over them, as a score has it.
+      per_decision: the mean over decisions, each weighted by its survival probability; else the
+        sum over them, as a score has it.
     """
     shape = paths.rewards.shape[:2]
     flat = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), paths)
-    penalties = np.asarray(rival.agent.penalties(rival.state, flat))
+    penalties = np.asarray(variant.agent.penalties(variant.state, flat))
     alive = np.asarray(jax.vmap(survival)(flat.continue_probs))
-    cost = (alive * penalties).sum(axis=-1)
-    cost = cost / alive.sum(axis=-1) if per_decision else cost
-    return cost.reshape(shape).mean(axis=1)
+    penalty = (alive * penalties).sum(axis=-1)
+    penalty = penalty / alive.sum(axis=-1) if per_decision else penalty
+    return penalty.reshape(shape).mean(axis=1)
 
 
-def window_cost(rival: Rival, windows: Window) -> np.ndarray:
-    """`[N]`: mean penalty of the decisions that happened in real windows."""
-    penalties = np.asarray(rival.agent.penalties(rival.state, as_trajectory(windows)))
+def window_penalty(variant: Variant, windows: Window) -> np.ndarray:
+    """`[N]`: mean penalty of the decisions of real windows."""
+    penalties = np.asarray(variant.agent.penalties(variant.state, as_trajectory(windows)))
     mask = np.asarray(windows.mask)
     return (mask * penalties).sum(axis=-1) / mask.sum(axis=-1)

@@ -40,7 +40,7 @@ def shown_regularizer(document: Document) -> str:
 
 
 def scatter(document: Document) -> Figure:
-    """Promise against outcome of every plan, a panel a weight; on the diagonal it came true."""
+    """Planned against realised return of every plan, a panel a weight; the diagonal is no error."""
     name = shown_regularizer(document)
     rows = [row for row in _open(document["pairs"]) if row["regularizer"] == name]
     weights = _weights(rows)
@@ -59,7 +59,7 @@ def scatter(document: Document) -> Figure:
         planned, realised = _numbers(mine, "planned"), _numbers(mine, "realised")
         ended = _numbers(mine, "ended") >= 0.5
         axes.axline((0.0, 0.0), slope=1.0, color=GREY, lw=1, ls="--")
-        for which, marker, label in ((~ended, "o", "went on"), (ended, "x", "ended within")):
+        for which, marker, label in ((~ended, "o", "continued"), (ended, "x", "ended within")):
             axes.plot(
                 planned[which], realised[which], marker, ms=5, alpha=0.7, label=label,
                 color=CYCLE[0] if marker == "o" else CYCLE[1], mew=1.2,
@@ -72,12 +72,12 @@ def scatter(document: Document) -> Figure:
     for axes in grid[:, 0]:
         axes.set_ylabel("realised")
     grid[0, 0].legend(frameon=False, fontsize="small", loc="upper left")
-    figure.suptitle(f"{name}: what plans promised and brought", fontsize=11)
+    figure.suptitle(f"{name}: planned and realised returns", fontsize=11)
     return figure
 
 
 def by_step(document: Document) -> Figure:
-    """Promise less outcome up to each decision of a plan, a line a weight, with its interval."""
+    """Bias up to each decision of a plan, a line a weight, with its interval."""
     name = shown_regularizer(document)
     rows = [row for row in _open(document["by_step"]) if row["regularizer"] == name]
     figure, axes = _single()
@@ -93,11 +93,11 @@ def by_step(document: Document) -> Figure:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="decisions into the plan", ylabel="planned less realised, so far")
     axes.legend(title="weight", frameon=False, fontsize="small", ncols=2)
-    return _titled(figure, axes, f"{name}: where promises and outcomes part")
+    return _titled(figure, axes, f"{name}: bias along the plan")
 
 
 def calibration(document: Document) -> Figure:
-    """Mean outcome of plans that promised alike, a line a weight; calibrated is the diagonal."""
+    """Mean realised return of plans with like planned returns; calibrated is the diagonal."""
     name = shown_regularizer(document)
     rows = [row for row in _open(document["pairs"]) if row["regularizer"] == name]
     figure, axes = _single()
@@ -115,11 +115,11 @@ def calibration(document: Document) -> Figure:
         )  # fmt: skip
     axes.set(xlabel="planned, fifths of the plans", ylabel="realised, their mean")
     axes.legend(title="weight", frameon=False, fontsize="small", ncols=2)
-    return _titled(figure, axes, f"{name}: do larger promises bring more?")
+    return _titled(figure, axes, f"{name}: calibration of planned returns")
 
 
 def trade_off(document: Document) -> Figure:
-    """Over-promising against outcome: weights as points, a line a regulariser; best at top left."""
+    """Realised return over bias: weights as points, a line a regulariser; best at top left."""
     rows = _open(document["summary"])
     figure, axes = _single()
     axes.axvline(0.0, color=GREY, lw=1, ls="--")
@@ -138,13 +138,13 @@ def trade_off(document: Document) -> Figure:
                 f"{row['weight']:g}", (x, y), xytext=(4, 4), textcoords="offset points",
                 fontsize=7, color=colour,
             )  # fmt: skip
-    axes.set(xlabel="planned less realised (0: honest)", ylabel="realised return of a plan")
+    axes.set(xlabel="planned less realised (0: no bias)", ylabel="realised return of a plan")
     axes.legend(frameon=False, fontsize="small")
-    return _titled(figure, axes, "Honesty against outcome, open loop; weights beside the points")
+    return _titled(figure, axes, "Realised return over bias, open loop; weights beside the points")
 
 
 def costs(document: Document) -> Figure:
-    """What decisions cost: of real windows, of plans and of noise, a panel a regulariser."""
+    """Penalties of real windows, of plans and of noise, a panel a regulariser."""
     rows = document["costs"]
     names = _names(rows)
     columns = min(3, len(names))

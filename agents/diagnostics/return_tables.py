@@ -1,4 +1,4 @@
-"""From promises to tables: errors with intervals, by horizon step, and what penalties foretell.
+"""Tables of planned against realised returns: errors with intervals, and error prediction.
 
 Every interval is a 95 % one over runs, episodes and states (`agents.analysis.bootstrap`); with one
 run it speaks of that run's episodes only.
@@ -17,22 +17,22 @@ from agents.analysis.tables import Row
 from agents.diagnostics.planned_realised import COMPARISONS, Pair
 
 WORST = 0.25
-"""Share of the plans, those that over-promised most, that a penalty is to foretell."""
+"""Share of the plans, those with the largest bias, that a penalty should predict."""
 
 
 @dataclass(frozen=True)
 class Group:
-    """The promises of one regulariser, weight and comparison, state by state.
+    """The pairs of one regulariser, weight and comparison, state by state.
 
     Attributes:
       regularizer, weight, comparison: of all of them.
-      promises: in the order in which they were made, the same for every weight.
+      pairs: in the order in which they were made, the same for every weight.
     """
 
     regularizer: str
     weight: float
     comparison: str
-    promises: tuple[Pair, ...]
+    pairs: tuple[Pair, ...]
 
     @property
     def about(self) -> Row:
@@ -46,42 +46,42 @@ class Group:
     @property
     def planned(self) -> np.ndarray:
         """`[n, H]`."""
-        return np.stack([promise.planned for promise in self.promises])
+        return np.stack([pair.planned for pair in self.pairs])
 
     @property
     def realised(self) -> np.ndarray:
         """`[n, H]`."""
-        return np.stack([promise.realised for promise in self.promises])
+        return np.stack([pair.realised for pair in self.pairs])
 
     def each(self, name: str) -> np.ndarray:
-        """`[n]`: one attribute of the promises."""
-        return np.asarray([getattr(promise, name) for promise in self.promises])
+        """`[n]`: one attribute of the pairs."""
+        return np.asarray([getattr(pair, name) for pair in self.pairs])
 
 
-def group(promises: Sequence[Pair]) -> list[Group]:
-    """Promises by regulariser, comparison and weight."""
+def group(pairs: Sequence[Pair]) -> list[Group]:
+    """Pairs by regulariser, comparison and weight."""
     found: dict[tuple[str, str, float], list[Pair]] = {}
-    for promise in promises:
-        key = promise.regularizer, promise.comparison, promise.weight
-        found.setdefault(key, []).append(promise)
+    for pair in pairs:
+        key = pair.regularizer, pair.comparison, pair.weight
+        found.setdefault(key, []).append(pair)
     order = sorted(found, key=lambda key: COMPARISONS.index(key[1]))
     return [
-        Group(regularizer=name, weight=weight, comparison=comparison, promises=tuple(found[key]))
+        Group(regularizer=name, weight=weight, comparison=comparison, pairs=tuple(found[key]))
         for key in order
         for name, comparison, weight in [key]
     ]
 
 
 class Tables:
-    """Tables of many promises, all with intervals from the same resamples.
+    """Tables of many pairs, all with intervals from the same resamples.
 
     Args:
-      promises: of any runs, regularisers, weights and comparisons.
+      pairs: of any runs, regularisers, weights and comparisons.
       count: resamples.
     """
 
-    def __init__(self, promises: Sequence[Pair], count: int):
-        self._groups = group(promises)
+    def __init__(self, pairs: Sequence[Pair], count: int):
+        self._groups = group(pairs)
         self._count = count
         self._samples: dict[tuple, list[np.ndarray]] = {}
 
@@ -90,7 +90,7 @@ class Tables:
         for each in self._groups:
             samples = self._resamples(each)
             last = [each.planned[:, -1], each.realised[:, -1]]
-            row = each.about | {"count": len(each.promises)}
+            row = each.about | {"count": len(each.pairs)}
             row |= _with(return_errors(*last), intervals(return_errors, last, samples))
             row |= _with(*self._changes(each, samples))
             row |= {
@@ -117,21 +117,21 @@ class Tables:
                     "bias": value, "bias_low": low, "bias_high": high,
                 }  # fmt: skip
 
-    def foretells(self) -> Iterator[Row]:
-        """A row a regulariser: whether penalties of plans made at weight 0 foretell their errors.
+    def error_prediction(self) -> Iterator[Row]:
+        """A row a regulariser: whether penalties of plans made at weight 0 predict their errors.
 
         `spearman` and `auroc` compare states; a penalty may do well there by knowing which states
         are hard. `within` compares the plans of all weights at one state, as a planner would: the
-        share of pairs in which the one that over-promised more costs more; `promise_within` is the
-        share in which the one that promised more brought more.
+        share of pairs in which the plan with the larger bias has the larger penalty;
+        `planned_within` is the share in which the larger planned return realised more.
         """
         for each in self._groups:
             if (each.comparison, each.weight) != ("open loop", 0.0):
                 continue
             last = [each.each("penalty"), each.planned[:, -1] - each.realised[:, -1]]
-            known = _foretelling(*last)
-            row = {"regularizer": each.regularizer, "count": len(each.promises)}
-            row |= _with(known, intervals(_foretelling, last, self._resamples(each)))
+            known = _prediction(*last)
+            row = {"regularizer": each.regularizer, "count": len(each.pairs)}
+            row |= _with(known, intervals(_prediction, last, self._resamples(each)))
             beside = [
                 other
                 for other in self._groups
@@ -142,20 +142,20 @@ class Tables:
                 planned = np.stack([other.planned[:, -1] for other in beside], axis=1)
                 realised = np.stack([other.realised[:, -1] for other in beside], axis=1)
                 row["within"] = concordance(penalty, planned - realised)
-                row["promise_within"] = concordance(planned, realised)
+                row["planned_within"] = concordance(planned, realised)
             else:
-                row |= {"within": np.nan, "promise_within": np.nan}
+                row |= {"within": np.nan, "planned_within": np.nan}
             yield row
 
-    def pairs(self) -> Iterator[Row]:
+    def plans(self) -> Iterator[Row]:
         """A row a plan."""
         for each in self._groups:
-            for promise in each.promises:
+            for pair in each.pairs:
                 yield each.about | {
-                    "run": promise.run, "episode": promise.episode, "decision": promise.decision,
-                    "planned": float(promise.planned[-1]), "penalty": promise.penalty,
-                    "realised": float(promise.realised[-1]), "noise_sd": promise.noise,
-                    "ended": promise.ended,
+                    "run": pair.run, "episode": pair.episode, "decision": pair.decision,
+                    "planned": float(pair.planned[-1]), "penalty": pair.penalty,
+                    "realised": float(pair.realised[-1]), "noise_sd": pair.noise,
+                    "ended": pair.ended,
                 }  # fmt: skip
 
     def _changes(
@@ -174,31 +174,33 @@ class Tables:
         return _mean_changes(*pairs), intervals(_mean_changes, pairs, samples)
 
     def _resamples(self, each: Group) -> list[np.ndarray]:
-        labels = tuple((promise.run, promise.episode) for promise in each.promises)
+        labels = tuple((pair.run, pair.episode) for pair in each.pairs)
         if labels not in self._samples:
             self._samples[labels] = resamples(labels, self._count)
         return self._samples[labels]
 
 
 def verdicts(summary: Sequence[Row]) -> Iterator[str]:
-    """A sentence a regulariser: at which weight plans are honest, and what that costs."""
+    """A sentence a regulariser: at which weight the bias is halved, and what that costs."""
     rows = [row for row in summary if row["comparison"] == "open loop"]
     for name in dict.fromkeys(row["regularizer"] for row in rows):
         mine = [row for row in rows if row["regularizer"] == name]
         (without,) = (row for row in mine if row["weight"] == 0)
-        said = f"{name}: without a penalty plans promise {_signed(without, 'bias')} too much"
+        said = (
+            f"{name}: without a penalty the bias of planned returns is {_signed(without, 'bias')}"
+        )
         weighted = [row for row in mine if row["weight"] > 0]
-        honest = [
+        unbiased = [
             row
             for row in weighted
             if abs(row["bias"]) <= abs(without["bias"]) / 2 and row["change_realised"] >= 0
         ]
-        if honest:
-            said += f"; from weight {honest[0]['weight']:g} on {_both(honest[0])}"
+        if unbiased:
+            said += f"; from weight {unbiased[0]['weight']:g} on {_both(unbiased[0])}"
         elif weighted:
             least = min(weighted, key=lambda row: abs(row["bias"]))
             said += (
-                "; no weight halves that and brings no less; the least, at weight"
+                "; no weight halves that and realises no less; the least, at weight"
                 f" {least['weight']:g}, is {_both(least)}"
             )
         yield said
@@ -206,8 +208,8 @@ def verdicts(summary: Sequence[Row]) -> Iterator[str]:
 
 def _both(row: Row) -> str:
     return (
-        f"{_signed(row, 'bias')}, while they bring {_signed(row, 'change_realised')} against no"
-        " penalty"
+        f"{_signed(row, 'bias')}, and the realised return changes by"
+        f" {_signed(row, 'change_realised')}"
     )
 
 
@@ -233,7 +235,7 @@ def _mean_changes(planned: np.ndarray, realised: np.ndarray) -> dict[str, float]
     }
 
 
-def _foretelling(penalty: np.ndarray, gap: np.ndarray) -> dict[str, float]:
+def _prediction(penalty: np.ndarray, gap: np.ndarray) -> dict[str, float]:
     worst = gap >= np.quantile(gap, 1 - WORST)
     return {
         "spearman": rank_correlation(penalty, gap),

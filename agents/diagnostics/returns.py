@@ -1,4 +1,4 @@
-"""The benchmark of planned against realised returns: which weight makes plans honest, at what cost?
+"""The benchmark of planned against realised returns: which weight removes the bias, at what cost?
 
 For every run, regulariser and weight the three comparisons of `planned_realised`, at states of
 fresh episodes of one frozen reference agent; written as tables with intervals, as figures, and as
@@ -17,28 +17,28 @@ import numpy as np
 
 from agents.analysis.tables import Row, write_csv, writing
 from agents.config.benchmarks import ReturnsOptions
-from agents.diagnostics import boney_weights as boney
-from agents.diagnostics import error_decomposition as exact
-from agents.diagnostics import negative_windows as counterfeits
-from agents.diagnostics import variants as rivals
-from agents.diagnostics.open_loop import Situation, situations
-from agents.diagnostics.path_penalties import path_cost, window_cost
-from agents.diagnostics.planned_realised import Bench, Pair, of_run
+from agents.diagnostics import boney_weights, error_decomposition
+from agents.diagnostics.negative_windows import noise_windows
+from agents.diagnostics.open_loop import ReferenceState, reference_states
+from agents.diagnostics.path_penalties import path_penalty, window_penalty
+from agents.diagnostics.planned_realised import Comparison, Pair, all_pairs
 from agents.diagnostics.return_figures import plot_returns
 from agents.diagnostics.return_tables import Tables, verdicts
-from agents.diagnostics.variants import Rival, Rivals
-from agents.envs import dynamics as known_dynamics
-from agents.envs.dynamics import KnownDynamics
+from agents.diagnostics.variants import Variant, Variants
+from agents.envs import dynamics
+from agents.envs.making import make_runner
 from agents.errors import UserError
-from agents.planning.agent import HOLDOUT_WINDOWS, AgentState
-from agents.training.checkpoint import at_or_after
+from agents.planning.agent import HOLDOUT_WINDOWS
+from agents.training.frozen import FrozenAgent, load_frozen
 from agents.training.log import RETURNS_FILE, commit, versions
-from agents.training.run import CHECKPOINTS, RunState, make_runner
 from mbrl.replay import Replay
 from mbrl.types import Trajectory
 
-EPISODE_SEED = 30_000
-"""Of the first episode acted in: neither a reference episode nor one that a run is evaluated on."""
+ACTING_SEED = 30_000
+"""Of the first episode acted in; see `agents.diagnostics.open_loop.REFERENCE_SEED`."""
+
+Runs = Sequence[tuple[Path, FrozenAgent]]
+"""Directories of runs, one a training seed, and their agents."""
 
 
 def benchmark(
@@ -53,91 +53,94 @@ def benchmark(
       alphas: also writes `boney-alphas.csv`, from the first run.
 
     Yields:
-      A line a run, regulariser and weight; then what they say together.
+      A line a run, regulariser and weight; then the verdict over all of them.
 
     Raises:
       UserError: no usable run, a checkpoint that is missing, an environment that does not repeat
         itself, or `out` that cannot be used.
     """
-    runs = [(run_dir, rivals.load(run_dir)) for run_dir in run_dirs]
-    if options.checkpoint:  # what is missing is said before the work begins
-        for run_dir in run_dirs:
-            at_or_after(run_dir / CHECKPOINTS, options.checkpoint)
+    # What is missing is said before the work begins.
+    runs = [(run_dir, load_frozen(run_dir)) for run_dir in run_dirs]
+    if options.checkpoint:
+        runs = [
+            (run_dir, load_frozen(run_dir, env_steps=options.checkpoint, agent=latest.agent))
+            for run_dir, latest in runs
+        ]
     env = runs[0][1].config.env
-    dynamics = known_dynamics.resolve(options.dynamics, env.id, env.kwargs)
+    equations = dynamics.resolve(options.dynamics, env.id, env.kwargs)
     with writing(out):
         pass
-    yield from compare(runs, options, out)
-    if dynamics is not None:
-        rows = [row for run_dir, run in runs for row in _exact(run, run_dir, options, dynamics)]
+    yield from measure_returns(runs, options, out)
+    if equations is not None:
+        rows = []
+        for run_dir, frozen in runs:
+            terms = error_decomposition.decompose(
+                frozen, _states(frozen, options), equations, count=options.resamples
+            )
+            rows += [row | _origin(run_dir) for row in terms]
         with writing(out):
             write_csv(out / "returns-exact.csv", rows)
-        yield from map(exact.line, rows)
+        yield from map(error_decomposition.line, rows)
     if alphas:
-        rows = _alphas(*runs[0], options)
+        run_dir, frozen = runs[0]
+        rows = [row | _origin(run_dir) for row in boney_weights.alphas(frozen)]
         with writing(out):
             write_csv(out / "boney-alphas.csv", rows)
-        yield from map(boney.line, rows)
+        yield from map(boney_weights.line, rows)
     yield f"written to {out}: {RETURNS_FILE}, returns*.csv and figures"
 
 
-def compare(
-    runs: Sequence[tuple[Path, RunState]], options: ReturnsOptions, out: Path
-) -> Iterator[str]:
-    """The benchmark of runs that are loaded already; see `benchmark`."""
+def measure_returns(runs: Runs, options: ReturnsOptions, out: Path) -> Iterator[str]:
+    """The benchmark of agents that are loaded already; see `benchmark`."""
     pairs: list[Pair] = []
-    costs: list[Row] = []
-    for run_dir, run in runs:
+    penalties: list[Row] = []
+    for run_dir, frozen in runs:
         name = run_dir.resolve().name
-        for judged, charged in measure(run, run_dir, options):
-            pairs += judged
-            costs += [{"run": name} | row for row in charged]
-            yield from _progress(name, judged)
-        document = document_of(pairs, costs, runs, options)
+        for found, charged in measure_run(frozen, name, options):
+            pairs += found
+            penalties += [{"run": name} | row for row in charged]
+            yield from _progress(name, found)
+        document = document_of(pairs, penalties, runs, options)
         with writing(out):  # at once: the whole takes long
             write(document, out)
     yield from verdicts(document["summary"])
 
 
-def measure(
-    run: RunState, run_dir: Path, options: ReturnsOptions
+def measure_run(
+    frozen: FrozenAgent, name: str, options: ReturnsOptions
 ) -> Iterator[tuple[list[Pair], list[Row]]]:
-    """One run: for every regulariser its promises, and what it charges for real and other paths."""
-    learned, replay = _at(run, run_dir, options)
-    horizon, weights = run.config.planner.horizon, _with_zero(options.weights)
-    states = _situations(run, options)
-    rivalry = Rivals(run, len(weights), {})
-    runners = [make_runner(run.config) for _ in weights]
-    for name in options.regularizers or (_own(run),):
-        rival = _rival(rivalry, name, run, learned, replay)
-        bench = Bench(rival, run.keys.evaluate, runners, weights, run_dir.resolve().name)
-        promises: list[Pair] = []
+    """One run: for every regulariser its pairs, and its penalties of real and other paths."""
+    config, weights = frozen.config, _with_zero(options.weights)
+    states = _states(frozen, options)
+    variants = Variants(config, len(weights), {})
+    runners = [make_runner(config.env) for _ in weights]
+    own = config.regularizer.name
+    for regularizer in options.regularizers or ("rnn-dae" if own == "none" else own,):
+        variant = variants.of_run(regularizer, frozen)
+        pairs: list[Pair] = []
         planned: list[float] = []
-        for found, paths in of_run(
-            bench,
+        for found, paths in all_pairs(
+            Comparison(variant, frozen.keys.evaluate, runners, weights, name),
             states,
             continuations=options.continuations,
             closed=options.closed,
-            episodes=range(EPISODE_SEED, EPISODE_SEED + options.acted),
-            horizon=horizon,
+            episodes=range(ACTING_SEED, ACTING_SEED + options.acted),
+            horizon=config.planner.horizon,
         ):
-            promises += found
+            pairs += found
             if paths is not None:
                 at_zero: Trajectory = jax.tree.map(lambda leaf: leaf[:1], paths)
-                planned += path_cost(rival, at_zero, per_decision=True).tolist()
-        yield promises, _charged(rival, replay, horizon, planned)
+                planned += path_penalty(variant, at_zero, per_decision=True).tolist()
+        yield pairs, _penalties(variant, frozen.replay, config.planner.horizon, planned)
     for runner in runners:
         runner.env.close()
 
 
 def document_of(
-    promises: Sequence[Pair],
-    costs: Sequence[Row],
-    runs: Sequence[tuple[Path, RunState]],
-    options: ReturnsOptions,
+    pairs: Sequence[Pair], penalties: Sequence[Row], runs: Runs, options: ReturnsOptions
 ) -> dict[str, Any]:
     """All that was found, as it stands in `returns.json`."""
-    tables, (_, first) = Tables(promises, options.resamples), runs[0]
+    tables, (_, first) = Tables(pairs, options.resamples), runs[0]
     config = first.config
     return {
         "about": {
@@ -153,9 +156,9 @@ def document_of(
         },
         "summary": list(tables.summary()),
         "by_step": list(tables.by_step()),
-        "foretells": list(tables.foretells()),
-        "costs": list(costs),
-        "pairs": list(tables.pairs()),
+        "error_prediction": list(tables.error_prediction()),
+        "costs": list(penalties),
+        "pairs": list(tables.plans()),
     }
 
 
@@ -165,7 +168,7 @@ def write(document: dict[str, Any], out: Path) -> None:
     for name, file in (
         ("summary", "returns.csv"),
         ("by_step", "returns-by-step.csv"),
-        ("foretells", "returns-foretold.csv"),
+        ("error_prediction", "returns-error-prediction.csv"),
         ("pairs", "returns-plans.csv"),
     ):
         write_csv(out / file, [row | about for row in document[name]])
@@ -179,21 +182,11 @@ def _with_zero(weights: Sequence[float]) -> tuple[float, ...]:
     return (0.0, *sorted({weight for weight in weights if weight}))
 
 
-def _own(run: RunState) -> str:
-    """The run's own regulariser, or the default one's name where it has none."""
-    own = run.config.regularizer.name
-    return "rnn-dae" if own == "none" else own
-
-
-def _at(run: RunState, run_dir: Path, options: ReturnsOptions) -> tuple[AgentState, Replay]:
-    return rivals.at_age(run, run_dir, options.checkpoint or run.progress.env_steps)
-
-
-def _situations(run: RunState, options: ReturnsOptions) -> list[Situation]:
+def _states(frozen: FrozenAgent, options: ReturnsOptions) -> list[ReferenceState]:
     each = -(-options.states // options.episodes)
-    horizon = run.config.planner.horizon
-    found = situations(run, options.episodes, each, horizon)[: options.states]
+    found = reference_states(frozen, options.episodes, each)[: options.states]
     if not found:
+        horizon = frozen.config.planner.horizon
         raise UserError(
             f"no decision of {options.episodes} episodes has {horizon} others before the time limit"
             " of the environment; a run with a smaller planner.horizon has"
@@ -201,52 +194,35 @@ def _situations(run: RunState, options: ReturnsOptions) -> list[Situation]:
     return found
 
 
-def _exact(
-    run: RunState, run_dir: Path, options: ReturnsOptions, dynamics: KnownDynamics
+def _origin(run_dir: Path) -> Row:
+    return {"run": run_dir.resolve().name, "commit": commit()}
+
+
+def _penalties(
+    variant: Variant, replay: Replay, horizon: int, planned: Sequence[float]
 ) -> list[Row]:
-    learned, _ = _at(run, run_dir, options)
-    rows = exact.take_apart(
-        run, learned, _situations(run, options), dynamics, count=options.resamples
-    )
-    about = {"run": run_dir.resolve().name, "commit": commit()}
-    return [row | about for row in rows]
-
-
-def _alphas(run_dir: Path, run: RunState, options: ReturnsOptions) -> list[Row]:
-    about = {"run": run_dir.resolve().name, "commit": commit()}
-    return [row | about for row in boney.alphas(run, *_at(run, run_dir, options))]
-
-
-def _rival(rivalry: Rivals, name: str, run: RunState, learned: AgentState, replay: Replay) -> Rival:
-    """The run's own regulariser as the run left it; another one fitted to the run's replay."""
-    if name == run.config.regularizer.name:
-        return Rival(name, rivalry.agent(name), learned, {})
-    return rivalry.fitted(name, learned, replay)
-
-
-def _charged(rival: Rival, replay: Replay, horizon: int, planned: Sequence[float]) -> list[Row]:
     """Mean penalties of a decision: in held-out real windows, in plans, in windows of noise."""
     real = replay.held_out_windows(HOLDOUT_WINDOWS, horizon)
-    noise = counterfeits.noise_like(np.random.default_rng(0), replay.transitions(), real)
-    costs = {
-        "real": window_cost(rival, real).tolist(),
+    noise = noise_windows(np.random.default_rng(0), replay.transitions(), real)
+    kinds = {
+        "real": window_penalty(variant, real).tolist(),
         "planned": list(planned),
-        "noise": window_cost(rival, noise).tolist(),
+        "noise": window_penalty(variant, noise).tolist(),
     }
     return [
-        {"regularizer": rival.name, "kind": kind, "values": values}
-        for kind, values in costs.items()
+        {"regularizer": variant.name, "kind": kind, "values": values}
+        for kind, values in kinds.items()
     ]
 
 
-def _progress(run: str, promises: Sequence[Pair]) -> Iterator[str]:
+def _progress(run: str, pairs: Sequence[Pair]) -> Iterator[str]:
     """A line a weight, of the open loop."""
-    rows = [promise for promise in promises if promise.comparison == "open loop"]
-    for weight in dict.fromkeys(promise.weight for promise in rows):
-        mine = [promise for promise in rows if promise.weight == weight]
-        planned = np.mean([promise.planned[-1] for promise in mine])
-        realised = np.mean([promise.realised[-1] for promise in mine])
-        ended = np.mean([promise.ended for promise in mine])
+    rows = [pair for pair in pairs if pair.comparison == "open loop"]
+    for weight in dict.fromkeys(pair.weight for pair in rows):
+        mine = [pair for pair in rows if pair.weight == weight]
+        planned = np.mean([pair.planned[-1] for pair in mine])
+        realised = np.mean([pair.realised[-1] for pair in mine])
+        ended = np.mean([pair.ended for pair in mine])
         yield (
             f"{run}  {mine[0].regularizer:<13} weight {weight:<6g} planned {planned:7.1f}"
             f" realised {realised:7.1f}  ended {ended:4.0%}"

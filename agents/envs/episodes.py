@@ -1,4 +1,4 @@
-"""Gymnasium environments: how one is made, and the episode that is under way in it.
+"""The episode under way in a Gymnasium environment, recorded a simulator step at a time.
 
 Each runner holds one environment that is reset by hand, and records its episode a simulator step
 at a time, so that it can be rebuilt by replay. Gymnasium's vector environments reset by themselves,
@@ -8,7 +8,8 @@ different episodes; here none can cross a reset.
 Shapes: O observation size, A action size, T simulator steps, D decisions.
 """
 
-import warnings
+from __future__ import annotations
+
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -18,27 +19,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from agents.envs.spaces import (
     EnvironmentSpec,
-    describe,
-    explored,
     one_line,
-    random_action,
     to_native,
 )
 from agents.errors import UserError, shown
 from mbrl.replay import Episode
-
-__all__ = [
-    "Ending",
-    "EnvironmentSpec",
-    "EpisodeRunner",
-    "ReplayMismatch",
-    "describe",
-    "episode_seed",
-    "explored",
-    "make_environment",
-    "random_action",
-    "to_native",
-]
 
 Ending = Literal["terminated", "truncated"] | None
 
@@ -48,52 +33,6 @@ class ReplayMismatch(RuntimeError):  # noqa: N818 - says what happened, as StopI
 
     Not a `UserError`: the caller decides whether to refuse or to go on with the next episode.
     """
-
-
-def make_environment(
-    id: str, kwargs: Mapping[str, Any], *, render_mode: Literal["rgb_array"] | None = None
-) -> gym.Env:
-    """Makes a Gymnasium environment that the agent can run.
-
-    Args:
-        id: a registered id, or `module:Id`, where importing the module registers it.
-        kwargs: passed to the environment's constructor (and `max_episode_steps` to Gymnasium).
-        render_mode: `rgb_array` where frames are wanted.
-
-    Raises:
-        UserError: the id is unknown or out of date, the module cannot be imported, the arguments
-            are refused, the spaces are not supported or the environment draws no frames.
-    """
-    if render_mode is not None:
-        kwargs = {**kwargs, "render_mode": render_mode}
-    # A refusal must be one line, so Gymnasium's warnings are held back until it has not refused.
-    with warnings.catch_warnings(record=True) as held_back:
-        warnings.simplefilter("always")
-        try:
-            env = gym.make(id, **kwargs)
-        # Gymnasium's own errors; the module's import; and the three ways in which a constructor
-        # refuses its arguments.
-        except (gym.error.Error, ImportError, TypeError, ValueError, AssertionError) as error:
-            raise UserError(
-                f"environment {shown(id)} cannot be made: {one_line(error)} "
-                "(allowed: an id that Gymnasium has registered, or 'module:Id', "
-                "with arguments that its constructor takes)"
-            ) from error
-        try:
-            describe(env)
-        except UserError:
-            env.close()
-            raise
-        if render_mode is not None and render_mode not in env.metadata.get("render_modes", ()):
-            modes = env.metadata.get("render_modes", [])
-            env.close()
-            raise UserError(
-                f"environment {shown(id)} draws no frames: its render modes are {modes}; "
-                f"an animation needs {render_mode!r}"
-            )
-    for warning in held_back:
-        warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
-    return env
 
 
 def episode_seed(run_seed: int, index: int) -> int:
@@ -117,9 +56,9 @@ def episode_seed(run_seed: int, index: int) -> int:
 class EpisodeRunner:
     """One environment and the episode under way in it, recorded a simulator step at a time.
 
-    A decision is held for up to `hold` simulator steps; an end stops the hold. Every observation
-    and every reward is kept, so that nothing is lost by the sum that a model or a planner takes
-    over a hold.
+    An action is repeated for up to `steps_per_plan` simulator steps; an end stops it. Every
+    observation and every reward is kept, so that nothing is lost by the sum that a model or a
+    planner takes over a decision.
 
     **Replay.** `snapshot` holds the seed of the reset, the actions and what came of them; `restore`
     resets and acts again. This rebuilds the simulator's hidden state, which cannot be read out, in
@@ -134,8 +73,8 @@ class EpisodeRunner:
     Attributes:
         env: the environment.
         spec: its description.
-        action_repeat: simulator steps that the model takes a decision to last, >= 1.
-        hold: after which the next action is asked for: as many, or fewer.
+        action_repeat: simulator steps of a decision of the model, >= 1.
+        steps_per_plan: after which the next action is asked for: as many, or fewer.
         observation: [O] float32, the latest.
         index: number of the episode in its run.
         seed: with which the episode was reset.
@@ -145,13 +84,17 @@ class EpisodeRunner:
     """
 
     def __init__(
-        self, env: gym.Env, spec: EnvironmentSpec, action_repeat: int, hold: int | None = None
+        self,
+        env: gym.Env,
+        spec: EnvironmentSpec,
+        action_repeat: int,
+        steps_per_plan: int | None = None,
     ) -> None:
         """Takes an environment over; `start` begins its first episode."""
         self.env = env
         self.spec = spec
         self.action_repeat = action_repeat
-        self.hold = action_repeat if hold is None else hold
+        self.steps_per_plan = action_repeat if steps_per_plan is None else steps_per_plan
         self.index = -1
         self.seed = -1
         self.return_ = 0.0
@@ -191,7 +134,7 @@ class EpisodeRunner:
         self._observations.append(self._checked_observation(observation))
 
     def step(self, action: ArrayLike) -> Ending:
-        """Holds one action for up to `hold` simulator steps.
+        """Repeats one action for up to `steps_per_plan` simulator steps.
 
         Args:
             action: [A], planner units.
@@ -210,7 +153,7 @@ class EpisodeRunner:
         native = to_native(self.spec, action)
         self._actions.append(action)
         self._holds.append(0)
-        for _ in range(self.hold):
+        for _ in range(self.steps_per_plan):
             observation, reward, terminated, truncated, _ = self.env.step(native)
             self._holds[-1] += 1
             self._rewards.append(self._checked_reward(reward))
@@ -312,3 +255,16 @@ class EpisodeRunner:
 def _same_bits(left: NDArray[np.float32], right: Any) -> bool:
     right = np.asarray(right, np.float32)
     return left.shape == right.shape and left.tobytes() == right.tobytes()
+
+
+def repeats_itself(runner: EpisodeRunner, snapshot: Mapping[str, Any]) -> bool:
+    """Whether two replays of an episode agree with each other, if not with the record."""
+    replays = []
+    for _ in range(2):
+        runner.start(int(snapshot["index"]), int(snapshot["seed"]))
+        for action in snapshot["actions"]:
+            if runner.step(action):
+                break
+        episode = runner.episode()
+        replays.append((episode.observations.tobytes(), episode.rewards.tobytes()))
+    return replays[0] == replays[1]

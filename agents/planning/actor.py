@@ -1,4 +1,6 @@
-"""Planning in time: which episode each slot is in, and what its planner remembers."""
+"""Planning in time: which episode each environment is in, and what its planner remembers."""
+
+from __future__ import annotations
 
 from collections.abc import Sequence
 
@@ -21,45 +23,45 @@ def _decision_keys(root: KeyArray, episodes: jax.Array, decisions: jax.Array) ->
 
 
 class Actor:
-    """Plans for a fixed number of slots, each with an episode under way.
+    """Plans for a fixed number of environments, each with an episode under way.
 
     The randomness of a decision is named by its episode and its place in it, so that an episode's
-    plans depend neither on the slot that it runs in nor on what runs beside it.
+    plans depend neither on the environment that it runs in nor on what runs beside it.
 
     Args:
       agent: the compiled functions.
       key: root of all the randomness of its plans.
-      slots: B, environments planned for in one call.
+      count: B, environments planned for in one call.
 
     Attributes:
       plan_states: what the planner remembers, `[B, ...]`.
     """
 
-    def __init__(self, agent: PlanningAgent, key: KeyArray, slots: int):
+    def __init__(self, agent: PlanningAgent, key: KeyArray, count: int):
         self._agent = agent
         self._key = key
-        self._fresh = agent.initial_plans(slots)
+        self._fresh = agent.initial_plans(count)
         self.plan_states: PlanState = self._fresh
 
-    def forget(self, slot: int) -> None:
-        """Clears a slot's memory, for the first decision of an episode."""
+    def reset(self, index: int) -> None:
+        """Clears the memory of environment `index`, for the first decision of an episode."""
         self.plan_states = jax.tree.map(
-            lambda state, fresh: state.at[slot].set(fresh[slot]), self.plan_states, self._fresh
+            lambda state, fresh: state.at[index].set(fresh[index]), self.plan_states, self._fresh
         )
 
     def plan(
         self,
         state: AgentState,
         runners: Sequence[EpisodeRunner],
-        weight: float | Sequence[float] | None = None,
+        weight: float | Sequence[float],
         survival_bonus: float = 0.0,
     ) -> Plan:
-        """Plans the next decision of every slot in one call.
+        """Plans the next decision of every environment in one call.
 
         Args:
           state: what is learned.
           runners: B episodes under way.
-          weight: of the penalty, one for all slots or one each; the configuration's when None.
+          weight: of the penalty, one for all environments or one each.
           survival_bonus: of every plan; see `mbrl.objective`.
 
         Returns:
@@ -75,6 +77,6 @@ class Actor:
         return jax.tree.map(np.asarray, plans)
 
 
-def slot_of(plans: Plan, slot: int) -> Plan:
-    """One slot's plan out of a batch."""
-    return jax.tree.map(lambda leaf: leaf[slot], plans)
+def plan_of(plans: Plan, index: int) -> Plan:
+    """The plan of environment `index` out of a batch."""
+    return jax.tree.map(lambda leaf: leaf[index], plans)

@@ -1,10 +1,12 @@
-"""The agent: a learned model, a regulariser and a planner, put together from a configuration.
+"""The agent: a learned model, a regulariser and a planner, handed in and compiled together.
 
 `PlanningAgent` holds compiled functions and no state. What is learned lives in `AgentState`, what a
-planner remembers in its plan states, and what happened in a `Replay`; the training loop owns them.
+planner remembers in its plan states, and past episodes in a `Replay`; the training loop owns them.
 
-Shapes: B environments, O observation, A action, H horizon.
+Shapes: B environments, N plans, E members, O observation, A action, H horizon.
 """
+
+from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,25 +15,20 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array, Float
 
-from agents.config.loading import Config
-from agents.devices import compiler_options, together
-from agents.envs.dynamics import KnownDynamics
-from agents.envs.episodes import EnvironmentSpec
-from agents.envs.rewards import KnownReward
-from agents.errors import UserError
-from agents.planning.builders import build_ensemble, build_planner, build_regularizer, build_risk
+from agents.devices import compiler_options
+from agents.planning.fits import FitSchedule, fit_part, make_part_fitter, measure_scales
+from agents.planning.layout import ONE_DEVICE, Layout
 from mbrl import normalizer, regularizers
-from mbrl.dynamics import Scales, Transition, decayed
-from mbrl.fitting import FitResult, Trainable, fit, make_fitter
+from mbrl.dynamics import Ensemble, Scales
+from mbrl.fitting import Trainable
 from mbrl.normalizer import Normalizer
 from mbrl.objective import make_objective
-from mbrl.parallel import spread
-from mbrl.planners import PlanState
-from mbrl.regularizers import Calibration, RegularizerState, calibrated_penalty
+from mbrl.planners import Planner, PlanState
+from mbrl.regularizers import Calibration, Regularizer, RegularizerState, calibrated_penalty
 from mbrl.replay import Replay
+from mbrl.risk import Risk, mean
 from mbrl.rollout import PROPAGATIONS, with_predictions
 from mbrl.types import KeyArray, Plan, Trajectory, record
 
@@ -61,53 +58,55 @@ class AgentState:
 class PlanningAgent:
     """Plans for B environments at once, and learns from a replay.
 
+    `agents.planning.builders.build_agent` puts one together from a configuration; in a notebook,
+    hand in parts of your own.
+
     Args:
-      config: the resolved configuration.
-      spec: the environment's sizes.
-      known: the environment's reward, if ``config.model.reward`` is `known`.
-      dynamics: the environment's equations, to plan in instead of the learned model.
+      ensemble: the model that plans are evaluated in.
+      regularizer: the penalty, uncalibrated.
+      planner: the search; it plans `horizon` decisions ahead.
+      observation_size: O.
+      action_size: A, in planner units.
+      horizon: H, decisions; also the length of the windows that the regulariser learns from.
+      model_fit, regularizer_fit: how each of them is fitted.
+      propagation: how a plan uses the members: `ts1`, `tsinf` or `expectation`.
+      risk: reduces the returns of a plan's particles to the number that is maximised.
+      discount: of a decision, in (0, 1].
+      layout: how plans are divided among devices; the planner was built with its `candidates`.
     """
 
     def __init__(
         self,
-        config: Config,
-        spec: EnvironmentSpec,
-        known: KnownReward | None = None,
-        dynamics: KnownDynamics | None = None,
+        ensemble: Ensemble,
+        regularizer: Regularizer,
+        planner: Planner,
+        *,
+        observation_size: int,
+        action_size: int,
+        horizon: int,
+        model_fit: FitSchedule,
+        regularizer_fit: FitSchedule,
+        propagation: str = "tsinf",
+        risk: Risk = mean,
+        discount: float = 1.0,
+        layout: Layout = ONE_DEVICE,
     ):
-        self._config = config
-        self._spec = spec
-        self._ensemble = build_ensemble(config, spec, known, dynamics)
-        self._regularizer = build_regularizer(config, spec)
-        self._all = 1 if config.model.propagation == "expectation" else config.model.members
-        over, alone = spread(jax.devices()), spread(jax.devices()[:1])
-        # Whole environments are divided where there are enough of them: their plans need not meet.
-        by_environment = config.num_envs % over.count == 0
-        among, within = (over, alone) if by_environment else (alone, over)
-        self._planner = build_planner(config, spec, within.vmap)
-        floats = config.planner.population * config.planner.particles * max(config.model.hidden)
-        over_environments = among.vmap if together(config.num_envs, floats) else among.loop
-        self._model_fitter = make_fitter(
-            self._ensemble.loss,
-            optax.adamw(
-                config.fit.learning_rate,
-                weight_decay=config.fit.weight_decay,
-                mask=decayed,
-            ),
-            averaging=config.fit.averaging,
-            compiler_options=compiler_options(),
-        )
-        self._regularizer_fitter = make_fitter(
-            self._regularizer.loss,
-            optax.adam(config.regularizer.learning_rate),
-            averaging=config.fit.averaging,
-            compiler_options=compiler_options(),
-        )
+        self._ensemble = ensemble
+        self._regularizer = regularizer
+        self._planner = planner
+        self._observation_size = observation_size
+        self._action_size = action_size
+        self._horizon = horizon
+        self._propagate = PROPAGATIONS[propagation]
+        self._model_schedule = model_fit
+        self._regularizer_schedule = regularizer_fit
+        self._model_fitter = make_part_fitter(ensemble.loss, model_fit)
+        self._regularizer_fitter = make_part_fitter(regularizer.loss, regularizer_fit)
         objective = make_objective(
-            self._imagine,
-            partial(calibrated_penalty, self._regularizer),
-            discount=config.planner.discount,
-            risk=build_risk(config.planner.risk),
+            self._rollout,
+            partial(calibrated_penalty, regularizer),
+            discount=discount,
+            risk=risk,
         )
 
         def plan_all(params, weights, bonuses, keys, plan_states, observations):
@@ -118,45 +117,29 @@ class PlanningAgent:
                         particles=particles, survival_bonus=bonus,
                     )  # fmt: skip
 
-                return self._planner.plan(score_fn, key, plan_state)
+                return planner.plan(score_fn, key, plan_state)
 
-            return over_environments(plan_one)(weights, bonuses, keys, plan_states, observations)
+            return layout.environments(plan_one)(weights, bonuses, keys, plan_states, observations)
 
-        self.plan = over.jit(plan_all, compiler_options=compiler_options())
-        self._model_metrics = jax.jit(self._ensemble.metrics)
-        self._regularizer_metrics = jax.jit(self._regularizer.metrics)
+        self.plan = layout.jit(plan_all, compiler_options=compiler_options())
+        self._model_metrics = jax.jit(ensemble.metrics)
+        self._regularizer_metrics = jax.jit(regularizer.metrics)
         self._calibrate = jax.jit(self._measure_calibration)
-        self._imagine_all = jax.jit(
-            jax.vmap(partial(self._imagine, particles=self._all), in_axes=(None, None, 0, 0))
+        paths = 1 if propagation == "expectation" else ensemble.members
+        self._rollouts = jax.jit(
+            jax.vmap(partial(self._rollout, particles=paths), in_axes=(None, None, 0, 0))
         )
-        self._judge_all = jax.jit(self._judge)
-
-    def _imagine(self, model, key, observation, actions, *, particles) -> Trajectory:
-        """Particles' paths under one plan; `model` is the scales and all members' parameters."""
-        scales, params = model
-        paths = PROPAGATIONS[self._config.model.propagation](
-            partial(self._ensemble.step, scales), params, key, observation, actions,
-            particles=particles, draw=self._ensemble.draw,
-        )  # fmt: skip
-        return self._with_predictions(model, paths)
-
-    def _with_predictions(self, model, paths: Trajectory) -> Trajectory:
-        """The paths, with what all members make of them if the regulariser compares members."""
-        if not self._regularizer.needs_predictions:
-            return paths
-        scales, params = model
-        predict = partial(self._ensemble.predict, scales)
-        return jax.vmap(partial(with_predictions, predict, params))(paths)
+        self._penalties = jax.jit(self._penalise)
 
     @property
     def evaluations(self) -> int:
         """Evaluations of the model (of one member, for one decision) that one plan costs."""
-        return self._planner.paths * self._config.planner.horizon
+        return self._planner.paths * self._horizon
 
     def init(self, key: KeyArray) -> AgentState:
         """Fresh weights, in the units of no data."""
         model_key, regularizer_key = jax.random.split(key)
-        observation = normalizer.identity(self._spec.observation_size)
+        observation = normalizer.identity(self._observation_size)
         return AgentState(
             model=self._model_fitter.init(jax.jit(self._ensemble.init)(model_key)),
             scales=Scales(
@@ -165,9 +148,7 @@ class PlanningAgent:
             regularizer=self._regularizer_fitter.init(
                 jax.jit(self._regularizer.init)(regularizer_key)
             ),
-            regularizer_scales=normalizer.identity(
-                self._spec.observation_size + self._spec.action_size
-            ),
+            regularizer_scales=normalizer.identity(self._observation_size + self._action_size),
             calibration=regularizers.uncalibrated(),
         )
 
@@ -183,7 +164,7 @@ class PlanningAgent:
         keys: KeyArray,
         plan_states: PlanState,
         observations: Float[Array, "B O"],
-        weight: float | Sequence[float] | None = None,
+        weight: float | Sequence[float],
         survival_bonus: float = 0.0,
     ) -> tuple[Plan, PlanState]:
         """Plans for every environment in one call.
@@ -193,37 +174,31 @@ class PlanningAgent:
           keys: random keys, `[B]`.
           plan_states: of the last decisions, `[B, ...]`.
           observations: in the environment's units.
-          weight: of the penalty, >= 0, one for all environments or one each; the configuration's
-            when None, which must be a number then. Changing it compiles nothing.
-          survival_bonus: see `mbrl.objective`. Nor does this.
+          weight: of the penalty, >= 0, one for all environments or one each. Changing it compiles
+            nothing.
+          survival_bonus: see `mbrl.objective`. Changing it compiles nothing.
 
         Returns:
           The plans, with leaves `[B, ...]`, and the next plan states.
         """
-        if weight is None:
-            own = self._config.regularizer.weight
-            if own == "auto":
-                raise ValueError("a weight that follows the gap is the run's; give its number")
-            weight = own
-        params = ((state.scales, state.model.average), _judge_of(state))
+        params = (_model(state), _regularizer_state(state))
         weights = np.broadcast_to(np.asarray(weight, np.float32), keys.shape)
         bonuses = np.full(keys.shape, survival_bonus, np.float32)
         return self.plan(params, weights, bonuses, keys, plan_states, observations)
 
-    def imagine(
+    def rollouts(
         self,
         state: AgentState,
         key: KeyArray,
         observations: Float[Array, "N O"],
         actions: Float[Array, "N H A"],
     ) -> Trajectory:
-        """What every member expects of N plans: paths leading with `[N, E]`."""
-        model = (state.scales, state.model.average)
-        return self._imagine_all(model, key, observations, actions)
+        """N plans rolled out in every member: paths leading with `[N, E]`."""
+        return self._rollouts(_model(state), key, observations, actions)
 
     def penalties(self, state: AgentState, paths: Trajectory) -> Float[Array, "N H"]:
         """Calibrated penalties of N paths, imagined or real (`mbrl.regularizers.as_trajectory`)."""
-        return self._judge_all((state.scales, state.model.average), _judge_of(state), paths)
+        return self._penalties(_model(state), _regularizer_state(state), paths)
 
     def fit(
         self, state: AgentState, key: KeyArray, replay: Replay, index: int
@@ -250,30 +225,24 @@ class PlanningAgent:
     def _fit_model(
         self, state: AgentState, key: KeyArray, metrics_key: KeyArray, replay: Replay, index: int
     ) -> tuple[AgentState, dict[str, float]]:
-        knobs, draws = self._config.fit, index * self._config.fit.max_epochs
-        scales = _measure_scales(replay.transitions())
+        scales = measure_scales(replay.transitions())
         held_out = replay.held_out_transitions(HOLDOUT_TRANSITIONS)
-        everywhere = jax.tree.map(
-            lambda leaf: np.broadcast_to(leaf, (self._ensemble.members, *leaf.shape)), held_out
-        )
-        result = fit(
+        result = fit_part(
+            "model",
             self._model_fitter,
+            self._model_schedule,
             scales,
             state.model,
             key,
-            draw_batches=lambda epoch: replay.draw_transitions(
-                draws + epoch, knobs.steps_per_epoch, knobs.batch_size
+            index,
+            draw=replay.draw_transitions,
+            holdout=jax.tree.map(
+                lambda leaf: np.broadcast_to(leaf, (self._ensemble.members, *leaf.shape)), held_out
             ),
-            holdout=everywhere,
-            min_epochs=knobs.min_epochs,
-            max_epochs=knobs.max_epochs,
-            patience=knobs.patience,
         )
-        _check_finite("model", result, index)
         errors = self._model_metrics(scales, result.trainable.average, metrics_key, held_out)
-        row = {name: float(value) for name, value in errors.items()}
         fitted = replace(state, model=result.trainable, scales=scales)
-        return fitted, row | {"epochs": result.epochs}
+        return fitted, _as_floats(errors) | {"epochs": result.epochs}
 
     def fit_regularizer(
         self, state: AgentState, key: KeyArray, metrics_key: KeyArray, replay: Replay, index: int
@@ -293,40 +262,52 @@ class PlanningAgent:
         Raises:
           UserError: if the loss is not finite any more.
         """
-        knobs, draws = self._config.regularizer, index * self._config.regularizer.max_epochs
-        horizon = self._config.planner.horizon
         seen = replay.transitions()
         scales = normalizer.fit(np.concatenate([seen.observation, seen.action], axis=-1))
-        windows = replay.held_out_windows(HOLDOUT_WINDOWS, horizon)
-        result = fit(
+        windows = replay.held_out_windows(HOLDOUT_WINDOWS, self._horizon)
+        result = fit_part(
+            "regularizer",
             self._regularizer_fitter,
+            self._regularizer_schedule,
             scales,
             state.regularizer,
             key,
-            draw_batches=lambda epoch: replay.draw_windows(
-                draws + epoch, knobs.steps_per_epoch, knobs.batch_size, horizon
-            ),
+            index,
+            draw=partial(replay.draw_windows, length=self._horizon),
             holdout=windows,
-            min_epochs=knobs.min_epochs,
-            max_epochs=knobs.max_epochs,
-            patience=knobs.patience,
         )
-        _check_finite("regularizer", result, index)
         params = result.trainable.average
-        model = (state.scales, state.model.average)
         errors = self._regularizer_metrics(scales, params, metrics_key, windows)
-        row = {name: float(value) for name, value in errors.items()}
         fitted = replace(
             state,
             regularizer=result.trainable,
             regularizer_scales=scales,
-            calibration=self._calibrate(model, scales, params, windows),
+            calibration=self._calibrate(_model(state), scales, params, windows),
         )
-        return fitted, row | {"regularizer_epochs": result.epochs}
+        return fitted, _as_floats(errors) | {"regularizer_epochs": result.epochs}
 
-    def _judge(self, model, judge: RegularizerState, paths: Trajectory) -> Float[Array, "N H"]:
+    # --- traced ---------------------------------------------------------------------------------
+
+    def _rollout(self, model, key, observation, actions, *, particles) -> Trajectory:
+        """Particles' paths under one plan; `model` is the scales and all members' parameters."""
+        scales, params = model
+        paths = self._propagate(
+            partial(self._ensemble.step, scales), params, key, observation, actions,
+            particles=particles, draw=self._ensemble.draw,
+        )  # fmt: skip
+        return self._with_predictions(model, paths)
+
+    def _with_predictions(self, model, paths: Trajectory) -> Trajectory:
+        """The paths, with all members' predictions if the regulariser compares members."""
+        if not self._regularizer.needs_predictions:
+            return paths
+        scales, params = model
+        predict = partial(self._ensemble.predict, scales)
+        return jax.vmap(partial(with_predictions, predict, params))(paths)
+
+    def _penalise(self, model, regularizer: RegularizerState, paths: Trajectory):
         paths = self._with_predictions(model, paths)
-        return jax.vmap(partial(calibrated_penalty, self._regularizer, judge))(paths)
+        return jax.vmap(partial(calibrated_penalty, self._regularizer, regularizer))(paths)
 
     def _measure_calibration(self, model, scales, params, windows) -> Calibration:
         trajectories = self._with_predictions(model, regularizers.as_trajectory(windows))
@@ -334,7 +315,11 @@ class PlanningAgent:
         return regularizers.calibrate(penalty(scales, params, trajectories), windows.mask)
 
 
-def _judge_of(state: AgentState) -> RegularizerState:
+def _model(state: AgentState):
+    return state.scales, state.model.average
+
+
+def _regularizer_state(state: AgentState) -> RegularizerState:
     return RegularizerState(
         params=state.regularizer.average,
         scales=state.regularizer_scales,
@@ -342,23 +327,5 @@ def _judge_of(state: AgentState) -> RegularizerState:
     )
 
 
-def _check_finite(what: str, result: FitResult, index: int) -> None:
-    if not np.isfinite(result.holdout_loss):
-        raise UserError(
-            f"the {what}'s held-out loss is {result.holdout_loss} in fit {index}; "
-            "allowed: a finite number, which a smaller learning rate may bring"
-        )
-
-
-def _measure_scales(seen: Transition) -> Scales:
-    ended = np.asarray(seen.terminal, bool)
-    running = normalizer.fit(seen.reward[~ended, None])
-    terminal = normalizer.fit(seen.reward[ended, None])
-    return Scales(
-        observation=normalizer.fit(seen.observation),
-        delta=normalizer.fit(seen.next_observation - seen.observation),
-        rewards=Normalizer(
-            mean=jnp.concatenate([running.mean, terminal.mean]),
-            std=jnp.concatenate([running.std, terminal.std]),
-        ),
-    )
+def _as_floats(errors: dict[str, Array]) -> dict[str, float]:
+    return {name: float(value) for name, value in errors.items()}

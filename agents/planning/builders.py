@@ -4,28 +4,86 @@ from __future__ import annotations
 
 from typing import Any
 
+import optax
+
 from agents.config.loading import Config
-from agents.config.schema import PlannerConfig, RegularizerConfig, RiskConfig
+from agents.config.schema import FitConfig, PlannerConfig, RegularizerConfig, RiskConfig
+from agents.envs import rewards
 from agents.envs.dynamics import KnownDynamics, with_dynamics
-from agents.envs.episodes import EnvironmentSpec
-from agents.envs.rewards import KnownReward
+from agents.envs.spaces import EnvironmentSpec
+from agents.planning.agent import PlanningAgent
+from agents.planning.fits import FitSchedule
+from agents.planning.layout import divide
 from mbrl import corruption, planners, regularizers, risk
 from mbrl.corruption import Corruption
-from mbrl.dynamics import Ensemble, make_ensemble
+from mbrl.dynamics import Ensemble, decayed, make_ensemble
 from mbrl.planners import Planner, Proposal
 from mbrl.planners.base import Vmap
 from mbrl.regularizers import Regularizer
 from mbrl.risk import Risk
 
 
+def build_agent(
+    config: Config, spec: EnvironmentSpec, dynamics: KnownDynamics | None = None
+) -> PlanningAgent:
+    """The agent that a configuration describes.
+
+    Args:
+      config: the resolved configuration.
+      spec: of the environment.
+      dynamics: the environment's equations, to plan in instead of the learned model.
+
+    Raises:
+      UserError: the analytic reward that the configuration asks for does not exist.
+    """
+    search = config.planner
+    floats = search.population * search.particles * max(config.model.hidden)
+    layout = divide(config.num_envs, floats)
+    return PlanningAgent(
+        build_ensemble(config, spec, dynamics),
+        build_regularizer(config.regularizer, spec),
+        build_planner(config, spec, layout.candidates),
+        observation_size=spec.observation_size,
+        action_size=spec.action_size,
+        horizon=search.horizon,
+        model_fit=_schedule(
+            config,
+            config.fit,
+            optax.adamw(
+                config.fit.learning_rate, weight_decay=config.fit.weight_decay, mask=decayed
+            ),
+        ),
+        regularizer_fit=_schedule(
+            config, config.regularizer, optax.adam(config.regularizer.learning_rate)
+        ),
+        propagation=config.model.propagation,
+        risk=build_risk(search.risk),
+        discount=search.discount,
+        layout=layout,
+    )
+
+
+def _schedule(
+    config: Config, section: FitConfig | RegularizerConfig, optimizer: optax.GradientTransformation
+) -> FitSchedule:
+    return FitSchedule(
+        optimizer,
+        batch_size=section.batch_size,
+        steps_per_epoch=section.steps_per_epoch,
+        min_epochs=section.min_epochs,
+        max_epochs=section.max_epochs,
+        patience=section.patience,
+        averaging=config.fit.averaging,
+    )
+
+
 def build_ensemble(
-    config: Config,
-    spec: EnvironmentSpec,
-    known: KnownReward | None,
-    dynamics: KnownDynamics | None = None,
+    config: Config, spec: EnvironmentSpec, dynamics: KnownDynamics | None = None
 ) -> Ensemble:
-    """The model, with the environment's own reward or its equations where they are given."""
-    repeat = config.env.action_repeat
+    """The model, with an analytic reward or dynamics where they are asked for."""
+    repeat, known = config.env.action_repeat, None
+    if config.model.reward == "known":
+        known = rewards.resolve(config.model.known_reward, config.env.id, config.env.kwargs)
     ensemble = make_ensemble(
         spec.observation_size,
         spec.action_size,
@@ -43,9 +101,9 @@ def build_ensemble(
     return with_dynamics(ensemble, dynamics, repeat) if dynamics else ensemble
 
 
-def build_regularizer(config: Config, spec: EnvironmentSpec) -> Regularizer:
+def build_regularizer(knobs: RegularizerConfig, spec: EnvironmentSpec) -> Regularizer:
     """The penalty, uncalibrated."""
-    knobs, sizes = config.regularizer, (spec.observation_size, spec.action_size)
+    sizes = spec.observation_size, spec.action_size
     match knobs.name:
         case "none":
             return regularizers.make_none()

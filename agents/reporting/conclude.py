@@ -1,88 +1,39 @@
-"""How a run ends: the frozen evaluation, its summary, and what is said of it."""
+"""How a run ends: frozen evaluation, summary, film and report, and what the terminal says of it."""
 
-import time
-from collections.abc import Callable, Iterable, Iterator
+from __future__ import annotations
+
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from agents.analysis.statistics import summarise_returns
 from agents.config.benchmarks import ReturnsOptions
-from agents.config.loading import load_run
-from agents.diagnostics.returns import compare
+from agents.diagnostics.returns import measure_returns
 from agents.errors import UserError
-from agents.planning.actor import Actor
 from agents.reporting.film import animate
 from agents.reporting.html import write_report
 from agents.reporting.learning_curve import plot_run
-from agents.training.display import Display
-from agents.training.evaluation import EpisodeResult, evaluate
-from agents.training.log import ANIMATION, SUMMARY, RunLog, commit, versions, write_summary
-from agents.training.run import RunState, evaluation_hold, make_runner
+from agents.training.evaluation import evaluate_frozen
+from agents.training.frozen import FrozenAgent, load_frozen
+from agents.training.log import ANIMATION, SUMMARY, commit, versions, write_summary
+from agents.training.session import Session
 
 
-def evaluate_frozen(
-    run: RunState, episodes: int, seed: int, finished: Callable[[int], None]
-) -> tuple[list[EpisodeResult], dict[str, Any]]:
-    """Evaluates what a run has learned, on environments of its own.
+def conclude(session: Session) -> None:
+    """Evaluates a trained run, writes its summary, film and report, and says what it reached.
 
     Args:
-      run: not changed.
-      episodes: how many.
-      seed: of the first one; the others count up from it.
-      finished: called with the number of episodes done, after each.
-
-    Returns:
-      The episodes, and their summary: `evaluation`, means of what first plans promised, of what
-      came of it and of their penalty, and the `survival_bonus` that all plans were made with.
+      session: of a run at the end of its steps; its checkpoint has been written.
     """
-    config = run.config
-    hold = evaluation_hold(config)
-    runners = [make_runner(config, hold) for _ in range(config.num_envs)]
-    actor = Actor(run.agent, run.keys.evaluate, config.num_envs)
-    seeds = list(range(seed, seed + episodes))
-    results = evaluate(
-        actor,
-        run.learned,
-        runners,
-        seeds,
-        horizon=config.planner.horizon,
-        weight=run.weight,
-        survival_bonus=run.survival_bonus,
-        finished=finished,
-    )
-    registered = runners[0].env.spec
-    solved_at = registered and registered.reward_threshold
-    for runner in runners:
-        runner.env.close()
-    return results, {
-        "evaluation": summarise_returns([r.return_ for r in results], seeds, solved_at),
-        "planned": _mean(r.planned_return for r in results),
-        "realised": _mean(r.realised_return for r in results),
-        "penalty": _mean(r.penalty for r in results),
-        "survival_bonus": run.survival_bonus,
-    }
-
-
-def conclude(run: RunState, run_dir: Path, log: RunLog, display: Display, started: float) -> None:
-    """Evaluates a finished run, writes its summary and its plot, and says what was reached.
-
-    Args:
-      run: at the end of its steps; the checkpoint has been written.
-      run_dir: where the summary goes.
-      log: gets the row `evaluation`.
-      display: gets the last words.
-      started: of the run, by `time.perf_counter`.
-    """
-    config, env_steps = run.config, run.progress.env_steps
+    run_dir, log, display = session.run_dir, session.log, session.display
+    frozen = session.run.frozen()
+    config, env_steps = frozen.config, frozen.progress.env_steps
     episodes = config.evaluation.episodes
 
     def show(done: int) -> None:
         display.progress(env_steps, f"evaluating, {done}/{episodes} episodes done")
 
     show(0)
-    results, summary = evaluate_frozen(run, episodes, config.evaluation.seed, show)
+    results, summary = evaluate_frozen(frozen, episodes, config.evaluation.seed, show)
     figures = summary["evaluation"]
     log.metrics(
         "evaluation",
@@ -95,27 +46,17 @@ def conclude(run: RunState, run_dir: Path, log: RunLog, display: Display, starte
         run_dir,
         {
             "env_steps": env_steps,
-            "weight": run.weight,
+            "weight": frozen.weight,
             **summary,
-            "wall_seconds": time.perf_counter() - started,
+            "wall_seconds": session.wall_seconds,
             "versions": versions(),
             "commit": commit(),
         },
     )
     plot = plot_run(run_dir)
-    for note in _add_to_report(run, run_dir, display):
+    for note in (*_add_to_report(session, frozen), *_warnings(frozen)):
         display.note(note)
     page = write_report(run_dir)
-    if run.progress.fits == 0:
-        display.note(
-            f"nothing was learned: no fit in {env_steps:,} steps, of which the first"
-            f" {config.random_steps:,} are random"
-        )
-    if config.regularizer.weight == "auto" and run.progress.dual.steps == 0:
-        display.note(
-            f"the weight of the penalty stayed {run.weight:.3g}: no planned episode had a decision"
-            f" with all of its horizon of {config.planner.horizon}, or nothing was ever paid"
-        )
     display.evaluation(figures["returns"])
     display.finish(
         [
@@ -126,29 +67,45 @@ def conclude(run: RunState, run_dir: Path, log: RunLog, display: Display, starte
     )
 
 
-def _add_to_report(run: RunState, run_dir: Path, display: Display) -> Iterator[str]:
-    """Films an episode and carries out plans, where the environment can; yields why it cannot."""
-    config, env_steps = run.config, run.progress.env_steps
+def _add_to_report(session: Session, frozen: FrozenAgent) -> Iterator[str]:
+    """Films an episode and executes plans, where the environment can; yields why it cannot."""
+    config, run_dir, display = frozen.config, session.run_dir, session.display
+    env_steps = frozen.progress.env_steps
     display.progress(env_steps, "filming an episode")
     try:
-        animate(run, config.evaluation.seed, run_dir / ANIMATION)
+        animate(frozen, config.evaluation.seed, run_dir / ANIMATION)
     except UserError as error:
         yield f"no animation: {error}"
-    if not (config.evaluation.states and run.progress.fits):
+    if not (config.evaluation.states and frozen.progress.fits):
         return
-    display.progress(env_steps, "carrying out plans")
+    display.progress(env_steps, "executing plans")
     options = ReturnsOptions(
         states=config.evaluation.states, episodes=4, closed=0, acted=0, resamples=500
     )
     try:
-        for _ in compare([(run_dir, run)], options, run_dir / "returns"):
-            display.progress(env_steps, "carrying out plans")
+        for _ in measure_returns([(run_dir, frozen)], options, run_dir / "returns"):
+            display.progress(env_steps, "executing plans")
     except UserError as error:
-        yield f"no plans carried out: {error}"
+        yield f"no plans executed: {error}"
+
+
+def _warnings(frozen: FrozenAgent) -> Iterator[str]:
+    """What a user may not have meant."""
+    config, progress = frozen.config, frozen.progress
+    if progress.fits == 0:
+        yield (
+            f"nothing was learned: no fit in {progress.env_steps:,} steps, of which the first"
+            f" {config.random_steps:,} are random"
+        )
+    if config.regularizer.weight == "auto" and progress.dual.steps == 0:
+        yield (
+            f"the weight of the penalty stayed {frozen.weight:.3g}: no planned episode had a"
+            f" decision with all of its horizon of {config.planner.horizon}, or all rewards were 0"
+        )
 
 
 def describe_evaluation(summary: dict[str, Any], env_steps: int) -> list[str]:
-    """What an evaluation says, in a few lines for the terminal."""
+    """An evaluation in a few lines for the terminal."""
     figures = summary["evaluation"]
     low, high = figures["iqm_ci95"]
     lines = [
@@ -163,7 +120,7 @@ def describe_evaluation(summary: dict[str, Any], env_steps: int) -> list[str]:
     if figures["share_solved"] is not None:
         lines.append(f"solved     {figures['share_solved']:.0%} of the episodes")
     lines.append(
-        f"first plan promised {summary['planned']:.1f} over the horizon, realised"
+        f"first plan planned return {summary['planned']:.1f} over the horizon, realised"
         f" {summary['realised']:.1f}"
     )
     return lines
@@ -181,18 +138,13 @@ def evaluate_run(run_dir: Path, episodes: int | None, seed: int | None, gif: boo
     Raises:
       UserError: no run or no usable checkpoint, or frames that cannot be drawn.
     """
-    config = load_run(run_dir)
-    run = RunState(config)
-    run.load_learned(run_dir)
+    frozen = load_frozen(run_dir)
+    config = frozen.config
     first = config.evaluation.seed if seed is None else seed
     count = config.evaluation.episodes if episodes is None else episodes
     if gif:
-        path = animate(run, first, run_dir / ANIMATION)
+        path = animate(frozen, first, run_dir / ANIMATION)
         print(f"animation  {path}")
-    _, summary = evaluate_frozen(run, count, first, lambda done: None)
-    for line in describe_evaluation(summary, run.progress.env_steps):
+    _, summary = evaluate_frozen(frozen, count, first)
+    for line in describe_evaluation(summary, frozen.progress.env_steps):
         print(line)
-
-
-def _mean(values: Iterable[float | None]) -> float:
-    return float(np.mean([value for value in values if value is not None]))

@@ -1,80 +1,80 @@
-"""An episode of a frozen agent as an animation: what it does, and what it imagines."""
+"""An episode of a frozen agent as an animation: what it does, and the rollouts of its plans."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import gymnasium as gym
 import jax
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
 from agents.analysis import animation
-from agents.envs.episodes import EpisodeRunner, describe
+from agents.envs.episodes import EpisodeRunner
+from agents.envs.making import make_runner
+from agents.envs.spaces import describe
 from agents.planning.actor import Actor
 from agents.reporting.imagined_paths import PLACES, draw_paths
-from agents.training.evaluation import evaluate
-from agents.training.run import RunState, evaluation_hold, make_runner
+from agents.training.evaluation import evaluate, evaluation_steps_per_plan
+from agents.training.frozen import FrozenAgent
 from mbrl.types import Plan
 
 
-def animate(run: RunState, seed: int, path: Path) -> Path:
+def animate(frozen: FrozenAgent, seed: int, path: Path) -> Path:
     """Writes one episode of the frozen evaluation as an animated GIF, a frame a plan.
 
-    Beneath the picture stand the return so far and what the plan just made promises over its
-    horizon; in it, where the environment is known to `imagined_paths`, where every member
-    imagines that the plan leads.
+    Beneath the picture stand the return so far and the planned return over the horizon; in it,
+    where the environment is known to `imagined_paths`, the plan's rollout in every member.
 
     Args:
-      run: not changed.
+      frozen: not changed.
       seed: of the episode.
       path: of the file.
 
     Raises:
       UserError: the environment draws no frames.
     """
-    config = run.config
+    config = frozen.config
     env = animation.render_environment(config.env.id, config.env.kwargs)
-    hold = evaluation_hold(config)
-    filmed = EpisodeRunner(env, describe(env), config.env.action_repeat, hold)
-    others = [make_runner(config, hold) for _ in range(config.num_envs - 1)]
+    steps = evaluation_steps_per_plan(config)
+    filmed = EpisodeRunner(env, describe(env), config.env.action_repeat, steps)
+    others = [make_runner(config.env, steps) for _ in range(config.num_envs - 1)]
     frames: list[NDArray[np.uint8]] = []
 
     def draw(runner: EpisodeRunner, plan: Plan) -> None:
-        # One slot is filmed; a decision is the moment at which there is a plan to speak of.
         if runner is filmed:
             lines = [
                 f"step {runner.steps}\trealised so far {runner.return_:+.0f}",
-                f"penalty {plan.penalty:.1f}\tplan promises {plan.planned_return:+.0f}",
+                f"penalty {plan.penalty:.1f}\tplanned return {plan.planned_return:+.0f}",
             ]
-            frames.append(animation.annotate(_picture(run, runner, plan), lines))
+            frames.append(animation.annotate(_picture(frozen, runner, plan), lines))
 
-    actor = Actor(run.agent, run.keys.evaluate, config.num_envs)
     evaluate(
-        actor,
-        run.learned,
+        Actor(frozen.agent, frozen.keys.evaluate, config.num_envs),
+        frozen.learned,
         [filmed, *others],
         [seed],
         horizon=config.planner.horizon,
-        weight=run.weight,
-        survival_bonus=run.survival_bonus,
+        weight=frozen.weight,
+        survival_bonus=frozen.survival_bonus,
         watch=draw,
     )
     env.close()
     for other in others:
         other.env.close()
-    animation.write_gif(path, frames, fps=_frame_rate(env, hold))
+    # 50 frames a second are the most that a GIF can show.
+    fps = min(50.0, env.metadata.get("render_fps", 50) / steps)
+    animation.write_gif(path, frames, fps=fps)
     return path
 
 
-def _picture(run: RunState, runner: EpisodeRunner, plan: Plan) -> NDArray[np.uint8]:
+def _picture(frozen: FrozenAgent, runner: EpisodeRunner, plan: Plan) -> NDArray[np.uint8]:
     frame = np.asarray(runner.env.render(), np.uint8)
     place = PLACES.get(runner.spec.id)
     if place is None:
         return frame
-    paths = run.agent.imagine(
-        run.learned,
+    paths = frozen.agent.rollouts(
+        frozen.learned,
         jax.random.key(0),
         jnp.asarray(runner.observation)[None],
         jnp.asarray(plan.actions)[None],
@@ -83,10 +83,6 @@ def _picture(run: RunState, runner: EpisodeRunner, plan: Plan) -> NDArray[np.uin
     return draw_paths(
         frame,
         place(np.asarray(paths.observations)),
-        np.asarray(run.agent.penalties(run.learned, paths)),
+        np.asarray(frozen.agent.penalties(frozen.learned, paths)),
         np.asarray(paths.continue_probs),
     )
-
-
-def _frame_rate(env: gym.Env, hold: int) -> float:
-    return min(50.0, env.metadata.get("render_fps", 50) / hold)  # the most that a GIF can show

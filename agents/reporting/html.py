@@ -192,7 +192,7 @@ def _returns(run_dir: Path, document: Mapping[str, Any] | None) -> str:
     figures = "".join(
         _figure(_drawing(draw(document), key), _CAPTIONS[key]) for key, draw in FIGURES.items()
     )
-    return f"{intro}{_table(rows)}{_foretold(document['foretells'])}{figures}"
+    return f"{intro}{_table(rows)}{_foretold(document['error_prediction'])}{figures}"
 
 
 _COLUMNS = (

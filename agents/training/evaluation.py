@@ -1,29 +1,35 @@
 """Frozen evaluation: fresh episodes, nothing learned, planned against realised."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from agents.analysis.statistics import summarise_returns
+from agents.config.loading import Config
 from agents.envs.episodes import EpisodeRunner
-from agents.planning.actor import Actor, slot_of
+from agents.envs.making import make_runner
+from agents.planning.actor import Actor, plan_of
 from agents.planning.agent import AgentState
+from agents.training.frozen import FrozenAgent
 from mbrl.types import Plan
 
 
 @dataclass(frozen=True)
 class EpisodeResult:
-    """What one planned episode brought.
+    """A planned episode in a few numbers.
 
     Attributes:
       seed: with which it was reset.
       return_: sum of its rewards.
       length: simulator steps.
       ended: how.
-      planned_return: what its first plan promised over the horizon.
-      penalty: what the regulariser said of that plan, in calibrated units.
-      realised_return: what the time of the first plan brought, replanning on the way.
+      planned_return: of its first plan, over the horizon.
+      penalty: of that plan, in calibrated units.
+      realised_return: over the horizon of the first plan, replanning on the way.
     """
 
     seed: int
@@ -36,24 +42,16 @@ class EpisodeResult:
 
     def row(self) -> dict[str, Any]:
         """The episode as it is written to `metrics.jsonl`."""
-        return {
-            "seed": self.seed,
-            "return": self.return_,
-            "length": self.length,
-            "ended": self.ended,
-            "planned_return": self.planned_return,
-            "penalty": self.penalty,
-            "realised_return": self.realised_return,
-        }
+        return {name.removesuffix("_"): value for name, value in asdict(self).items()}
 
 
 @dataclass(frozen=True)
-class Promise:
-    """What the plans of an episode promised.
+class PlanRecord:
+    """What the plans of an episode predicted.
 
     Attributes:
-      planned_return, penalty: of the first one, and what the regulariser said of it.
-      each: returns that all of them promised, decision by decision.
+      planned_return, penalty: of the first plan.
+      each: planned returns of all plans, decision by decision.
     """
 
     planned_return: float
@@ -61,26 +59,26 @@ class Promise:
     each: list[float] = field(default_factory=list)
 
     @classmethod
-    def of(cls, plan: Plan) -> "Promise":
-        """Reads it off the first plan of one slot."""
-        promised = float(plan.planned_return)
-        return cls(promised, float(plan.penalty), [promised])
+    def of(cls, plan: Plan) -> PlanRecord:
+        """Of the first plan of one environment."""
+        planned = float(plan.planned_return)
+        return cls(planned, float(plan.penalty), [planned])
 
-    def and_then(self, plan: Plan) -> "Promise":
+    def and_then(self, plan: Plan) -> PlanRecord:
         """With the next plan."""
         return replace(self, each=[*self.each, float(plan.planned_return)])
 
 
-def result_of(runner: EpisodeRunner, promise: Promise | None, horizon: int) -> EpisodeResult:
-    """Sums an episode up; `promise` is None where actions were random."""
+def result_of(runner: EpisodeRunner, plans: PlanRecord | None, horizon: int) -> EpisodeResult:
+    """Sums an episode up; `plans` is None where actions were random."""
     within = horizon * runner.action_repeat
     return EpisodeResult(
         seed=runner.seed,
         return_=runner.return_,
         length=runner.steps,
         ended=runner.ended or "cut short",
-        planned_return=promise and promise.planned_return,
-        penalty=promise and promise.penalty,
+        planned_return=plans and plans.planned_return,
+        penalty=plans and plans.penalty,
         realised_return=float(np.sum(runner.episode().rewards[:within], dtype=np.float64)),
     )
 
@@ -92,23 +90,23 @@ def evaluate(
     seeds: Sequence[int],
     *,
     horizon: int,
-    weight: float | None = None,
+    weight: float,
     survival_bonus: float = 0.0,
     watch: Callable[[EpisodeRunner, Plan], None] | None = None,
     finished: Callable[[int], None] | None = None,
 ) -> list[EpisodeResult]:
     """Runs one episode per seed with a frozen agent.
 
-    Slots that finish take the next seed, so that every plan is made in batches of the actor's size
-    and compiles nothing that training had not compiled.
+    An environment whose episode ends takes the next seed, so that every plan is made in batches of
+    the actor's size and compiles nothing that training had not compiled.
 
     Args:
-      actor: of as many slots as there are runners.
+      actor: of as many environments as there are runners.
       state: what is learned; not changed.
       runners: environments to use; the episodes under way in them are dropped.
       seeds: of the episodes, >= 10,000 so that none was trained on.
       horizon: decisions over which planned and realised return are compared.
-      weight: of the penalty; the configuration's when None.
+      weight: of the penalty.
       survival_bonus: of every plan; see `mbrl.objective`.
       watch: called with the runner and its plan whenever there is a new one.
       finished: called with the number of episodes done, after each.
@@ -118,34 +116,86 @@ def evaluate(
     """
     results: dict[int, EpisodeResult] = {}
     waiting = list(enumerate(seeds))
-    promises: dict[int, Promise] = {}
+    first_plans: dict[int, PlanRecord] = {}
     active: dict[int, EpisodeRunner] = {}
 
-    def start(slot: int) -> None:
-        index, seed = waiting.pop(0)
-        runners[slot].start(index, seed)
-        actor.forget(slot)
-        active[slot] = runners[slot]
+    def start(index: int) -> None:
+        episode, seed = waiting.pop(0)
+        runners[index].start(episode, seed)
+        actor.reset(index)
+        active[index] = runners[index]
 
-    for slot in range(len(runners)):
-        # With fewer seeds than slots, the rest plans for an episode that nobody reads.
+    for index in range(len(runners)):
+        # With fewer seeds than environments, the rest plans for an episode that is not used.
         if waiting:
-            start(slot)
+            start(index)
         else:
-            runners[slot].start(len(seeds), seeds[-1])
+            runners[index].start(len(seeds), seeds[-1])
     while active:
         plans = actor.plan(state, list(runners), weight, survival_bonus)
-        for slot, runner in list(active.items()):
-            plan = slot_of(plans, slot)
+        for index, runner in list(active.items()):
+            plan = plan_of(plans, index)
             if runner.decisions == 0:
-                promises[runner.index] = Promise.of(plan)
+                first_plans[runner.index] = PlanRecord.of(plan)
             if watch is not None:
                 watch(runner, plan)
             if runner.step(plan.actions[0]):
-                results[runner.index] = result_of(runner, promises[runner.index], horizon)
-                del active[slot]
+                results[runner.index] = result_of(runner, first_plans[runner.index], horizon)
+                del active[index]
                 if finished is not None:
                     finished(len(results))
                 if waiting:
-                    start(slot)
+                    start(index)
     return [results[index] for index in range(len(seeds))]
+
+
+def evaluate_frozen(
+    frozen: FrozenAgent, episodes: int, seed: int, finished: Callable[[int], None] | None = None
+) -> tuple[list[EpisodeResult], dict[str, Any]]:
+    """Evaluates a frozen agent, on environments of its own, as its configuration says.
+
+    Args:
+      frozen: not changed.
+      episodes: how many.
+      seed: of the first one; the others count up from it.
+      finished: called with the number of episodes done, after each.
+
+    Returns:
+      The episodes, and their summary: `evaluation`, the means over episodes of first plans'
+      planned return, realised return and penalty, and the `survival_bonus` of all plans.
+    """
+    config = frozen.config
+    runners = [
+        make_runner(config.env, evaluation_steps_per_plan(config)) for _ in range(config.num_envs)
+    ]
+    seeds = list(range(seed, seed + episodes))
+    results = evaluate(
+        Actor(frozen.agent, frozen.keys.evaluate, config.num_envs),
+        frozen.learned,
+        runners,
+        seeds,
+        horizon=config.planner.horizon,
+        weight=frozen.weight,
+        survival_bonus=frozen.survival_bonus,
+        finished=finished,
+    )
+    registered = runners[0].env.spec
+    solved_at = registered and registered.reward_threshold
+    for runner in runners:
+        runner.env.close()
+    return results, {
+        "evaluation": summarise_returns([r.return_ for r in results], seeds, solved_at),
+        "planned": _mean(r.planned_return for r in results),
+        "realised": _mean(r.realised_return for r in results),
+        "penalty": _mean(r.penalty for r in results),
+        "survival_bonus": frozen.survival_bonus,
+    }
+
+
+def evaluation_steps_per_plan(config: Config) -> int:
+    """Simulator steps from plan to plan in a frozen evaluation."""
+    return -(-config.env.action_repeat // config.evaluation.plans_per_decision)
+
+
+def _mean(values: Iterable[float | None]) -> float:
+    return float(np.mean([value for value in values if value is not None]))

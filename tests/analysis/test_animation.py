@@ -5,7 +5,8 @@ import pytest
 from PIL import Image, ImageSequence
 
 from agents.analysis import animation
-from agents.envs.episodes import EpisodeRunner, describe, random_action
+from agents.envs.episodes import EpisodeRunner
+from agents.envs.spaces import describe, random_action
 from agents.errors import UserError
 
 

@@ -18,9 +18,10 @@ from agents.diagnostics.open_loop import (
     redraw,
     situations,
 )
-from agents.envs.episodes import EpisodeRunner, random_action
+from agents.envs.episodes import EpisodeRunner
+from agents.envs.making import make_runner
+from agents.envs.spaces import random_action
 from agents.errors import UserError
-from agents.training.run import make_runner
 
 EPISODES, HORIZON, ALL = 3, 3, 100
 

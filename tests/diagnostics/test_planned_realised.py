@@ -13,7 +13,7 @@ from agents.diagnostics.return_tables import Tables
 from agents.diagnostics.variants import Rival, Rivals
 from agents.envs.dynamics import KnownDynamics
 from agents.envs.episodes import EpisodeRunner
-from agents.training.run import make_runner
+from agents.envs.making import make_runner
 
 HORIZON, WEIGHTS = 4, (0.0, 5.0)
 WITHOUT = {("regularizer", "name"): "none"}

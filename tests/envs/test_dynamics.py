@@ -9,7 +9,9 @@ import worlds
 
 from agents.envs import dynamics as known_dynamics
 from agents.envs.dynamics import KnownDynamics, with_dynamics
-from agents.envs.episodes import EpisodeRunner, describe, make_environment
+from agents.envs.episodes import EpisodeRunner
+from agents.envs.making import make_environment
+from agents.envs.spaces import describe
 from agents.errors import UserError
 from mbrl.dynamics import make_ensemble
 from mbrl.rollout import imagine

@@ -10,8 +10,10 @@ import pytest
 from gymnasium.envs.box2d.lunar_lander import heuristic
 
 from agents.envs import rewards as known_rewards
-from agents.envs.episodes import EpisodeRunner, describe, make_environment, random_action, to_native
+from agents.envs.episodes import EpisodeRunner
+from agents.envs.making import make_environment
 from agents.envs.rewards import KnownReward, resolve
+from agents.envs.spaces import describe, random_action, to_native
 from agents.errors import UserError
 
 

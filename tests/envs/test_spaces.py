@@ -5,7 +5,7 @@ import pytest
 import worlds
 from gymnasium import spaces
 
-from agents.envs.episodes import make_environment
+from agents.envs.making import make_environment
 from agents.envs.spaces import EnvironmentSpec, describe, explored, random_action, to_native
 from agents.errors import UserError
 

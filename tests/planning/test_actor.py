@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from tiny import assert_same_tree, finished, new_run
 
-from agents.planning.actor import Actor, slot_of
-from agents.training.run import make_runner
+from agents.envs.making import make_runner
+from agents.planning.actor import Actor, plan_of
 
 
 @pytest.fixture(scope="module")
@@ -36,19 +36,19 @@ def test_plans_are_numpy_arrays_that_lead_with_the_slots(run, runners):
     for leaf in jax.tree.leaves(plans):
         assert isinstance(leaf, np.ndarray)
         assert leaf.shape[0] == 2
-    np.testing.assert_array_equal(slot_of(plans, 1).actions, plans.actions[1])
+    np.testing.assert_array_equal(plan_of(plans, 1).actions, plans.actions[1])
 
 
 def test_a_plan_depends_neither_on_the_slot_nor_on_what_runs_beside_it(run, runners):
     plans = actor_of(run).plan(run.learned, runners)
     swapped = actor_of(run).plan(run.learned, runners[::-1])
-    assert_same_tree(slot_of(swapped, 0), slot_of(plans, 1))
-    assert_same_tree(slot_of(swapped, 1), slot_of(plans, 0))
+    assert_same_tree(plan_of(swapped, 0), plan_of(plans, 1))
+    assert_same_tree(plan_of(swapped, 1), plan_of(plans, 0))
 
 
 def test_the_same_decision_gets_the_same_plan_and_every_other_one_fresh_noise(run, runners):
-    first = slot_of(actor_of(run).plan(run.learned, runners), 0)
-    again = slot_of(actor_of(run).plan(run.learned, runners), 0)
+    first = plan_of(actor_of(run).plan(run.learned, runners), 0)
+    again = plan_of(actor_of(run).plan(run.learned, runners), 0)
     assert_same_tree(first, again)
 
     observation = runners[0].observation
@@ -59,7 +59,7 @@ def test_the_same_decision_gets_the_same_plan_and_every_other_one_fresh_noise(ru
     other.start(4, 103)
     assert np.array_equal(other.observation, observation)
     for runner in (later, other):
-        plan = slot_of(actor_of(run).plan(run.learned, [runner, runners[1]]), 0)
+        plan = plan_of(actor_of(run).plan(run.learned, [runner, runners[1]]), 0)
         assert (plan.actions != first.actions).any()
 
 
@@ -76,16 +76,16 @@ def test_a_slot_remembers_until_it_is_told_to_forget(run, runners):
         jax.tree.leaves(actor.plan_states), jax.tree.leaves(fresh.plan_states), strict=True
     ):
         assert state.dtype == unused.dtype
-    remembered = slot_of(actor.plan_states, 1)
+    remembered = plan_of(actor.plan_states, 1)
     with pytest.raises(AssertionError):
-        assert_same_tree(remembered, slot_of(fresh.plan_states, 1))
+        assert_same_tree(remembered, plan_of(fresh.plan_states, 1))
 
     actor.forget(0)
-    assert_same_tree(slot_of(actor.plan_states, 0), slot_of(fresh.plan_states, 0))
-    assert_same_tree(slot_of(actor.plan_states, 1), remembered)
+    assert_same_tree(plan_of(actor.plan_states, 0), plan_of(fresh.plan_states, 0))
+    assert_same_tree(plan_of(actor.plan_states, 1), remembered)
     both = actor.plan(run.learned, runners)
     first = fresh.plan(run.learned, runners)
-    assert_same_tree(slot_of(both, 0), slot_of(first, 0))
+    assert_same_tree(plan_of(both, 0), plan_of(first, 0))
     assert (both.actions[1] != first.actions[1]).any()  # it started from its last plan
 
 

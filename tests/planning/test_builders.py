@@ -13,7 +13,7 @@ from tiny import tiny
 
 from agents.config.loading import Config, options
 from agents.config.schema import RegularizerConfig, RiskConfig
-from agents.envs.episodes import EnvironmentSpec, describe
+from agents.envs.spaces import EnvironmentSpec, describe
 from agents.planning.builders import build_corruption, build_planner, build_regularizer, build_risk
 from mbrl import Trajectory, corruption, normalizer, planners, regularizers
 from mbrl.planners.proposals import Gaussian

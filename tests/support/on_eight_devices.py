@@ -16,7 +16,7 @@ import worlds
 from analytic import certain, quickly
 from tiny import compiling_quickly, tiny
 
-from agents.envs.episodes import describe
+from agents.envs.spaces import describe
 from agents.planning.agent import PlanningAgent
 from mbrl import gaussian, make_gradient, make_icem, spread
 

@@ -9,6 +9,7 @@ import json
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
@@ -22,11 +23,14 @@ from agents.config.loading import CONFIG_FILE, Config
 from agents.devices import COMPILER_OPTIONS
 from agents.envs.dynamics import KnownDynamics
 from agents.envs.episodes import EpisodeRunner
+from agents.envs.spaces import EnvironmentSpec
+from agents.planning import builders
 from agents.planning.agent import PlanningAgent
-from agents.training import loop as training
-from agents.training import run as run_state
+from agents.reporting.conclude import conclude
+from agents.training import saved, session
 from agents.training.log import METRICS
-from agents.training.run import RunState
+from agents.training.frozen import FrozenAgent, load_frozen
+from agents.training.run import Run
 
 # Every number that a run depends on stands here, so that tuning the defaults changes no test.
 TINY: dict[str, Any] = {
@@ -161,17 +165,16 @@ _AGENTS: dict[str, PlanningAgent] = {}
 
 
 def shared_agent(
-    config: Config, runner: EpisodeRunner, dynamics: KnownDynamics | None = None
+    config: Config, spec: EnvironmentSpec, dynamics: KnownDynamics | None = None
 ) -> PlanningAgent:
-    """As `run_state.build_agent`, but two configurations that compile alike get one agent."""
-    spec = runner.spec
+    """As `builders.build_agent`, but two configurations that compile alike get one agent."""
     sizes = (spec.observation_size, spec.action_size, spec.discrete)
     reward = config.model.reward == "known" and config.env
     searched = (config.planner, config.regularizer, dynamics)
     key = repr((sizes, config.model, config.fit, reward, searched))
     if key not in _AGENTS:
         with compiling_quickly():
-            agent = _build_agent(config, runner, dynamics)
+            agent = _build_agent(config, spec, dynamics)
         agent.init = quickly(agent.init)  # pyright: ignore[reportAttributeAccessIssue]
         # What is fitted is the same whichever way it is searched.
         fitted = (sizes, config.model, config.fit, reward)
@@ -186,28 +189,35 @@ def shared_agent(
 _MODEL_FITS = ("_model_fitter", "_model_metrics")
 _FITS = ("init", "_regularizer_fitter", "_regularizer_metrics", "_calibrate")
 _FITTERS: dict[str, dict[str, Any]] = {}
-_build_agent = run_state.build_agent
+_build_agent = builders.build_agent
 
 
 def sharing() -> contextlib.AbstractContextManager:
     """Within it, runs share what they compile."""
-    return mock.patch.object(run_state, "build_agent", shared_agent)
+    return mock.patch.object(builders, "build_agent", shared_agent)
 
 
 def train(config: Config, run_dir: Path) -> Path:
-    with sharing():
-        training.train(config, run_dir)
+    with sharing(), session.begin(config, run_dir) as opened:
+        opened.train()
+        conclude(opened)
     return run_dir
 
 
 def resume(run_dir: Path, env_steps: int | None = None) -> None:
-    with sharing():
-        training.resume(run_dir, env_steps)
+    with sharing(), session.resume(run_dir, env_steps) as opened:
+        opened.train()
+        conclude(opened)
 
 
-def new_run(config: Config) -> RunState:
+def new_run(config: Config) -> Run:
     with sharing():
-        return RunState(config)
+        return Run(config)
+
+
+def frozen_of(run_dir: Path, env_steps: int | None = None) -> FrozenAgent:
+    with sharing():
+        return load_frozen(run_dir, env_steps=env_steps)
 
 
 class Finished(NamedTuple):
@@ -315,10 +325,11 @@ def stopped(
 
 def state_of(run_dir: Path, config: Config) -> dict[str, Any]:
     """All of a run's latest checkpoint that does not depend on the clock."""
-    run = new_run(config)
-    rest = run.load_learned(run_dir)
-    del rest["progress"]["wall_seconds"], rest["log_position"]["timings.jsonl"]
-    return {"learned": run.learned, "plan_states": run.actor.plan_states, **rest}
+    found = saved.read(run_dir, new_run(config).agent, config)
+    state = {name: getattr(found, name) for name in vars(found)}
+    state["progress"] = vars(replace(found.progress, wall_seconds=0.0))
+    state["log_position"] = {n: v for n, v in found.log_position.items() if n != "timings.jsonl"}
+    return state
 
 
 def assert_same_tree(left: Any, right: Any) -> None:

@@ -5,7 +5,7 @@ from tiny import tiny
 
 from agents.config.loading import Config
 from agents.diagnostics.open_loop import Situation
-from agents.training.run import make_runner
+from agents.envs.making import make_runner
 
 REPEAT = 2
 

@@ -6,10 +6,11 @@ import pytest
 from spying import watch_agents
 from tiny import assert_same_tree, finished, new_run, tiny, traces_of
 
+from agents.envs.making import make_runner
 from agents.planning.actor import Actor
 from agents.reporting.conclude import evaluate_frozen
 from agents.training.evaluation import EpisodeResult, Promise, evaluate, result_of
-from agents.training.run import evaluation_hold, make_runner
+from agents.training.run import evaluation_hold
 
 COUNTER = {"id": "worlds:Counter-v0", "kwargs": {"terminate_at": 11}, "action_repeat": 2}
 

@@ -10,9 +10,11 @@ from tiny import assert_same_tree, finished, new_run, tiny
 
 from agents.envs import rewards as known_rewards
 from agents.envs.episodes import episode_seed
+from agents.envs.making import make_runner
 from agents.errors import UserError
+from agents.planning.builders import build_agent
 from agents.training.evaluation import Promise
-from agents.training.run import RECENT, Progress, RunKeys, build_agent, make_runner, repeats_itself
+from agents.training.run import RECENT, Progress, RunKeys, repeats_itself
 
 LOG = {"metrics.jsonl": 12, "timings.jsonl": 34, "env_steps": 5}
 NOISY = {"id": "worlds:Noisy-v0", "kwargs": {"source": "unseeded"}, "action_repeat": 2}

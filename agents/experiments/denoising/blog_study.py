@@ -17,13 +17,9 @@ import numpy as np
 
 from agents.analysis.tables import Row
 from agents.config.schema import EnvConfig, RnnDaeConfig
-from agents.envs.episodes import (
-    EpisodeRunner,
-    describe,
-    episode_seed,
-    make_environment,
-    random_action,
-)
+from agents.envs.episodes import EpisodeRunner, episode_seed
+from agents.envs.making import make_environment
+from agents.envs.spaces import describe, random_action
 from agents.errors import UserError, shown
 from agents.experiments.denoising import blog_dae
 from agents.experiments.denoising.blog_dae import BATCH, EPOCHS, HIDDEN, NOISE, STEPS, Trained

@@ -25,14 +25,9 @@ from agents.analysis.statistics import auroc
 from agents.analysis.tables import Row, write_csv, writing
 from agents.config.benchmarks import DenoiseOptions
 from agents.diagnostics import negative_windows as counterfeits
-from agents.envs.episodes import (
-    EnvironmentSpec,
-    EpisodeRunner,
-    describe,
-    episode_seed,
-    make_environment,
-    random_action,
-)
+from agents.envs.episodes import EpisodeRunner, episode_seed
+from agents.envs.making import make_environment
+from agents.envs.spaces import EnvironmentSpec, describe, random_action
 from agents.errors import UserError, shown
 from agents.experiments.denoising import baselines, blog_study
 from agents.experiments.denoising.figures import Example, plot_blog, plot_denoising

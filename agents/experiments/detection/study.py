@@ -37,11 +37,12 @@ from agents.diagnostics.open_loop import Situation, carry_out, situations
 from agents.diagnostics.path_penalties import path_cost, window_cost
 from agents.diagnostics.variants import Rival, Rivals
 from agents.envs.episodes import EpisodeRunner
+from agents.envs.making import make_runner
 from agents.errors import UserError
 from agents.experiments.detection.figures import plot_detection
 from agents.training.checkpoint import at_or_after
 from agents.training.log import commit
-from agents.training.run import CHECKPOINTS, RunState, make_runner
+from agents.training.run import CHECKPOINTS, RunState
 from mbrl import normalizer
 from mbrl.normalizer import Normalizer
 from mbrl.regularizers import Window

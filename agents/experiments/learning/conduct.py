@@ -57,7 +57,7 @@ def check_contenders(trials: Sequence[LearningTrial]) -> None:
       UserError: an environment cannot be used, a policy cannot take part, or the directory of a
         trial holds another run.
     """
-    from agents.envs.episodes import make_environment
+    from agents.envs.making import make_environment
     from agents.experiments.learning import model_free
 
     for trial in trials:

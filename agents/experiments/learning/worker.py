@@ -82,7 +82,7 @@ def _plan(trial: LearningTrial) -> None:
 
 def _act(trial: LearningTrial) -> None:
     """A policy that does not learn."""
-    from agents.envs.episodes import make_environment
+    from agents.envs.making import make_environment
     from agents.experiments.learning.model_free import make_fixed, play
 
     env = make_environment(trial.protocol.env.id, trial.protocol.env.kwargs)
@@ -93,7 +93,7 @@ def _act(trial: LearningTrial) -> None:
 
 def _learn(trial: LearningTrial) -> None:
     """An agent of sbx-rl: evaluated on the way."""
-    from agents.envs.episodes import make_environment
+    from agents.envs.making import make_environment
     from agents.experiments.learning.model_free import Episodes, learn, play
     from agents.training.log import METRICS
 

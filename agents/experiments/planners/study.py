@@ -25,13 +25,14 @@ from agents.config.benchmarks import StudyOptions
 from agents.config.loading import Config, OptionPath
 from agents.config.schema import PlannerConfig
 from agents.envs.episodes import EpisodeRunner
+from agents.envs.making import make_runner
 from agents.experiments.planners.figures import plot_study
 from agents.planning.actor import Actor
 from agents.planning.agent import PlanningAgent
 from agents.training import run as run_state
 from agents.training.evaluation import evaluate
 from agents.training.log import commit
-from agents.training.run import RunState, make_runner
+from agents.training.run import RunState
 
 REFERENCE_SEED = 20_000
 """Of the first reference episode; the episodes that planners act in begin at 10,000."""

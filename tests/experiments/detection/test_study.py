@@ -17,11 +17,12 @@ from agents.diagnostics import variants as rivals
 from agents.diagnostics.open_loop import Situation
 from agents.diagnostics.path_penalties import path_cost, window_cost
 from agents.diagnostics.variants import Rival
+from agents.envs.making import make_runner
 from agents.errors import UserError
 from agents.experiments.detection import figures as regularizer_plots
 from agents.experiments.detection import study as detection
 from agents.experiments.detection.study import WORST, Rollouts, detect
-from agents.training.run import CHECKPOINTS, make_runner
+from agents.training.run import CHECKPOINTS
 from mbrl import normalizer
 from mbrl.regularizers import Window
 from mbrl.types import Trajectory

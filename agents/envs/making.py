@@ -1,0 +1,93 @@
+"""How a Gymnasium environment is made, and every reason to refuse one."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any, Literal, Protocol
+
+import gymnasium as gym
+
+from agents.envs.episodes import EpisodeRunner
+from agents.envs.spaces import describe, one_line
+from agents.errors import UserError, shown
+
+
+class EnvironmentOptions(Protocol):
+    """What names an environment; the section `env` of a configuration is one."""
+
+    @property
+    def id(self) -> str:
+        """A registered id, or `module:Id`."""
+        ...
+
+    @property
+    def kwargs(self) -> Mapping[str, Any]:
+        """Arguments of its constructor."""
+        ...
+
+    @property
+    def action_repeat(self) -> int:
+        """Simulator steps of a decision, >= 1."""
+        ...
+
+
+def make_environment(
+    id: str, kwargs: Mapping[str, Any], *, render_mode: Literal["rgb_array"] | None = None
+) -> gym.Env:
+    """Makes a Gymnasium environment that the agent can run.
+
+    Args:
+        id: a registered id, or `module:Id`, where importing the module registers it.
+        kwargs: passed to the environment's constructor (and `max_episode_steps` to Gymnasium).
+        render_mode: `rgb_array` where frames are wanted.
+
+    Raises:
+        UserError: the id is unknown or out of date, the module cannot be imported, the arguments
+            are refused, the spaces are not supported or the environment draws no frames.
+    """
+    if render_mode is not None:
+        kwargs = {**kwargs, "render_mode": render_mode}
+    # A refusal must be one line, so Gymnasium's warnings are held back until it has not refused.
+    with warnings.catch_warnings(record=True) as held_back:
+        warnings.simplefilter("always")
+        try:
+            env = gym.make(id, **kwargs)
+        # Gymnasium's own errors; the module's import; and the three ways in which a constructor
+        # refuses its arguments.
+        except (gym.error.Error, ImportError, TypeError, ValueError, AssertionError) as error:
+            raise UserError(
+                f"environment {shown(id)} cannot be made: {one_line(error)} "
+                "(allowed: an id that Gymnasium has registered, or 'module:Id', "
+                "with arguments that its constructor takes)"
+            ) from error
+        try:
+            describe(env)
+        except UserError:
+            env.close()
+            raise
+        if render_mode is not None and render_mode not in env.metadata.get("render_modes", ()):
+            modes = env.metadata.get("render_modes", [])
+            env.close()
+            raise UserError(
+                f"environment {shown(id)} draws no frames: its render modes are {modes}; "
+                f"an animation needs {render_mode!r}"
+            )
+    for warning in held_back:
+        warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    return env
+
+
+def make_runner(env: EnvironmentOptions, steps_per_plan: int | None = None) -> EpisodeRunner:
+    """Makes an environment, with an episode runner around it.
+
+    Args:
+        env: id, arguments and action repeat.
+        steps_per_plan: simulator steps after which the next action is asked for; the action repeat
+            when None.
+
+    Raises:
+        UserError: it cannot be used.
+    """
+    made = make_environment(env.id, env.kwargs)
+    return EpisodeRunner(made, describe(made), env.action_repeat, steps_per_plan)

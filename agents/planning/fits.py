@@ -1,0 +1,112 @@
+"""How the parts of an agent are fitted to a replay: schedule, units, and the check of the loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from agents.devices import compiler_options
+from agents.errors import UserError
+from mbrl import normalizer
+from mbrl.dynamics import Scales, Transition
+from mbrl.fitting import Batch, FitResult, Fitter, LossFn, Trainable, fit, make_fitter
+from mbrl.normalizer import Normalizer
+from mbrl.types import KeyArray
+
+
+@dataclass(frozen=True)
+class FitSchedule:
+    """How the model or the regulariser is fitted; see `mbrl.fitting.fit`.
+
+    Attributes:
+      optimizer: changes the parameters.
+      batch_size, steps_per_epoch: minibatches of an epoch.
+      min_epochs, max_epochs, patience: early stopping on held-out episodes.
+      averaging: decay of the averaged parameters, in [0, 1).
+    """
+
+    optimizer: optax.GradientTransformation
+    batch_size: int
+    steps_per_epoch: int
+    min_epochs: int
+    max_epochs: int
+    patience: int
+    averaging: float = 0.0
+
+
+def make_part_fitter(loss: LossFn, schedule: FitSchedule) -> Fitter:
+    """The compiled pieces of a fit under a schedule."""
+    return make_fitter(
+        loss,
+        schedule.optimizer,
+        averaging=schedule.averaging,
+        compiler_options=compiler_options(),
+    )
+
+
+def fit_part(
+    name: str,
+    fitter: Fitter,
+    schedule: FitSchedule,
+    scales: Scales | Normalizer,
+    trainable: Trainable,
+    key: KeyArray,
+    index: int,
+    *,
+    draw: Callable[[int, int, int], Batch],
+    holdout: Batch,
+) -> FitResult:
+    """Fits one part of an agent to the episodes of a replay.
+
+    Args:
+      name: of the part, for the message.
+      fitter: its compiled pieces.
+      schedule: minibatches and early stopping.
+      scales: units of the data.
+      trainable: where to start.
+      key: random key, consumed.
+      index: number of this fit in the run; names the minibatches drawn.
+      draw: ``draw(number, steps, batch_size)``, the minibatches of one epoch.
+      holdout: one batch of held-out episodes.
+
+    Raises:
+      UserError: the held-out loss is not finite any more.
+    """
+    result = fit(
+        fitter,
+        scales,
+        trainable,
+        key,
+        draw_batches=lambda epoch: draw(
+            index * schedule.max_epochs + epoch, schedule.steps_per_epoch, schedule.batch_size
+        ),
+        holdout=holdout,
+        min_epochs=schedule.min_epochs,
+        max_epochs=schedule.max_epochs,
+        patience=schedule.patience,
+    )
+    if not np.isfinite(result.holdout_loss):
+        raise UserError(
+            f"the {name}'s held-out loss is {result.holdout_loss} in fit {index}; "
+            "allowed: a finite number, which a smaller learning rate may bring"
+        )
+    return result
+
+
+def measure_scales(seen: Transition) -> Scales:
+    """Units of a model: of observations, their changes, and rewards of running and last steps."""
+    ended = np.asarray(seen.terminal, bool)
+    running = normalizer.fit(seen.reward[~ended, None])
+    terminal = normalizer.fit(seen.reward[ended, None])
+    return Scales(
+        observation=normalizer.fit(seen.observation),
+        delta=normalizer.fit(seen.next_observation - seen.observation),
+        rewards=Normalizer(
+            mean=jnp.concatenate([running.mean, terminal.mean]),
+            std=jnp.concatenate([running.std, terminal.std]),
+        ),
+    )

@@ -1,0 +1,223 @@
+"""What hangs on the training loop: the log, the display, the stopwatch and the checkpoints."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from agents.training.display import Display
+from agents.training.evaluation import EpisodeResult
+from agents.training.log import RunLog
+from agents.training.run import Run
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A training episode that has ended.
+
+    Attributes:
+      index: of its environment.
+      episode: its number in the run.
+      result: the episode in a few numbers.
+      gap: mean over decisions of planned less realised return, where it is known.
+      weight: of the penalty, in its last plan.
+    """
+
+    index: int
+    episode: int
+    result: EpisodeResult
+    gap: float | None
+    weight: float
+
+
+class Callback:
+    """Hooks of the training loop; each does nothing unless it is overridden."""
+
+    def begin(self, run: Run, activity: str, plans: int) -> None:
+        """Before `planning`, `stepping` or `fitting`; `plans` are the plans that are made."""
+
+    def finish(self, run: Run, activity: str, plans: int) -> None:
+        """After it."""
+
+    def episode(self, run: Run, finished: Finished) -> None:
+        """An episode has ended and is in the replay."""
+
+    def fit(self, run: Run, errors: Mapping[str, float]) -> None:
+        """Model and regulariser have been fitted; `errors` are held-out ones, by name."""
+
+    def next_episode(self, run: Run) -> None:
+        """All that follows from an episode is done; the next one begins."""
+
+    def decision(self, run: Run) -> None:
+        """A decision has been taken in every environment. The run may be left here."""
+
+    def end(self, run: Run) -> None:
+        """All simulator steps are spent."""
+
+
+@contextmanager
+def during(
+    activity: str, run: Run, callbacks: Sequence[Callback], plans: int = 0
+) -> Iterator[None]:
+    """Tells the callbacks when an activity begins and when it is finished."""
+    for each in callbacks:
+        each.begin(run, activity, plans)
+    yield
+    for each in callbacks:
+        each.finish(run, activity, plans)
+
+
+class Stopwatch(Callback):
+    """Where the time since the last row of `timings.jsonl` went, and the wall time of the run."""
+
+    def __init__(self, run: Run, log: RunLog) -> None:
+        self._log = log
+        self._started = time.perf_counter() - run.progress.wall_seconds
+        self._began = 0.0
+        self._clear()
+
+    def _clear(self) -> None:
+        self._seconds: dict[str, float] = dict.fromkeys(("planning", "fitting", "stepping"), 0.0)
+        self._plans = 0
+
+    @property
+    def plans_per_second(self) -> float:
+        """Since the last row; 0 where no plan was made."""
+        planning = self._seconds["planning"]
+        return self._plans / planning if planning else 0.0
+
+    @property
+    def wall_seconds(self) -> float:
+        """Of the run, over all sessions."""
+        return time.perf_counter() - self._started
+
+    def begin(self, run: Run, activity: str, plans: int) -> None:
+        """Starts the watch."""
+        self._began = time.perf_counter()
+
+    def finish(self, run: Run, activity: str, plans: int) -> None:
+        """Stops it."""
+        self._seconds[activity] += time.perf_counter() - self._began
+        self._plans += plans
+
+    def next_episode(self, run: Run) -> None:
+        """Writes a row, and begins anew."""
+        self._log.timings(
+            env_steps=run.progress.env_steps,
+            **{f"{name}_seconds": spent for name, spent in self._seconds.items()},
+            plans=self._plans,
+            plans_per_second=self.plans_per_second,
+        )
+        self._clear()
+
+    def decision(self, run: Run) -> None:
+        """The run remembers its wall time."""
+        run.progress.wall_seconds = self.wall_seconds
+
+
+class MetricsLog(Callback):
+    """Rows of `metrics.jsonl`."""
+
+    def __init__(self, log: RunLog) -> None:
+        self._log = log
+
+    def episode(self, run: Run, finished: Finished) -> None:
+        """A row `episode`."""
+        self._log.metrics(
+            "episode",
+            env_steps=run.progress.env_steps,
+            episode=finished.episode,
+            **finished.result.row(),
+            gap=finished.gap,
+            weight=finished.weight,
+        )
+
+    def fit(self, run: Run, errors: Mapping[str, float]) -> None:
+        """A row `fit`."""
+        self._log.metrics("fit", env_steps=run.progress.env_steps, **errors)
+
+
+class LiveDisplay(Callback):
+    """What the terminal shows."""
+
+    def __init__(self, display: Display, watch: Stopwatch) -> None:
+        self._display = display
+        self._watch = watch
+
+    def begin(self, run: Run, activity: str, plans: int) -> None:
+        """Says what is going on, where it takes longer than a moment."""
+        if activity != "stepping":
+            self._display.progress(run.progress.env_steps, activity)
+
+    def episode(self, run: Run, finished: Finished) -> None:
+        """A line about the episode."""
+        result = finished.result
+        self._display.episode(
+            run.progress.env_steps,
+            finished.episode,
+            result.return_,
+            result.length,
+            result.ended,
+            result.planned_return,
+            result.realised_return,
+            result.penalty,
+            self._watch.plans_per_second,
+            finished.weight if run.config.regularizer.weight == "auto" else None,
+        )
+
+    def fit(self, run: Run, errors: Mapping[str, float]) -> None:
+        """A line about the fit."""
+        self._display.fit(run.progress.env_steps, errors)
+
+
+class Saving(Callback):
+    """Checkpoints, and the end of a run that is interrupted.
+
+    Args:
+      run: as it is now.
+      run_dir: where checkpoints go.
+      log: whose position is saved with them.
+      interrupted: whether the run is to end as soon as it can.
+    """
+
+    def __init__(
+        self, run: Run, run_dir: Path, log: RunLog, interrupted: Callable[[], bool]
+    ) -> None:
+        self._run_dir = run_dir
+        self._log = log
+        self._interrupted = interrupted
+        self._saved_at = run.progress.env_steps
+
+    def decision(self, run: Run) -> None:
+        """Saves the run if that is due, and ends it if it is interrupted.
+
+        Raises:
+          KeyboardInterrupt: after a checkpoint.
+        """
+        if self._interrupted():
+            self.end(run)
+        elif self._is_due(run):
+            self._save(run)
+
+    def end(self, run: Run) -> None:
+        """Saves the run.
+
+        Raises:
+          KeyboardInterrupt: it was interrupted.
+        """
+        self._save(run)
+        if self._interrupted():
+            raise KeyboardInterrupt
+
+    def _is_due(self, run: Run) -> bool:
+        """Whether the last checkpoint is old, or a milestone has been passed since."""
+        now, config = run.progress.env_steps, run.config
+        passed = any(self._saved_at < step <= now for step in config.milestones)
+        return passed or now - self._saved_at >= config.checkpoint_every
+
+    def _save(self, run: Run) -> None:
+        run.save(self._run_dir, self._log.position())
+        self._saved_at = run.progress.env_steps

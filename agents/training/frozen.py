@@ -1,0 +1,84 @@
+"""An agent that learns no more: what evaluations and diagnostics work on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from agents.config.loading import Config, load_run
+from agents.envs.making import make_runner
+from agents.planning import builders
+from agents.planning.agent import AgentState, PlanningAgent
+from agents.training import checkpoint, saved
+from agents.training.saved import CHECKPOINTS, Progress, RunKeys
+from mbrl.replay import Replay
+
+
+@dataclass(frozen=True)
+class FrozenAgent:
+    """A run's agent at one moment. Nothing that is done with it changes it.
+
+    Attributes:
+      config: of the run.
+      agent: the compiled functions.
+      learned: what they use.
+      progress: counters of the run at that moment.
+      replay: the episodes that were learned from.
+    """
+
+    config: Config
+    agent: PlanningAgent
+    learned: AgentState
+    progress: Progress
+    replay: Replay
+
+    @property
+    def keys(self) -> RunKeys:
+        """Roots of the run's randomness."""
+        return RunKeys.of(self.config.seed)
+
+    @property
+    def weight(self) -> float:
+        """Weight of the penalty."""
+        return self.progress.weight(self.config)
+
+    @property
+    def survival_bonus(self) -> float:
+        """Survival bonus of evaluated plans."""
+        return self.progress.survival_bonus(self.config)
+
+
+def load_frozen(
+    run_dir: Path, *, env_steps: int | None = None, agent: PlanningAgent | None = None
+) -> FrozenAgent:
+    """Reads a run's agent from a checkpoint.
+
+    Args:
+      run_dir: of the run, finished or not.
+      env_steps: the first checkpoint at or after so many simulator steps; the latest when None.
+      agent: of this run, where it has been built before; its compiled functions are used again.
+
+    Raises:
+      UserError: no run, no such checkpoint, or an environment that cannot be used.
+    """
+    config = load_run(run_dir)
+    if agent is None:
+        runner = make_runner(config.env)
+        agent = builders.build_agent(config, runner.spec)
+        runner.env.close()
+    step = None if env_steps is None else checkpoint.at_or_after(run_dir / CHECKPOINTS, env_steps)
+    found = saved.read(run_dir, agent, config, step)
+    replay = make_replay(config)
+    replay.load_arrays(found.replay)
+    return FrozenAgent(config, agent, found.learned, found.progress, replay)
+
+
+def make_replay(config: Config) -> Replay:
+    """An empty replay, as a run of this configuration has it."""
+    return Replay(
+        members=config.model.members,
+        repeat=config.env.action_repeat,
+        holdout=config.fit.holdout,
+        seed=config.seed,
+        bootstrap=config.fit.bootstrap,
+    )

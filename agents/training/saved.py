@@ -1,0 +1,152 @@
+"""What of a run is on disk: a checkpoint, read as a value.
+
+All randomness is named by the run's seed and by counters, so that there is no random state to save.
+What cannot be saved is the inside of a simulator; an open episode is rebuilt by replaying its
+actions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from agents.config.loading import Config
+from agents.planning.agent import AgentState, PlanningAgent
+from agents.training import checkpoint
+from mbrl.dual import DualState
+from mbrl.planners import PlanState
+from mbrl.types import KeyArray
+
+CHECKPOINTS = "checkpoints"
+RECENT = 10
+"""Planned episodes whose returns say how well an agent does by now."""
+
+
+@dataclass(frozen=True)
+class RunKeys:
+    """Roots of all the randomness of a run, by what it is for."""
+
+    init: KeyArray
+    fit: KeyArray
+    plan: KeyArray
+    evaluate: KeyArray
+
+    @classmethod
+    def of(cls, seed: int) -> RunKeys:
+        """Derives them from the run's seed."""
+        init, fit, plan, evaluate = jax.random.split(jax.random.key(seed), 4)
+        return cls(init=init, fit=fit, plan=plan, evaluate=evaluate)
+
+
+@dataclass
+class Progress:
+    """Counters of a run; the integers name its randomness.
+
+    Attributes:
+      env_steps: simulator steps so far, of all environments.
+      episodes: episodes started so far.
+      fits: fits so far.
+      unfitted_steps: steps of finished episodes since the last fit.
+      wall_seconds: spent so far, over all sessions; the only one that depends on the clock.
+      dual: of the adaptive weight; unused where the weight is a number.
+      recent_returns: of the last planned episodes, oldest first, at most `RECENT` of them.
+    """
+
+    env_steps: int = 0
+    episodes: int = 0
+    fits: int = 0
+    unfitted_steps: int = 0
+    wall_seconds: float = 0.0
+    dual: DualState = field(default_factory=lambda: DualState(0.0))
+    recent_returns: list[float] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, saved: Mapping[str, Any]) -> Progress:
+        """Out of `dataclasses.asdict` of one; older runs have no `dual`."""
+        return cls(**{**saved, "dual": DualState(**saved.get("dual", {"multiplier": 0.0}))})
+
+    def weight(self, config: Config) -> float:
+        """Weight of the penalty at the moment."""
+        weight = config.regularizer.weight
+        return self.dual.weight if weight == "auto" else weight
+
+    def survival_bonus(self, config: Config) -> float:
+        """Survival bonus at the horizon, for plans of a frozen evaluation.
+
+        A share of recent returns, and so in the units of the reward; 0 for an agent whose recent
+        returns are negative.
+        """
+        mean = float(np.mean(self.recent_returns or [0.0]))
+        return config.evaluation.survival_share * max(0.0, mean)
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A checkpoint.
+
+    Attributes:
+      learned: of the agent.
+      plan_states: of the planner, `[B, ...]`.
+      progress: counters.
+      replay: `mbrl.replay.Replay.to_arrays`.
+      open_episodes: for each environment the episode under way: `explores`, `promise` (what its
+        plans predicted, None where actions are random) and `episode` (`EpisodeRunner.snapshot`).
+      log_position: `agents.training.log.RunLog.position`.
+    """
+
+    learned: AgentState
+    plan_states: PlanState
+    progress: Progress
+    replay: Mapping[str, Any]
+    open_episodes: list[dict[str, Any]]
+    log_position: Mapping[str, int]
+
+
+def write(run_dir: Path, saved: Saved, config: Config) -> None:
+    """Writes a checkpoint, named by the simulator steps so far."""
+    checkpoint.save(
+        run_dir / CHECKPOINTS,
+        saved.progress.env_steps,
+        {"learned": saved.learned, "plan_states": saved.plan_states},
+        {
+            "progress": asdict(saved.progress),
+            "slots": saved.open_episodes,  # names of the format, as older checkpoints have them
+            "replay": saved.replay,
+            "log_position": saved.log_position,
+        },
+        keep=config.keep_checkpoints,
+        milestones=config.milestones,
+    )
+
+
+def read(run_dir: Path, agent: PlanningAgent, config: Config, step: int | None = None) -> Saved:
+    """Reads a checkpoint.
+
+    Args:
+      run_dir: of the run.
+      agent: gives the structure of what is learned.
+      config: of the run.
+      step: which checkpoint; the latest when None.
+
+    Raises:
+      UserError: no such checkpoint, or one that cannot be read or does not fit the configuration.
+    """
+    keys = RunKeys.of(config.seed)
+    target = {
+        "learned": jax.eval_shape(agent.init, keys.init),
+        "plan_states": jax.eval_shape(lambda: agent.initial_plans(config.num_envs)),
+    }
+    _, tree, arrays = checkpoint.restore(run_dir / CHECKPOINTS, target, step)
+    return Saved(
+        learned=tree["learned"],
+        plan_states=tree["plan_states"],
+        progress=Progress.of(arrays["progress"]),
+        replay=arrays["replay"],
+        open_episodes=arrays["slots"],
+        log_position=arrays["log_position"],
+    )
