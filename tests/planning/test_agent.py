@@ -7,10 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from analytic import quickly
-from tiny import assert_same_tree, finished, new_run, tiny, traces_of
+from tiny import assert_same_tree, finished, frozen_of, new_run, tiny, traces_of
 
 from agents.errors import UserError
 from agents.planning.agent import HOLDOUT_WINDOWS
+from agents.training.frozen import make_replay
 from mbrl import planners
 from mbrl.regularizers import RegularizerState, as_trajectory, calibrated_penalty
 from mbrl.replay import Episode, Replay
@@ -21,14 +22,11 @@ KEYS = jax.random.split(jax.random.key(7), 2)
 
 @pytest.fixture(scope="module")
 def run():
-    """A tiny run at its end, with all that it has learned."""
-    whole = finished()
-    run = new_run(whole.config)
-    run.replay.load_arrays(run.load_learned(whole.run_dir)["replay"])
-    return run
+    """The agent of a tiny run at its end, with all that it has learned."""
+    return frozen_of(finished().run_dir)
 
 
-def act(run, weight=None, keys=KEYS, plan_states=None, observations=OBSERVATIONS, bonus=0.0):
+def act(run, weight=1.0, keys=KEYS, plan_states=None, observations=OBSERVATIONS, bonus=0.0):
     if plan_states is None:
         plan_states = run.agent.initial_plans(len(keys))
     return run.agent.act(run.learned, keys, plan_states, observations, weight, bonus)
@@ -48,9 +46,7 @@ def test_a_plan_is_within_bounds_and_comes_with_its_evidence(run):
         assert jnp.isfinite(number).all()
     np.testing.assert_allclose(
         plan.score,
-        plan.planned_return
-        - knobs.risk.aversion * plan.spread
-        - run.config.regularizer.weight * plan.penalty,
+        plan.planned_return - knobs.risk.aversion * plan.spread - plan.penalty,
         rtol=1e-4,
         atol=1e-5,
     )
@@ -88,12 +84,6 @@ def test_changing_the_weight_compiles_nothing_and_changes_the_scores(run):
             rtol=1e-3,
             atol=1e-5,
         )
-
-
-def test_the_weight_is_the_configurations_unless_another_is_given(run):
-    weight = run.config.regularizer.weight
-    assert weight > 0
-    assert_same_tree(act(run), act(run, weight=weight))
 
 
 def test_the_survival_bonus_compiles_nothing_and_counts_in_the_scores_alone(run):
@@ -134,7 +124,7 @@ def test_plans_are_made_with_the_averaged_weights(run):
         model=without_latest(learned.model),
         regularizer=without_latest(learned.regularizer),
     )
-    plan, _ = run.agent.act(averaged, KEYS, run.agent.initial_plans(2), OBSERVATIONS)
+    plan, _ = run.agent.act(averaged, KEYS, run.agent.initial_plans(2), OBSERVATIONS, 1.0)
     assert_same_tree(plan, act(run)[0])
 
 
@@ -161,8 +151,8 @@ def wages():
 def test_a_reward_that_is_known_is_planned_with(wages):
     plan, _ = act(wages)
     config = wages.config
-    promised = 7.0 * config.env.action_repeat * config.planner.horizon
-    np.testing.assert_allclose(plan.planned_return, promised, rtol=1e-6)
+    planned = 7.0 * config.env.action_repeat * config.planner.horizon
+    np.testing.assert_allclose(plan.planned_return, planned, rtol=1e-6)
     np.testing.assert_allclose(plan.spread, 0.0, atol=1e-4)
 
 
@@ -249,12 +239,7 @@ def test_a_growing_replay_compiles_nothing(run):
 
 
 def replay_of(run, episodes: list[Episode]) -> Replay:
-    replay = Replay(
-        members=run.config.model.members,
-        repeat=run.config.env.action_repeat,
-        holdout=run.config.fit.holdout,
-        seed=run.config.seed,
-    )
+    replay = make_replay(run.config)
     for episode in episodes:
         replay.append(episode)
     return replay

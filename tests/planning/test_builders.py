@@ -229,7 +229,7 @@ def test_no_regularizer_and_no_corruption_is_left_out_here():
 def test_every_regularizer_judges_every_decision_of_a_plan(name, kind):
     config, spec = judging(name), SPECS[kind]
     horizon, size = config.planner.horizon, spec.observation_size
-    regularizer = build_regularizer(config, spec)
+    regularizer = build_regularizer(config.regularizer, spec)
     predicted = jnp.zeros((horizon, 2, size)), jnp.ones((horizon, 2, size))
     path = Trajectory(
         observations=jnp.zeros((horizon + 1, size)),
@@ -262,14 +262,14 @@ def judge_calls(monkeypatch):
 @pytest.mark.usefixtures("judge_calls")
 def test_every_option_is_felt_by_its_regularizer_and_by_no_other(name):
     spec, base = SPECS["continuous"], tiny().regularizer.model_dump()
-    plain, felt = repr(build_regularizer(judging(name), spec)), set()
+    plain, felt = repr(build_regularizer(judging(name).regularizer, spec)), set()
     assert f"'{JUDGES[name]}'" in plain
     mine = [path for path in options() if path[0] == "regularizer" and path[1] != "auto"]
     names = {".".join(path[1:]) for path in mine}
     for path in names - NOT_BUILT - ({"corruption"} if name == "deen" else set()):
         section, _, knob = path.rpartition(".")
         value = (base[section] if section else base)[knob]
-        changed = build_regularizer(judging(name, path, another(value)), spec)
+        changed = build_regularizer(judging(name, path, another(value)).regularizer, spec)
         if repr(changed) != plain:
             felt.add(path)
     assert felt == JUDGES_FEEL.get(name, set())

@@ -1,4 +1,4 @@
-"""A weight that follows the gap, in a run: what it is made from, saved, and evaluated with."""
+"""The adaptive weight in a run: how it is computed, saved, and used in evaluations."""
 
 import json
 
@@ -10,21 +10,18 @@ from tiny import (
     assert_same_run,
     cut_power,
     finished,
+    frozen_of,
     new_run,
     resume,
     rows_of,
     rows_of_kind,
-    sharing,
     stopped,
     tiny,
     train,
 )
 
-from agents.config.benchmarks import StudyOptions
 from agents.config.schema import EnvConfig
-from agents.experiments.planners.study import Contender, study
-from agents.reporting.conclude import evaluate_frozen
-from agents.training.evaluation import Promise
+from agents.training.evaluation import PlanRecord, evaluate_frozen
 
 AUTO = {"weight": "auto", "auto": {"first": 0.05, "rate": 0.5}}
 
@@ -46,21 +43,21 @@ def test_an_automatic_weight_is_the_multiplier_in_units_of_realised_returns(foll
     assert len(set(weights[2:])) > 2
 
 
-def test_it_climbs_where_plans_promise_too_much_and_falls_where_they_do_not(following):
+def test_it_rises_where_planned_returns_are_too_high_and_falls_where_they_are_not(following):
     run = new_run(following.config)
     dual = run.progress.dual
-    slot = run.slots[0]
+    opened = run.environments[0]
     run.start_episode(0)
-    while slot.runner.ended is None:
-        slot.runner.step(np.zeros(1, np.float32))
-    many = len(slot.runner.episode().holds)
-    assert run.learn_from(0) is None  # nothing was promised
+    while opened.runner.ended is None:
+        opened.runner.step(np.zeros(1, np.float32))
+    many = len(opened.runner.episode().holds)
+    assert run.close_episode(0) is None  # nothing was planned
     assert run.progress.dual.multiplier == dual.multiplier
-    for promised, sign in ((1e3, 1), (-1e3, -1)):
+    for planned, sign in ((1e3, 1), (-1e3, -1)):
         before = run.progress.dual.multiplier
-        slot.promise = Promise(promised, 0.0, [promised] * many)
-        gap = run.learn_from(0)
-        assert gap == pytest.approx(promised, rel=0.1)
+        opened.plans = PlanRecord(planned, 0.0, [planned] * many)
+        gap = run.close_episode(0)
+        assert gap == pytest.approx(planned, rel=0.1)
         ratio = np.log(run.progress.dual.multiplier / before)
         assert ratio == pytest.approx(0.5 * sign)
     assert run.weight == run.progress.dual.weight
@@ -78,11 +75,10 @@ def weights(plans):
 
 def test_the_frozen_evaluation_uses_the_last_weight(following, plans):
     summary = json.loads((following.run_dir / "summary.json").read_text())
-    run = new_run(following.config)
-    run.load_learned(following.run_dir)
-    _, again = evaluate_frozen(run, 1, 10_000, lambda done: None)
-    assert weights(plans) == {run.weight} == {summary["weight"]}
-    assert run.weight > 0.0
+    frozen = frozen_of(following.run_dir)
+    _, again = evaluate_frozen(frozen, 1, 10_000)
+    assert weights(plans) == {frozen.weight} == {summary["weight"]}
+    assert frozen.weight > 0.0
     assert np.isfinite(again["planned"])
 
 
@@ -104,34 +100,34 @@ def test_a_weight_that_changes_compiles_nothing(following):
 def played(**kinds):
     """A run of which an episode of 9 steps has just been played that pay 1, 2, ..., two a decision.
 
-    Its five decisions bring 3, 7, 11, 15 and 9.
+    Its five decisions pay 3, 7, 11, 15 and 9.
     """
     counter = {"id": "worlds:Counter-v0", "kwargs": kinds, "action_repeat": 2}
     run = new_run(tiny(regularizer=AUTO).model_copy(update={"env": EnvConfig(**counter)}))
     run.start_episode(0)
-    while run.slots[0].runner.ended is None:
-        run.slots[0].runner.step(np.zeros(1, np.float32))
+    while run.environments[0].runner.ended is None:
+        run.environments[0].runner.step(np.zeros(1, np.float32))
     return run
 
 
 @pytest.mark.parametrize(
-    ("kinds", "brought"),
+    ("kinds", "realised"),
     [({"truncate_at": 9}, [36, 42]), ({"terminate_at": 9}, [36, 42, 35, 24, 9])],
 )
-def test_the_gap_is_what_all_plans_promised_less_what_their_horizons_brought(kinds, brought):
+def test_the_gap_is_planned_less_realised_return_over_all_plans(kinds, realised):
     run = played(**kinds)
     excess = [4.0, 8.0, 6.0, 1.0, 2.0]
-    each = [*(b + e for b, e in zip(brought, excess, strict=False)), *excess[len(brought) :]]
-    run.slots[0].promise = Promise(each[0], 0.0, each)
-    assert run.learn_from(0) == pytest.approx(np.mean(excess[: len(brought)]))
-    assert run.progress.dual.scale == pytest.approx(np.sqrt(np.mean(np.square(brought))))
+    each = [*(b + e for b, e in zip(realised, excess, strict=False)), *excess[len(realised) :]]
+    run.environments[0].plans = PlanRecord(each[0], 0.0, each)
+    assert run.close_episode(0) == pytest.approx(np.mean(excess[: len(realised)]))
+    assert run.progress.dual.scale == pytest.approx(np.sqrt(np.mean(np.square(realised))))
     assert run.progress.dual.steps == 1
 
 
-def test_an_episode_whose_first_promises_are_forgotten_teaches_nothing_of_the_gap():
+def test_an_episode_whose_first_planned_returns_are_lost_says_nothing_of_the_gap():
     run = played(truncate_at=9)
-    run.slots[0].promise = Promise(99.0, 0.0, [99.0] * 4)
-    assert run.learn_from(0) is None
+    run.environments[0].plans = PlanRecord(99.0, 0.0, [99.0] * 4)
+    assert run.close_episode(0) is None
     assert run.progress.dual.steps == 0
 
 
@@ -140,8 +136,8 @@ def test_a_fixed_weight_stays_as_it_is_and_the_rule_rests():
     fixed = run.config.regularizer.model_copy(update={"weight": 0.5})
     run.config = run.config.model_copy(update={"regularizer": fixed})
     dual = run.progress.dual
-    run.slots[0].promise = Promise(99.0, 0.0, [99.0] * 5)
-    assert run.learn_from(0) == pytest.approx(99.0 - 39.0)
+    run.environments[0].plans = PlanRecord(99.0, 0.0, [99.0] * 5)
+    assert run.close_episode(0) == pytest.approx(99.0 - 39.0)
     assert run.progress.dual == dual
     assert run.weight == 0.5
 
@@ -155,15 +151,6 @@ def test_a_weight_that_could_not_move_is_said_so(capsys, tmp_path):
     rows = rows_of_kind(rows_of(run_dir), "episode")
     assert any(row["planned_return"] is not None for row in rows)
     assert {(row["weight"], row["gap"]) for row in rows} == {(0.0, None)}
-
-
-def test_planners_are_compared_at_the_weight_that_was_found(following, plans):
-    options = StudyOptions(seeds=1, episodes=2, decisions=2, acted=1)
-    with sharing():
-        rows = list(study(following.run_dir, [Contender("icem", {"name": "icem"})], options))
-    last = json.loads((following.run_dir / "summary.json").read_text())["weight"]
-    assert weights(plans) == {last}
-    assert np.isfinite(rows[0][0]["realised"])
 
 
 def test_an_automatic_weight_resumes_bit_for_bit(following, tmp_path):

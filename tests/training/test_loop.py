@@ -36,19 +36,15 @@ from agents.planning.actor import Actor
 from agents.planning.agent import PlanningAgent
 from agents.reporting import conclude as reporting
 from agents.training import checkpoint
+from agents.training.frozen import make_replay
 from agents.training.log import TIMINGS
-from agents.training.run import CHECKPOINTS
+from agents.training.saved import CHECKPOINTS
 from mbrl.replay import Replay
 
 
 def replay_of(run_dir: Path, config: Config) -> Replay:
     """The episodes of a run's latest checkpoint."""
-    replay = Replay(
-        members=config.model.members,
-        repeat=config.env.action_repeat,
-        holdout=config.fit.holdout,
-        seed=config.seed,
-    )
+    replay = make_replay(config)
     replay.load_arrays(state_of(run_dir, config)["replay"])
     return replay
 
@@ -167,7 +163,7 @@ def test_env_steps_are_the_simulators_and_overshoot_by_less_than_one_decision(
     assert env_steps == taken - sum(rows[-1]["lengths"])
 
     state = state_of(tmp_path, config)
-    under_way = sum(len(slot["episode"]["rewards"]) for slot in state["slots"])
+    under_way = sum(len(each["episode"]["rewards"]) for each in state["open_episodes"])
     recorded = sum(row["length"] for row in rows_of_kind(rows, "episode"))
     assert env_steps == recorded + under_way == state["progress"]["env_steps"]
 

@@ -38,7 +38,7 @@ from agents.config.loading import load_run
 from agents.errors import UserError
 from agents.training import checkpoint
 from agents.training.log import METRICS, SUMMARY
-from agents.training.run import CHECKPOINTS
+from agents.training.saved import CHECKPOINTS
 from mbrl.replay import Replay
 
 
@@ -90,7 +90,7 @@ def test_in_mid_episode_is_in_mid_episode_in_both_environments(tmp_path):
         train(whole.config, tmp_path)
     state = state_of(tmp_path, whole.config)
     assert 2 <= state["progress"]["fits"] < len(whole.of_kind("fit"))
-    assert [len(slot["episode"]["actions"]) > 0 for slot in state["slots"]] == [True, True]
+    assert [len(each["episode"]["actions"]) > 0 for each in state["open_episodes"]] == [True, True]
 
 
 def test_interruptions_add_up_to_nothing(tmp_path):
@@ -219,11 +219,11 @@ def test_a_fit_that_fails_leaves_the_checkpoints_before(tmp_path, monkeypatch):
         train(whole.config, tmp_path)
     append = Replay.append
 
-    def spoilt(self, episode):
+    def corrupted(self, episode):
         append(self, replace(episode, rewards=np.full_like(episode.rewards, np.nan)))
 
     with monkeypatch.context() as patch:
-        patch.setattr(Replay, "append", spoilt)
+        patch.setattr(Replay, "append", corrupted)
         with pytest.raises(UserError, match="the model's held-out loss is"):
             resume(tmp_path)
     resume(tmp_path)
@@ -245,10 +245,14 @@ def test_an_environment_that_cannot_be_replayed_goes_on_with_the_next_episode(tm
     config = tiny(**UNREPEATABLE)
     with stopped(70):
         train(config, tmp_path)
-    open_episodes = [slot["episode"]["index"] for slot in state_of(tmp_path, config)["slots"]]
+    open_episodes = [
+        each["episode"]["index"] for each in state_of(tmp_path, config)["open_episodes"]
+    ]
     capsys.readouterr()
     resume(tmp_path)
-    said = re.findall(r"episode (\d+) of .*went on with the next episode", capsys.readouterr().out)
+    said = re.findall(
+        r"episode (\d+) of .*continued with the next episode", capsys.readouterr().out
+    )
     assert sorted(map(int, said)) == sorted(open_episodes)
 
     rows = rows_of(tmp_path)
