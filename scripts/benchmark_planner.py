@@ -22,6 +22,7 @@ def main() -> int:
         "python scripts/benchmark_planner.py",
         _TEXT,
         SpeedOptions(),
+        out="scripts/results/planners",
         switches={
             "peers": "Also mbrl-lib and pytorch-mppi, installed into .venv-peers",
             "sizes": "Also many sizes of both, for the figure",

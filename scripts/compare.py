@@ -9,6 +9,7 @@ from agents.config.commands import report_errors
 from agents.config.flags import Argument, declared, parse
 from agents.errors import UserError
 
+_OUT = "scripts/results/comparisons"
 _ARGUMENTS = (
     Argument("name", declared(Path, "Of the files"), "NAME", positional=True),
     Argument(
@@ -17,7 +18,7 @@ _ARGUMENTS = (
         "LABEL=RUN_DIR [RUN_DIR ...]",
         positional=True,
     ),
-    Argument("out", declared(Path, "Directory of the files"), "DIR", "default: scripts/results"),
+    Argument("out", declared(Path, "Directory of the files"), "DIR", f"default: {_OUT}"),
 )
 _TEXT = "Compare finished runs of one environment with each other and with acting at random."
 
@@ -25,7 +26,7 @@ _TEXT = "Compare finished runs of one environment with each other and with actin
 def main() -> int:
     """Compares as the command line asks; returns the exit status."""
     parsed = parse(sys.argv[1:], "python scripts/compare.py", _TEXT, _ARGUMENTS)
-    out = parsed.values.get(("out",), "scripts/results")
+    out = parsed.values.get(("out",), _OUT)
     if not out:
         raise UserError("--out: '' is not allowed; give a directory")
     from agents.reporting import (

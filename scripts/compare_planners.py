@@ -20,6 +20,7 @@ def main() -> int:
         "python scripts/compare_planners.py",
         _TEXT,
         StudyOptions(),
+        out="scripts/results/planners",
         positional="RUN_DIR",
     )
     from agents.experiments.planners import (

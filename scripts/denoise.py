@@ -16,7 +16,13 @@ beside the best constant, a linear map and the blog's own network with its mista
 
 def main() -> int:
     """Trains and compares as the command line asks; returns the exit status."""
-    options, _, out = read(sys.argv[1:], "python scripts/denoise.py", _TEXT, DenoiseOptions())
+    options, _, out = read(
+        sys.argv[1:],
+        "python scripts/denoise.py",
+        _TEXT,
+        DenoiseOptions(),
+        out="scripts/results/denoising",
+    )
     from agents.experiments.denoising import (
         study as denoising_study,  # brings JAX, which bad input need not wait for
     )

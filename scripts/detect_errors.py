@@ -20,6 +20,7 @@ def main() -> int:
         "python scripts/detect_errors.py",
         _TEXT,
         DetectionOptions(),
+        out="scripts/results/detection",
         positional="RUN_DIR ...",
     )
     from agents.experiments.detection import (

@@ -10,6 +10,7 @@ from agents.config.commands import report_errors
 from agents.config.flags import Argument, declared, parse
 from agents.errors import UserError, shown
 
+_OUT = "scripts/results/learning"
 _ARGUMENTS = (
     Argument(
         "benchmark",
@@ -18,7 +19,7 @@ _ARGUMENTS = (
         positional=True,
     ),
     Argument("name", declared(Path, "Of the files"), "NAME", "default: learning"),
-    Argument("out", declared(Path, "Directory of the files"), "DIR", "default: scripts/results"),
+    Argument("out", declared(Path, "Directory of the files"), "DIR", f"default: {_OUT}"),
 )
 _TEXT = """\
 Draw what scripts/benchmark_learning.py has found so far: tables over seeds, curves with 95 %
@@ -34,7 +35,7 @@ def main() -> int:
     name = parsed.values.get(("name",), "learning")
     if not re.fullmatch(r"\w[\w.-]*", name):
         raise UserError(f"--name: {shown(name)} is no name for files")
-    out = parsed.values.get(("out",), "scripts/results")
+    out = parsed.values.get(("out",), _OUT)
     if not out:
         raise UserError("--out: '' is not allowed; give a directory")
     from agents.experiments.learning import (

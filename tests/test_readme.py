@@ -1,4 +1,4 @@
-"""The README is what users meet: what it shows must work."""
+"""The README and the results pages are what users meet: what they show must work and agree."""
 
 import csv
 import re
@@ -8,17 +8,50 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agents.config.benchmarks import DenoiseOptions, DetectionOptions, ReturnsOptions
+from agents.config.benchmarks import (
+    DenoiseOptions,
+    DetectionOptions,
+    ReturnsOptions,
+    SpeedOptions,
+    StudyOptions,
+)
 from agents.config.loading import load, options
 from agents.config.presets import PRESETS
 from agents.experiments.learning.options import LearningOptions
 from agents.experiments.learning.sweep_options import SweepOptions
 
-README = Path(__file__).resolve().parents[1] / "README.md"
+ROOT = Path(__file__).resolve().parents[1]
+README = ROOT / "README.md"
+RESULTS = ROOT / "scripts" / "results"
+STUDIES = sorted(RESULTS.glob("*/README.md"))
+PAGES = [README, ROOT / "CONTRIBUTING.md", RESULTS / "README.md", *STUDIES]
 
 
-def _blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+def _named(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def _text(page: Path) -> str:
+    return page.read_text(encoding="utf-8")
+
+
+def _blocks(language: str, page: Path = README) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", _text(page), re.DOTALL)
+
+
+def _links(page: Path) -> list[str]:
+    """Where a page links to within the repository."""
+    return re.findall(r"\]\((?!https?:)([^)\s]+)\)", _text(page))
+
+
+def _headings(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    titles = re.findall(r"^#+ (.*)$", _text(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def _rows(file: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(_text(file).splitlines()))
 
 
 def test_the_snippet_plans_a_push_back_to_the_origin(tmp_path: Path) -> None:
@@ -46,30 +79,78 @@ def test_it_names_every_preset(name: str) -> None:
     assert f"`{name}`" in README.read_text(encoding="utf-8")
 
 
-def test_every_option_that_it_shows_exists() -> None:
+def test_every_option_that_is_shown_exists() -> None:
     known = {"--" + ".".join(path).replace("_", "-") for path in options()}
-    every = (DenoiseOptions, DetectionOptions, LearningOptions, ReturnsOptions, SweepOptions)
+    every = (
+        DenoiseOptions, DetectionOptions, LearningOptions, ReturnsOptions, SpeedOptions,
+        StudyOptions, SweepOptions,
+    )  # fmt: skip
     for studied in every:
         known |= {"--" + ".".join(path).replace("_", "-") for path in options(studied)}
     known |= {"--config", "--resume", "--gif", "--help", "--run-dir", "--peers", "--out"}
-    known |= {"--background"}
-    shown = set(re.findall(r"(?<![\w-])--[a-z][\w.-]*", "\n".join(_blocks("sh"))))
-    assert shown <= known
-    assert len(shown) > 5
+    known |= {"--background", "--name", "--alphas"}
+    for page in (README, *STUDIES):
+        shown = set(re.findall(r"(?<![\w-])--[a-z][\w.-]*", "\n".join(_blocks("sh", page))))
+        assert shown <= known, page
+    assert len(set(re.findall(r" --[a-z]", _text(README)))) > 5
 
 
-def test_the_numbers_that_it_reports_are_in_the_results() -> None:
-    text = README.read_text(encoding="utf-8")
-    rows = re.findall(r"^\| `(lunar-lander[^`]*|pendulum)`[^|]*\|[^|]*\| (-?[\d.]+) ±", text, re.M)
-    assert rows, "the table of results is missing"
-    results = README.parent / "scripts" / "results"
+@pytest.mark.parametrize("page", PAGES, ids=_named)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for link in _links(page):
+        place, _, heading = link.partition("#")
+        target = page.parent / place if place else page
+        assert target.exists(), link
+        assert not heading or heading in _headings(target), link
+
+
+def test_the_index_links_to_every_study() -> None:
+    assert STUDIES
+    assert {f"{page.parent.name}/README.md" for page in STUDIES} <= set(
+        _links(RESULTS / "README.md")
+    )
+
+
+@pytest.mark.parametrize("page", STUDIES, ids=_named)
+def test_a_study_asks_answers_and_links_to_all_its_files(page: Path) -> None:
+    _, question, answer, *_ = _text(page).split("\n\n")
+    assert question.startswith("**Question.**")
+    assert answer.startswith("**Answer.**")
+    files = {
+        str(file.relative_to(page.parent)) for file in page.parent.rglob("*") if file.is_file()
+    }
+    assert files - {"README.md"} <= set(_links(page))
+
+
+@pytest.mark.parametrize("page", [README, RESULTS / "learning" / "README.md"], ids=_named)
+def test_the_learning_table_agrees_with_its_file(page: Path) -> None:
+    found: dict[str, dict[int, float]] = {}
+    for row in _rows(RESULTS / "learning" / "learning-summary.csv"):
+        found.setdefault(row["label"], {})[int(row["env_steps"])] = float(row["mean"])
+    names = {
+        "**`lunar-lander`**": "lunar-lander", "SAC (sbx-rl)": "sac", "CrossQ (sbx-rl)": "crossq",
+    }  # fmt: skip
+    for said, label in names.items():
+        (line,) = re.findall(rf"^\| {re.escape(said)} \|(.*)\|$", _text(page), re.MULTILINE)
+        means = [float(cell.split()[0]) for cell in line.split("|")]
+        assert means == [round(found[label][age]) for age in (5_000, 8_000, 10_000, 15_000, 20_000)]
+
+
+def test_the_comparisons_agree_with_their_files() -> None:
+    place = RESULTS / "comparisons"
+    said = re.findall(
+        r"^\| `(?:lunar-lander[^`]*|pendulum)`[^|]*\|[^|]*\| (-?[\d.]+) ±",
+        _text(place / "README.md"),
+        re.MULTILINE,
+    )
+    assert said, "the table of results is missing"
     means = np.array(
         [
             float(row["mean"])
-            for file in sorted(results.glob("*.csv"))
-            for row in csv.DictReader(file.read_text(encoding="utf-8").splitlines())
+            for file in sorted(place.glob("*.csv"))
+            for row in _rows(file)
             if row.get("mean")
         ]
     )
-    for name, mean in rows:
-        assert np.abs(means - float(mean)).min() < 0.06, (name, mean)
+    for mean in said:
+        assert np.abs(means - float(mean)).min() < 0.06, mean

@@ -130,9 +130,9 @@ def read(
     text: str,
     defaults: _O,
     *,
+    out: str,
     positional: str = "",
     switches: dict[str, str] | None = None,
-    out: str = "scripts/results",
 ) -> tuple[_O, dict[str, Any], Path]:
     """Reads the command line of a benchmark.
 
@@ -141,11 +141,11 @@ def read(
       prog: how the script is called.
       text: the description, for the help.
       defaults: the options.
+      out: directory of the results unless another is given; within RUN_DIR if it begins with that,
+        which needs there to be one.
       positional: what must be given by place, if anything (`RUN_DIR`, or `RUN_DIR ...` where there
         may be several).
       switches: flags without a value, with their descriptions.
-      out: directory of the results unless another is given; within RUN_DIR if it begins with that,
-        which needs there to be one.
 
     Returns:
       The options; the switches and what was given by place (`run_dirs`) by name; the directory of

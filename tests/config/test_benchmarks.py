@@ -95,24 +95,32 @@ def test_bad_input_is_one_line_and_status_2(script, args, said, monkeypatch, cap
 
 
 @pytest.mark.parametrize(
-    ("script", "words"),
+    ("script", "place", "words"),
     [
-        ("benchmark_planner.py", ["--peers", "--rounds INT"]),
-        ("compare_planners.py", ["RUN_DIR", "default: 5"]),
-        ("detect_errors.py", ["RUN_DIR ...", "--ages INT [INT ...]", "default: 3000 6000 12000"]),
+        ("benchmark_planner.py", "scripts/results/planners", ["--peers", "--rounds INT"]),
+        ("compare_planners.py", "scripts/results/planners", ["RUN_DIR", "default: 5"]),
+        (
+            "detect_errors.py",
+            "scripts/results/detection",
+            ["RUN_DIR ...", "--ages INT [INT ...]", "default: 3000 6000 12000"],
+        ),
         (
             "benchmark_returns.py",
-            ["RUN_DIR ...", "--weights FLOAT [FLOAT ...]", "--regularizers {none,", "/returns)"],
+            "RUN_DIR/returns",
+            ["RUN_DIR ...", "--weights FLOAT [FLOAT ...]", "--regularizers {none,"],
         ),
-        ("denoise.py", ["--corruption TEXT [TEXT ...]", "additive:0.3)", "--rnn-dae.hidden INT"]),
+        (
+            "denoise.py",
+            "scripts/results/denoising",
+            ["--corruption TEXT [TEXT ...]", "additive:0.3)", "--rnn-dae.hidden INT"],
+        ),
     ],
 )
-def test_help_shows_the_options(script, words, monkeypatch, capsys, tmp_path):
+def test_help_shows_the_options(script, place, words, monkeypatch, capsys, tmp_path):
     code, out, _ = asked(script, ["--help"], monkeypatch, capsys, tmp_path)
     assert code == 0
     text = " ".join(out.replace("│", " ").split())
-    place = "RUN_DIR/returns" if script == "benchmark_returns.py" else "scripts/results"
-    for word in (f"python scripts/{script}", "--out DIR", f"default: {place}", *words):
+    for word in (f"python scripts/{script}", "--out DIR", f"default: {place})", *words):
         assert word in text
 
 
@@ -139,7 +147,7 @@ def test_what_is_asked_for_reaches_the_study(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(planner_study, "compare", compare)
     args = ["a run", "--seeds", "3"]
     assert asked("compare_planners.py", args, monkeypatch, capsys, tmp_path) == (0, "done\n", "")
-    assert seen == [(Path("a run"), 3, 4, Path("scripts/results"))]
+    assert seen == [(Path("a run"), 3, 4, Path("scripts/results/planners"))]
 
 
 def test_what_is_asked_for_reaches_the_detection(monkeypatch, capsys, tmp_path):
