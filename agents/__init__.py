@@ -3,7 +3,9 @@
 Importing this package does not import JAX; its rooms do where they need it.
 """
 
-from agents.config.loading import PRESETS, Config, load
+from agents.config.loading import load
+from agents.config.presets import PRESETS
+from agents.config.schema import Config
 from agents.errors import UserError
 
 __all__ = ["PRESETS", "Config", "UserError", "load"]

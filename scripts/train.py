@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 
-from agents.config.commands import TRAIN, NewRun, parse_train, report_errors, runnable
+from agents.config.commands import TRAIN, TrainCommand, parse_train, report_errors, runnable
 from agents.devices import prepare
 
 
@@ -17,7 +17,7 @@ def main() -> int:
             loop as training,  # brings JAX, which bad input need not wait for
         )
 
-        if isinstance(command, NewRun):
+        if isinstance(command, TrainCommand):
             training.train(command.config, command.run_dir)
         else:
             training.resume(command.run_dir, command.env_steps)

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from agents.config.benchmarks import DenoiseOptions, DetectionOptions, ReturnsOptions
-from agents.config.loading import load, options
+from agents.config.loading import load
+from agents.config.options import options
 from agents.config.presets import PRESETS
+from agents.config.schema import Config
 from agents.experiments.learning.options import LearningOptions
 from agents.experiments.learning.sweep_options import SweepOptions
 
@@ -47,7 +49,7 @@ def test_it_names_every_preset(name: str) -> None:
 
 
 def test_every_option_that_it_shows_exists() -> None:
-    known = {"--" + ".".join(path).replace("_", "-") for path in options()}
+    known = {"--" + ".".join(path).replace("_", "-") for path in options(Config)}
     every = (DenoiseOptions, DetectionOptions, LearningOptions, ReturnsOptions, SweepOptions)
     for studied in every:
         known |= {"--" + ".".join(path).replace("_", "-") for path in options(studied)}

@@ -14,10 +14,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from agents.config import loading as configuration
 from agents.config.flags import Argument, Parsed, declared, parse
-from agents.config.loading import CONFIG_FILE, PRESETS, Config
-from agents.config.presets import listing
+from agents.config.loading import CONFIG_FILE, load, load_run, override
+from agents.config.options import flag, options
+from agents.config.presets import PRESETS, listing
+from agents.config.schema import Config
 from agents.errors import UserError, shown
 
 TRAIN = "python scripts/train.py"
@@ -30,7 +31,7 @@ _TRACES = (CONFIG_FILE, "metrics.jsonl", "checkpoints")
 
 
 @dataclass(frozen=True)
-class NewRun:
+class TrainCommand:
     """Train from the beginning.
 
     Attributes:
@@ -43,8 +44,8 @@ class NewRun:
 
 
 @dataclass(frozen=True)
-class ResumedRun:
-    """Go on with a run.
+class ResumeCommand:
+    """Continue a run.
 
     Attributes:
       run_dir: holds a run.
@@ -56,7 +57,7 @@ class ResumedRun:
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class EvaluateCommand:
     """Evaluate a saved run.
 
     Attributes:
@@ -88,14 +89,14 @@ _REPORT_ARGUMENTS = (
 _EVALUATE_ARGUMENTS = (
     *_REPORT_ARGUMENTS,
     *(
-        Argument(name, configuration.options()[path], "INT", "default: the run's own")
+        Argument(name, options(Config)[path], "INT", "default: the run's own")
         for (name,), path in _EVALUATION_PATHS.items()
     ),
     Argument("gif", declared(bool, "Write an animation of the first episode")),
 )
 
 
-def parse_train(args: Sequence[str]) -> NewRun | ResumedRun:
+def parse_train(args: Sequence[str]) -> TrainCommand | ResumeCommand:
     """Reads the command line of `scripts/train.py`.
 
     Args:
@@ -117,18 +118,18 @@ def parse_train(args: Sequence[str]) -> NewRun | ResumedRun:
     file = parsed.values.get(("config",))
     if file == "":
         raise UserError("--config: '' is not allowed; give a YAML file")
-    config = configuration.load(
+    config = load(
         preset,
         Path(file) if file is not None else None,
         {path: value for path, value in parsed.values.items() if path not in own},
     )
     chosen = parsed.values.get(("run_dir",))
     if chosen is None:
-        return NewRun(config, default_run_dir(preset, config.seed))
-    return NewRun(config, _free_directory(chosen))
+        return TrainCommand(config, default_run_dir(preset, config.seed))
+    return TrainCommand(config, _free_directory(chosen))
 
 
-def parse_evaluate(args: Sequence[str]) -> Evaluation:
+def parse_evaluate(args: Sequence[str]) -> EvaluateCommand:
     """Reads the command line of `scripts/evaluate.py`.
 
     Args:
@@ -141,12 +142,12 @@ def parse_evaluate(args: Sequence[str]) -> Evaluation:
     parsed = parse(args, EVALUATE, _EVALUATE_TEXT, _EVALUATE_ARGUMENTS)
     run_dir = _saved_run(parsed)
     given = {path: parsed.values[path] for path in _EVALUATION_PATHS if path in parsed.values}
-    config = configuration.override(
-        configuration.load_run(run_dir),
+    config = override(
+        load_run(run_dir),
         {_EVALUATION_PATHS[path]: value for path, value in given.items()},
-        {_EVALUATION_PATHS[path]: configuration.flag(path) for path in given},
+        {_EVALUATION_PATHS[path]: flag(path) for path in given},
     )
-    return Evaluation(
+    return EvaluateCommand(
         run_dir,
         episodes=config.evaluation.episodes if ("episodes",) in given else None,
         seed=config.evaluation.seed if ("seed",) in given else None,
@@ -198,7 +199,7 @@ def report_errors(command: Callable[[], int]) -> int:
         return 2
 
 
-def _resumed(parsed: Parsed) -> ResumedRun:
+def _resumed(parsed: Parsed) -> ResumeCommand:
     if parsed.positionals:
         raise UserError(
             f"--resume takes no preset, but {shown(parsed.positionals[0])} is given; the run goes"
@@ -207,20 +208,19 @@ def _resumed(parsed: Parsed) -> ResumedRun:
     for path in parsed.values:
         if path not in (("resume",), ("env_steps",)):
             raise UserError(
-                f"--resume and {configuration.flag(path)} do not go together; only --env-steps may"
-                " be changed"
+                f"--resume and {flag(path)} do not go together; only --env-steps may be changed"
             )
     run_dir = _run_directory(parsed.values[("resume",)])
-    config = configuration.load_run(run_dir)
+    config = load_run(run_dir)
     if ("env_steps",) not in parsed.values:
-        return ResumedRun(run_dir, None)
-    changed = configuration.override(config, {("env_steps",): parsed.values[("env_steps",)]})
+        return ResumeCommand(run_dir, None)
+    changed = override(config, {("env_steps",): parsed.values[("env_steps",)]})
     if changed.env_steps < config.env_steps:
         raise UserError(
             f"--env-steps: {changed.env_steps} is less than the run's own {config.env_steps}; it"
             " may only be raised"
         )
-    return ResumedRun(run_dir, changed.env_steps)
+    return ResumeCommand(run_dir, changed.env_steps)
 
 
 def _only(parsed: Parsed, what: str) -> str:

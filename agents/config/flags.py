@@ -1,7 +1,7 @@
 """Flags of the command line, made from the schema by tyro, and their help.
 
 tyro splits the command line and writes the help. It hands every value on as the words that were
-typed: the schema alone judges them, so that a flag and a YAML key are read by one rule and fail
+typed: the schema alone validates them, so that a flag and a YAML key are read by one rule and fail
 with one message.
 """
 
@@ -23,7 +23,7 @@ from tyro.constructors import (
     StructTypeInfo,
 )
 
-from agents.config.loading import (
+from agents.config.options import (
     OptionPath,
     allowed,
     alternative,
@@ -65,7 +65,7 @@ def declared(kind: type, description: str) -> FieldInfo:
 
 @dataclass(frozen=True)
 class Parsed:
-    """What was typed, split but not yet judged.
+    """What was typed, split but not yet validated.
 
     Attributes:
       values: the options and arguments that were given, and only those.

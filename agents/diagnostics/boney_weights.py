@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agents.analysis.tables import Row
-from agents.config import loading as configuration
+from agents.config.options import OptionPath
 from agents.diagnostics.variants import Rivals
 from agents.planning.agent import AgentState
 from agents.training.run import RunState
@@ -29,7 +29,7 @@ def alphas(run: RunState, learned: AgentState, replay: Replay) -> list[Row]:
     """
     scales: dict[float, float] = {}
     for sigma in dict.fromkeys(sigma for _, _, sigma, _ in ALPHAS):
-        changes: dict[configuration.OptionPath, object] = {
+        changes: dict[OptionPath, object] = {
             ("regularizer", "noise_std"): sigma,
             ("regularizer", "window_dae", "window"): 1,
         }

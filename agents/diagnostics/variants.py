@@ -10,8 +10,9 @@ from typing import get_args
 import jax
 
 from agents.config import loading as configuration
-from agents.config.loading import Config
-from agents.config.schema import RegularizerConfig
+from agents.config.options import OptionPath
+from agents.config.regularizer_schema import RegularizerConfig
+from agents.config.schema import Config
 from agents.envs.dynamics import KnownDynamics
 from agents.planning.agent import AgentState, PlanningAgent
 from agents.training import run as run_state
@@ -92,7 +93,7 @@ class Rivals:
         self,
         run: RunState,
         slots: int,
-        changes: Mapping[configuration.OptionPath, object],
+        changes: Mapping[OptionPath, object],
         dynamics: KnownDynamics | None = None,
     ):
         self._run = run

@@ -16,7 +16,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float
 
-from agents.config.loading import Config
+from agents.config.schema import Config
 from agents.devices import compiler_options, together
 from agents.envs.dynamics import KnownDynamics
 from agents.envs.episodes import EnvironmentSpec

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from agents.config.loading import Config
-from agents.config.schema import PlannerConfig, RegularizerConfig, RiskConfig
+from agents.config.planner_schema import PlannerConfig, RiskConfig
+from agents.config.regularizer_schema import RegularizerConfig
+from agents.config.schema import Config
 from agents.envs.dynamics import KnownDynamics, with_dynamics
 from agents.envs.episodes import EnvironmentSpec
 from agents.envs.rewards import KnownReward

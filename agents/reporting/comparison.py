@@ -19,8 +19,8 @@ from pydantic import BaseModel, Field, ValidationError
 
 from agents.analysis.statistics import summarise_returns
 from agents.analysis.tables import Row, markdown_table, over_seeds, write_csv
-from agents.config.loading import CONFIG_FILE, Config, load_run
-from agents.config.schema import EnvConfig
+from agents.config.loading import CONFIG_FILE, load_run
+from agents.config.schema import Config, EnvConfig
 from agents.envs.episodes import EpisodeRunner, describe, make_environment, random_action
 from agents.errors import UserError, shown
 from agents.reporting.learning_curve import of_kind, plot_comparison, read_metrics

@@ -21,7 +21,8 @@ from matplotlib.figure import Figure
 
 from agents.analysis.tables import Row
 from agents.config.commands import RETURNS, runnable
-from agents.config.loading import CONFIG_FILE, Config, load_run
+from agents.config.loading import CONFIG_FILE, load_run
+from agents.config.schema import Config
 from agents.diagnostics.return_figures import FIGURES, shown_regularizer
 from agents.errors import UserError, shown
 from agents.reporting.imagined_paths import PLACES

@@ -16,7 +16,9 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from agents.config.loading import CONFIG_FILE, Config, dump, load_run
+from agents.config.loading import CONFIG_FILE, load_run
+from agents.config.schema import Config
+from agents.config.yaml_files import dump
 from agents.envs.episodes import explored, random_action
 from agents.planning.actor import slot_of
 from agents.reporting.conclude import conclude

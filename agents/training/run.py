@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from agents.config.loading import Config
+from agents.config.schema import Config
 from agents.envs import rewards as known_rewards
 from agents.envs.dynamics import KnownDynamics
 from agents.envs.episodes import (

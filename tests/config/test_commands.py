@@ -7,13 +7,23 @@ from pathlib import Path
 import pytest
 from running import run_script
 
-from agents.config.commands import Evaluation, NewRun, ResumedRun, parse_evaluate, parse_train
-from agents.config.loading import PRESETS, dump, flag, load_run, options
+from agents.config.commands import (
+    EvaluateCommand,
+    ResumeCommand,
+    TrainCommand,
+    parse_evaluate,
+    parse_train,
+)
+from agents.config.loading import load_run
+from agents.config.options import flag, options
+from agents.config.presets import PRESETS
+from agents.config.schema import Config
+from agents.config.yaml_files import dump
 from agents.errors import UserError
 
 
 def test_every_order_of_words_means_the_same():
-    expected = NewRun(
+    expected = TrainCommand(
         PRESETS["quick"].model_copy(update={"seed": 3, "num_envs": 2}), Path("somewhere")
     )
     for line in (
@@ -32,7 +42,7 @@ def test_flags_reach_every_kind_of_option():
         " --planner.name mppi --regularizer.weight 0 --run-dir somewhere"
     )
     command = parse_train(line.split())
-    assert isinstance(command, NewRun)
+    assert isinstance(command, TrainCommand)
     config = command.config
     assert config.env.id == "my_package:Mine-v0"
     assert config.env.kwargs == {"gravity": -5.0, "wind": True, "name": "x", "n": 3}
@@ -48,7 +58,7 @@ def test_flags_win_over_the_file_and_the_file_over_the_preset(tmp_path):
     file = tmp_path / "changes.yaml"
     file.write_text("seed: 7\nplanner:\n  horizon: 9\n  iterations: 2\n")
     command = parse_train(["quick", "--config", str(file), "--planner.horizon", "11"])
-    assert isinstance(command, NewRun)
+    assert isinstance(command, TrainCommand)
     assert command.config.seed == 7
     assert command.config.planner.horizon == 11
     assert command.config.planner.iterations == 2
@@ -73,17 +83,17 @@ def test_an_empty_directory_may_take_a_run(tmp_path):
 def test_resuming_keeps_or_raises_the_steps(tmp_path):
     (tmp_path / "config.yaml").write_text(dump(PRESETS["quick"]))
     line = ["--resume", str(tmp_path)]
-    assert parse_train(line) == ResumedRun(tmp_path, None)
-    assert parse_train([*line, "--env-steps", "1200"]) == ResumedRun(tmp_path, 1200)
-    assert parse_train(["--env-steps", "5000", *line]) == ResumedRun(tmp_path, 5000)
+    assert parse_train(line) == ResumeCommand(tmp_path, None)
+    assert parse_train([*line, "--env-steps", "1200"]) == ResumeCommand(tmp_path, 1200)
+    assert parse_train(["--env-steps", "5000", *line]) == ResumeCommand(tmp_path, 5000)
     assert load_run(tmp_path) == PRESETS["quick"]
 
 
 def test_evaluation_takes_the_run_and_its_own_options(tmp_path):
     (tmp_path / "config.yaml").write_text(dump(PRESETS["quick"]))
     run = str(tmp_path)
-    assert parse_evaluate([run]) == Evaluation(tmp_path, None, None, gif=False)
-    expected = Evaluation(tmp_path, 3, 10_500, gif=True)
+    assert parse_evaluate([run]) == EvaluateCommand(tmp_path, None, None, gif=False)
+    expected = EvaluateCommand(tmp_path, 3, 10_500, gif=True)
     assert parse_evaluate([run, "--episodes", "3", "--seed", "10500", "--gif"]) == expected
     assert parse_evaluate(["--gif", run, "--seed=10500", "--episodes=3"]) == expected
 
@@ -96,7 +106,7 @@ def test_help_shows_every_option_with_the_defaults_of_the_preset(preset, capsys,
     assert err == ""
     shown = out.replace("\u2502", "")
     words = " ".join(shown.split())
-    for path, field in options().items():
+    for path, field in options(Config).items():
         assert f"{flag(path)} " in shown
         assert field.description is not None
         assert field.description in words

@@ -9,21 +9,11 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from agents.config.benchmarks import DenoiseOptions, DetectionOptions, ReturnsOptions
-from agents.config.loading import (
-    PRESETS,
-    Config,
-    allowed,
-    dump,
-    load,
-    load_run,
-    load_yaml,
-    options,
-    override,
-    sections,
-)
-from agents.config.presets import SUMMARIES
-from agents.config.schema import Options
-from agents.config.yaml_files import read_scalar
+from agents.config.loading import load, load_run, override
+from agents.config.options import Options, allowed, options, sections
+from agents.config.presets import PRESETS, SUMMARIES
+from agents.config.schema import Config
+from agents.config.yaml_files import dump, load_yaml, read_scalar
 from agents.errors import UserError, shown
 
 EVERY_FILE = settings(
@@ -68,7 +58,7 @@ def configs(draw) -> Config:
     """A default configuration with whatever of the drawn values is allowed."""
     config = PRESETS["lunar-lander"]
     drawn = draw(strategy(Config))
-    for path in options():
+    for path in options(Config):
         value = drawn
         for name in path:
             value = value[name]
@@ -134,7 +124,7 @@ def test_presets_are_what_their_names_say():
 
 
 def test_every_option_is_described_and_every_group_too():
-    for path, field in options().items():
+    for path, field in options(Config).items():
         assert field.description, path
         assert allowed(field), path
     for model in (Config, *sections(Config).values()):
@@ -173,7 +163,7 @@ def test_a_configuration_is_frozen_and_refuses_unknown_names():
 
 
 @pytest.mark.parametrize(
-    "path", [path for path, field in options().items() if field.annotation is float]
+    "path", [path for path, field in options(Config).items() if field.annotation is float]
 )
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), -1.0, True, "1"])
 def test_no_number_is_nan_infinite_negative_or_of_another_type(path, value):
@@ -182,7 +172,7 @@ def test_no_number_is_nan_infinite_negative_or_of_another_type(path, value):
 
 
 @pytest.mark.parametrize(
-    "path", [path for path, field in options().items() if field.annotation is int]
+    "path", [path for path, field in options(Config).items() if field.annotation is int]
 )
 @pytest.mark.parametrize("value", [-1, 1.0, 3.5, True, "1", None])
 def test_no_integer_is_negative_or_of_another_type(path, value):

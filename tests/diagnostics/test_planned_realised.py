@@ -7,7 +7,7 @@ import worlds
 from tiny import new_run, sharing
 from walking import REPEAT, states_of, walking
 
-from agents.config.loading import Config
+from agents.config.schema import Config
 from agents.diagnostics.planned_realised import COMPARISONS, Bench, Pair, of_run
 from agents.diagnostics.return_tables import Tables
 from agents.diagnostics.variants import Rival, Rivals

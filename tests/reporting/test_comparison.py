@@ -12,8 +12,9 @@ from PIL import Image
 from running import run_script
 
 from agents.analysis.statistics import summarise_returns
-from agents.config.loading import PRESETS, dump
+from agents.config.presets import PRESETS
 from agents.config.schema import EnvConfig
+from agents.config.yaml_files import dump
 from agents.errors import UserError
 from agents.reporting import comparison
 from agents.training.log import RunLog, write_summary

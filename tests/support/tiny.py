@@ -18,7 +18,8 @@ import numpy as np
 import pytest
 from analytic import quickly
 
-from agents.config.loading import CONFIG_FILE, Config
+from agents.config.loading import CONFIG_FILE
+from agents.config.schema import Config
 from agents.devices import COMPILER_OPTIONS
 from agents.envs.dynamics import KnownDynamics
 from agents.envs.episodes import EpisodeRunner

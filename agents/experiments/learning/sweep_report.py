@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from agents.analysis.statistics import mean_ci95
 from agents.analysis.tables import Row, write_csv, writing
-from agents.config.loading import dump
+from agents.config.yaml_files import dump
 from agents.errors import UserError, shown
 from agents.experiments.learning.sweep import SUMMARY, Sweep, Trial
 from agents.reporting.comparison import Summary

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
-from agents.config.loading import Config
+from agents.config.schema import Config
 from agents.devices import prepare
 from agents.errors import UserError, shown
 from agents.experiments.learning.sweep import SWEEP_FILE, Trial

@@ -22,8 +22,9 @@ import numpy as np
 from agents.analysis.tables import Row, write_csv, writing
 from agents.config import loading as configuration
 from agents.config.benchmarks import StudyOptions
-from agents.config.loading import Config, OptionPath
-from agents.config.schema import PlannerConfig
+from agents.config.options import OptionPath
+from agents.config.planner_schema import PlannerConfig
+from agents.config.schema import Config
 from agents.envs.episodes import EpisodeRunner
 from agents.experiments.planners.figures import plot_study
 from agents.planning.actor import Actor

@@ -14,7 +14,7 @@ import pytest
 from running import run_script
 from tiny import PowerCut, cut_power, new_run, sharing, stopped, tiny
 
-from agents.config.loading import PRESETS
+from agents.config.presets import PRESETS
 from agents.config.schema import EnvConfig
 from agents.errors import UserError
 from agents.experiments.learning import conduct as learning_run
