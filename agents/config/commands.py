@@ -19,7 +19,7 @@ from agents.config.loading import CONFIG_FILE, load, load_run, override
 from agents.config.options import flag, options
 from agents.config.presets import PRESETS, listing
 from agents.config.schema import Config
-from agents.errors import UserError, shown
+from agents.errors import UserError, one_line, shown
 
 TRAIN = "python scripts/train.py"
 EVALUATE = "python scripts/evaluate.py"
@@ -195,7 +195,7 @@ def report_errors(command: Callable[[], int]) -> int:
     try:
         return command()
     except UserError as error:
-        print("error:", " ".join(str(error).split()), file=sys.stderr)
+        print("error:", one_line(error, 2_000), file=sys.stderr)
         return 2
 
 

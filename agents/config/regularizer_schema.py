@@ -16,9 +16,7 @@ class RnnDaeConfig(Options):
     architecture: Literal["correction", "encoder-decoder"] = Field(
         default="correction", description="Network"
     )
-    restore_actions: bool = Field(
-        default=True, description="Denoise the actions, too"
-    )
+    restore_actions: bool = Field(default=True, description="Denoise the actions, too")
 
 
 class WindowDaeConfig(Options):

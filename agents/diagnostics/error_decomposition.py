@@ -25,7 +25,7 @@ from agents.analysis.tables import Row
 from agents.diagnostics.open_loop import Situation, carry_out, rebuild
 from agents.diagnostics.planned_realised import promised
 from agents.diagnostics.variants import Rivals
-from agents.envs.dynamics import KnownDynamics
+from agents.envs.dynamics import AnalyticDynamics
 from agents.envs.episodes import EpisodeRunner
 from agents.planning.actor import Actor
 from agents.planning.agent import AgentState
@@ -39,7 +39,7 @@ def take_apart(
     run: RunState,
     learned: AgentState,
     situations: Sequence[Situation],
-    dynamics: KnownDynamics,
+    dynamics: AnalyticDynamics,
     *,
     count: int,
 ) -> list[Row]:

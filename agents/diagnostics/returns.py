@@ -27,8 +27,7 @@ from agents.diagnostics.planned_realised import Bench, Pair, of_run
 from agents.diagnostics.return_figures import plot_returns
 from agents.diagnostics.return_tables import Tables, verdicts
 from agents.diagnostics.variants import Rival, Rivals
-from agents.envs import dynamics as known_dynamics
-from agents.envs.dynamics import KnownDynamics
+from agents.envs.dynamics import AnalyticDynamics, find_dynamics
 from agents.errors import UserError
 from agents.planning.agent import HOLDOUT_WINDOWS, AgentState
 from agents.training.checkpoint import at_or_after
@@ -64,7 +63,7 @@ def benchmark(
         for run_dir in run_dirs:
             at_or_after(run_dir / CHECKPOINTS, options.checkpoint)
     env = runs[0][1].config.env
-    dynamics = known_dynamics.resolve(options.dynamics, env.id, env.kwargs)
+    dynamics = find_dynamics(options.dynamics, env.id, env.kwargs)
     with writing(out):
         pass
     yield from compare(runs, options, out)
@@ -202,7 +201,7 @@ def _situations(run: RunState, options: ReturnsOptions) -> list[Situation]:
 
 
 def _exact(
-    run: RunState, run_dir: Path, options: ReturnsOptions, dynamics: KnownDynamics
+    run: RunState, run_dir: Path, options: ReturnsOptions, dynamics: AnalyticDynamics
 ) -> list[Row]:
     learned, _ = _at(run, run_dir, options)
     rows = exact.take_apart(

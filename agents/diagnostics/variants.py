@@ -13,7 +13,7 @@ from agents.config import loading as configuration
 from agents.config.options import OptionPath
 from agents.config.regularizer_schema import RegularizerConfig
 from agents.config.schema import Config
-from agents.envs.dynamics import KnownDynamics
+from agents.envs.dynamics import AnalyticDynamics
 from agents.planning.agent import AgentState, PlanningAgent
 from agents.training import run as run_state
 from agents.training.checkpoint import at_or_after
@@ -94,7 +94,7 @@ class Rivals:
         run: RunState,
         slots: int,
         changes: Mapping[OptionPath, object],
-        dynamics: KnownDynamics | None = None,
+        dynamics: AnalyticDynamics | None = None,
     ):
         self._run = run
         self._dynamics = dynamics

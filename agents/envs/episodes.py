@@ -20,11 +20,10 @@ from agents.envs.spaces import (
     EnvironmentSpec,
     describe,
     explored,
-    one_line,
     random_action,
     to_native,
 )
-from agents.errors import UserError, shown
+from agents.errors import UserError, one_line, shown
 from mbrl.replay import Episode
 
 __all__ = [

@@ -18,9 +18,9 @@ from jaxtyping import Array, Float
 
 from agents.config.schema import Config
 from agents.devices import compiler_options, together
-from agents.envs.dynamics import KnownDynamics
+from agents.envs.dynamics import AnalyticDynamics
 from agents.envs.episodes import EnvironmentSpec
-from agents.envs.rewards import KnownReward
+from agents.envs.rewards import AnalyticReward
 from agents.errors import UserError
 from agents.planning.builders import build_ensemble, build_planner, build_regularizer, build_risk
 from mbrl import normalizer, regularizers
@@ -72,8 +72,8 @@ class PlanningAgent:
         self,
         config: Config,
         spec: EnvironmentSpec,
-        known: KnownReward | None = None,
-        dynamics: KnownDynamics | None = None,
+        known: AnalyticReward | None = None,
+        dynamics: AnalyticDynamics | None = None,
     ):
         self._config = config
         self._spec = spec

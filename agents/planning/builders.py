@@ -7,9 +7,9 @@ from typing import Any
 from agents.config.planner_schema import PlannerConfig, RiskConfig
 from agents.config.regularizer_schema import RegularizerConfig
 from agents.config.schema import Config
-from agents.envs.dynamics import KnownDynamics, with_dynamics
+from agents.envs.dynamics import AnalyticDynamics, with_dynamics
 from agents.envs.episodes import EnvironmentSpec
-from agents.envs.rewards import KnownReward
+from agents.envs.rewards import AnalyticReward
 from mbrl import corruption, planners, regularizers, risk
 from mbrl.corruption import Corruption
 from mbrl.dynamics import Ensemble, make_ensemble
@@ -22,8 +22,8 @@ from mbrl.risk import Risk
 def build_ensemble(
     config: Config,
     spec: EnvironmentSpec,
-    known: KnownReward | None,
-    dynamics: KnownDynamics | None = None,
+    known: AnalyticReward | None,
+    dynamics: AnalyticDynamics | None = None,
 ) -> Ensemble:
     """The model, with the environment's own reward or its equations where they are given."""
     repeat = config.env.action_repeat

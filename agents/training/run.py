@@ -13,8 +13,7 @@ import jax
 import numpy as np
 
 from agents.config.schema import Config
-from agents.envs import rewards as known_rewards
-from agents.envs.dynamics import KnownDynamics
+from agents.envs.dynamics import AnalyticDynamics
 from agents.envs.episodes import (
     EpisodeRunner,
     ReplayMismatch,
@@ -22,6 +21,7 @@ from agents.envs.episodes import (
     episode_seed,
     make_environment,
 )
+from agents.envs.rewards import find_reward
 from agents.errors import UserError
 from agents.planning.actor import Actor
 from agents.planning.agent import AgentState, PlanningAgent
@@ -96,7 +96,7 @@ class RunState:
       config: the resolved configuration.
 
     Raises:
-      UserError: the environment or its known reward cannot be used.
+      UserError: the environment or its analytic reward cannot be used.
     """
 
     def __init__(self, config: Config):
@@ -279,14 +279,14 @@ def evaluation_hold(config: Config) -> int:
 
 
 def build_agent(
-    config: Config, runner: EpisodeRunner, dynamics: KnownDynamics | None = None
+    config: Config, runner: EpisodeRunner, dynamics: AnalyticDynamics | None = None
 ) -> PlanningAgent:
     """The agent that a configuration describes; it plans in `dynamics` where they are given.
 
     Raises:
-      UserError: the known reward that it asks for does not exist.
+      UserError: the analytic reward that it asks for does not exist.
     """
     known = None
     if config.model.reward == "known":
-        known = known_rewards.resolve(config.model.known_reward, config.env.id, config.env.kwargs)
+        known = find_reward(config.model.known_reward, config.env.id, config.env.kwargs)
     return PlanningAgent(config, runner.spec, known, dynamics)

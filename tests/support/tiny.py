@@ -21,7 +21,7 @@ from analytic import quickly
 from agents.config.loading import CONFIG_FILE
 from agents.config.schema import Config
 from agents.devices import COMPILER_OPTIONS
-from agents.envs.dynamics import KnownDynamics
+from agents.envs.dynamics import AnalyticDynamics
 from agents.envs.episodes import EpisodeRunner
 from agents.planning.agent import PlanningAgent
 from agents.training import loop as training
@@ -162,7 +162,7 @@ _AGENTS: dict[str, PlanningAgent] = {}
 
 
 def shared_agent(
-    config: Config, runner: EpisodeRunner, dynamics: KnownDynamics | None = None
+    config: Config, runner: EpisodeRunner, dynamics: AnalyticDynamics | None = None
 ) -> PlanningAgent:
     """As `run_state.build_agent`, but two configurations that compile alike get one agent."""
     spec = runner.spec

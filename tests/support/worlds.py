@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from gymnasium import spaces
 
-from agents.envs.dynamics import KnownDynamics, Outcome
-from agents.envs.rewards import KnownReward, never_ends
+from agents.envs.dynamics import AnalyticDynamics, AnalyticStep
+from agents.envs.rewards import AnalyticReward, never_ends
 
 LINE = spaces.Box(-np.inf, np.inf, (2,), np.float32)
 ONE_NUMBER = spaces.Box(-1.0, 1.0, (1,), np.float32)
@@ -133,15 +133,15 @@ class Walk(gym.Env):
         return np.array([self.place, self.steps / 10], np.float32)
 
 
-def walk(noise: float, optimism: float = 0.0) -> KnownDynamics:
+def walk(noise: float, optimism: float = 0.0) -> AnalyticDynamics:
     """The equations of `Walk`; `optimism` is paid too much at every step."""
 
     def step(key, state, action):
         place = state[0] + 0.3 * action[0] + noise * jax.random.normal(key)
         goes_on = jnp.where(jnp.abs(place) > 1.0, 0.0, 1.0)
-        return Outcome(jnp.stack([place, state[1] + 0.1]), place + optimism, goes_on)
+        return AnalyticStep(jnp.stack([place, state[1] + 0.1]), place + optimism, goes_on)
 
-    return KnownDynamics(step)
+    return AnalyticDynamics(step)
 
 
 def _wage(state, action, next_state, repeat):
@@ -149,7 +149,7 @@ def _wage(state, action, next_state, repeat):
     return 7.0 * repeat * jnp.ones((), next_state.dtype)
 
 
-wages = KnownReward(_wage, never_ends)
+wages = AnalyticReward(_wage, never_ends)
 """Seven a simulator step, for ever, whatever happens."""
 
 gym.register("Counter-v0", entry_point=f"{__name__}:Counter", disable_env_checker=True)

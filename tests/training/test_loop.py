@@ -292,7 +292,7 @@ def test_fits_come_when_enough_is_new():
             },
             "nan",
         ),
-        ({"model": {"reward": "known"}}, "no known reward"),
+        ({"model": {"reward": "known"}}, "no analytic reward"),
         ({"model": {"reward": "known", "known_reward": "worlds:nothing"}}, "worlds:nothing"),
     ],
 )
@@ -326,7 +326,7 @@ def test_a_learning_rate_that_diverges_is_named_in_one_line(tmp_path, capsys):
 # Other environments, planners and models run to the end.
 
 
-def test_another_environment_with_known_rewards_runs_to_the_end():
+def test_another_environment_with_analytic_rewards_runs_to_the_end():
     run = finished(**PENDULUM)
     (evaluation,) = run.of_kind("evaluation")
     assert np.isfinite(evaluation["returns"]).all()

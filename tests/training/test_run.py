@@ -8,8 +8,8 @@ import pytest
 import worlds
 from tiny import assert_same_tree, finished, new_run, tiny
 
-from agents.envs import rewards as known_rewards
 from agents.envs.episodes import episode_seed
+from agents.envs.rewards import AnalyticReward
 from agents.errors import UserError
 from agents.training.evaluation import Promise
 from agents.training.run import RECENT, Progress, RunKeys, build_agent, make_runner, repeats_itself
@@ -167,11 +167,11 @@ def test_seeds_of_two_runs_give_other_weights():
 
 def test_a_known_reward_is_found_by_its_name_or_with_its_environment():
     config = tiny(model={"reward": "known"})
-    with pytest.raises(UserError, match="no known reward comes with environment"):
+    with pytest.raises(UserError, match="no analytic reward comes with environment"):
         build_agent(config, make_runner(config))
     named = tiny(model={"reward": "known", "known_reward": "worlds:wages"})
     build_agent(named, make_runner(named))
-    assert isinstance(worlds.wages, known_rewards.KnownReward)
+    assert isinstance(worlds.wages, AnalyticReward)
 
 
 def test_runners_have_environments_of_their_own():

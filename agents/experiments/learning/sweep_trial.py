@@ -84,7 +84,7 @@ def check(config: Config) -> None:
     """Refuses what every trial would stumble over, before a worker is started.
 
     Raises:
-      UserError: the environment or its known reward cannot be used.
+      UserError: the environment or its analytic reward cannot be used.
     """
     from agents.training import run as run_state
 
