@@ -13,7 +13,7 @@ from typing import Any
 
 from agents.errors import UserError, shown
 
-__all__ = ["Row", "markdown", "markdown_table", "over_seeds", "write_csv", "writing"]
+__all__ = ["Row", "markdown", "markdown_table", "of_kind", "over_seeds", "write_csv", "writing"]
 
 Row = dict[str, Any]
 
@@ -52,6 +52,11 @@ def write_csv(path: Path, rows: Sequence[Row]) -> None:
         writer.writerow(rows[0])
         for row in rows:
             writer.writerow("" if _missing(value) else value for value in row.values())
+
+
+def of_kind(rows: Iterable[Row], kind: str) -> list[Row]:
+    """Those of one kind: `episode`, `fit` or `evaluation`."""
+    return [row for row in rows if row["kind"] == kind]
 
 
 def markdown_table(rows: Iterable[Row]) -> list[str]:

@@ -15,6 +15,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from agents.analysis.provenance import commit, versions
 from agents.analysis.tables import Row, write_csv, writing
 from agents.config.benchmarks import ReturnsOptions
 from agents.diagnostics import boney_weights as boney
@@ -31,7 +32,7 @@ from agents.envs.dynamics import AnalyticDynamics, find_dynamics
 from agents.errors import UserError
 from agents.planning.agent import HOLDOUT_WINDOWS, AgentState
 from agents.training.checkpoint import at_or_after
-from agents.training.log import RETURNS_FILE, commit, versions
+from agents.training.log import RETURNS_FILE
 from agents.training.run import CHECKPOINTS, RunState, make_runner
 from mbrl.replay import Replay
 from mbrl.types import Trajectory

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from agents.analysis.provenance import commit, versions
 from agents.analysis.statistics import summarise_returns
 from agents.config.benchmarks import ReturnsOptions
 from agents.config.loading import load_run
@@ -18,7 +19,7 @@ from agents.reporting.html import write_report
 from agents.reporting.learning_curve import plot_run
 from agents.training.display import Display
 from agents.training.evaluation import EpisodeResult, evaluate
-from agents.training.log import ANIMATION, SUMMARY, RunLog, commit, versions, write_summary
+from agents.training.log import ANIMATION, SUMMARY, RunLog, write_summary
 from agents.training.run import RunState, evaluation_hold, make_runner
 
 

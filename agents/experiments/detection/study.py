@@ -28,6 +28,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from agents.analysis.provenance import commit
 from agents.analysis.statistics import auroc, concordance
 from agents.analysis.tables import Row, write_csv, writing
 from agents.config.benchmarks import DetectionOptions
@@ -40,7 +41,6 @@ from agents.envs.episodes import EpisodeRunner
 from agents.errors import UserError
 from agents.experiments.detection.figures import plot_detection
 from agents.training.checkpoint import at_or_after
-from agents.training.log import commit
 from agents.training.run import CHECKPOINTS, RunState, make_runner
 from mbrl import normalizer
 from mbrl.normalizer import Normalizer

@@ -118,7 +118,7 @@ def _note(
     trial: LearningTrial, step: int, played: Sequence[tuple[float, int]], began: float, **more: Any
 ) -> None:
     """Writes one evaluation down."""
-    from agents.training.log import commit
+    from agents.analysis.provenance import commit
 
     add_row(
         trial.run_dir / FROZEN,

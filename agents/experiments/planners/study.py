@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from agents.analysis.provenance import commit
 from agents.analysis.tables import Row, write_csv, writing
 from agents.config import loading as configuration
 from agents.config.benchmarks import StudyOptions
@@ -31,7 +32,6 @@ from agents.planning.actor import Actor
 from agents.planning.agent import PlanningAgent
 from agents.training import run as run_state
 from agents.training.evaluation import evaluate
-from agents.training.log import commit
 from agents.training.run import RunState, make_runner
 
 REFERENCE_SEED = 20_000
