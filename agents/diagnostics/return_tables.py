@@ -142,9 +142,9 @@ class Tables:
                 planned = np.stack([other.planned[:, -1] for other in beside], axis=1)
                 realised = np.stack([other.realised[:, -1] for other in beside], axis=1)
                 row["within"] = concordance(penalty, planned - realised)
-                row["promise_within"] = concordance(planned, realised)
+                row["planned_within"] = concordance(planned, realised)
             else:
-                row |= {"within": np.nan, "promise_within": np.nan}
+                row |= {"within": np.nan, "planned_within": np.nan}
             yield row
 
     def pairs(self) -> Iterator[Row]:

@@ -153,7 +153,7 @@ def document_of(
         },
         "summary": list(tables.summary()),
         "by_step": list(tables.by_step()),
-        "foretells": list(tables.foretells()),
+        "error_prediction": list(tables.foretells()),
         "costs": list(costs),
         "pairs": list(tables.pairs()),
     }
@@ -165,7 +165,7 @@ def write(document: dict[str, Any], out: Path) -> None:
     for name, file in (
         ("summary", "returns.csv"),
         ("by_step", "returns-by-step.csv"),
-        ("foretells", "returns-foretold.csv"),
+        ("error_prediction", "returns-foretold.csv"),
         ("pairs", "returns-plans.csv"),
     ):
         write_csv(out / file, [row | about for row in document[name]])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import gymnasium as gym
 import jax
@@ -11,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.analysis import animation
-from agents.envs.episodes import EpisodeRunner, describe
+from agents.envs.episodes import EpisodeRunner, describe, make_environment
 from agents.planning.actor import Actor
 from agents.reporting.imagined_paths import PLACES, draw_paths
 from agents.training.evaluation import evaluate
@@ -35,7 +38,7 @@ def animate(run: RunState, seed: int, path: Path) -> Path:
       UserError: the environment draws no frames.
     """
     config = run.config
-    env = animation.render_environment(config.env.id, config.env.kwargs)
+    env = render_environment(config.env.id, config.env.kwargs)
     hold = evaluation_hold(config)
     filmed = EpisodeRunner(env, describe(env), config.env.action_repeat, hold)
     others = [make_runner(config, hold) for _ in range(config.num_envs - 1)]
@@ -66,6 +69,18 @@ def animate(run: RunState, seed: int, path: Path) -> Path:
         other.env.close()
     animation.write_gif(path, frames, fps=_frame_rate(env, hold))
     return path
+
+
+def render_environment(id: str, kwargs: Mapping[str, Any]) -> gym.Env:
+    """Makes an environment whose `render()` returns frames.
+
+    Raises:
+        UserError: as `make_environment` does, or the environment draws no RGB frames.
+    """
+    # Frames are wanted and no window: without a display SDL would complain, and pygame greets.
+    os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+    return make_environment(id, kwargs, render_mode="rgb_array")
 
 
 def _picture(run: RunState, runner: EpisodeRunner, plan: Plan) -> NDArray[np.uint8]:

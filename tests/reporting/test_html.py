@@ -63,7 +63,7 @@ def full_document():
         "states": 9, "episodes": 3, "env_steps": 12_000, "horizon": 20, "continuations": 2,
     }  # fmt: skip
     ranks = {"spearman": 0.3, "auroc": 0.75}
-    found["foretells"] = [
+    found["error_prediction"] = [
         {"regularizer": "deen", "within": None, **ranks}
         | {f"{name}_{end}": 0.1 for name in ranks for end in ("low", "high")}
     ]
