@@ -6,6 +6,7 @@ behind.
 
 from __future__ import annotations
 
+import itertools
 import os
 import shlex
 import sys
@@ -167,12 +168,10 @@ def parse_report(args: Sequence[str]) -> Path:
 
 def default_run_dir(preset: str, seed: int) -> Path:
     """Where a run goes that was given no place: `runs/<preset>-seed<k>-<time>`, not there yet."""
-    base = Path("runs") / f"{preset}-seed{seed}-{time.strftime('%Y%m%d-%H%M%S')}"
-    candidate, number = base, 1
-    while candidate.exists():
-        number += 1
-        candidate = base.with_name(f"{base.name}-{number}")
-    return candidate
+    base = f"{preset}-seed{seed}-{time.strftime('%Y%m%d-%H%M%S')}"
+    numbered = (f"{base}-{number}" for number in itertools.count(2))
+    paths = (Path("runs") / name for name in itertools.chain([base], numbered))
+    return next(path for path in paths if not path.exists())
 
 
 def runnable(command: str) -> str:
@@ -241,18 +240,12 @@ def _saved_run(parsed: Parsed) -> Path:
 def _run_directory(name: str) -> Path:
     """The directory of a saved run."""
     path = Path(name)
-    if not name or not _is_file(path / CONFIG_FILE):
+    # Unlike Path's, it takes a name that is too long and a directory that may not be searched.
+    if not name or not os.path.isfile(path / CONFIG_FILE):
         raise UserError(
             f"{shown(name)} holds no run (no {CONFIG_FILE}); give the directory of a saved run"
         )
     return path
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # a name too long, or a directory that may not be searched
-        return False
 
 
 def _free_directory(name: str) -> Path:

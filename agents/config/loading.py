@@ -5,6 +5,7 @@ The schema lives in `agents.config.schema`, the presets in `agents.config.preset
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_origin
@@ -14,7 +15,7 @@ from pydantic_core import ErrorDetails
 
 from agents.config.options import OptionPath, Options, allowed, closest, flag, options, sections
 from agents.config.presets import PRESETS
-from agents.config.schema import Config
+from agents.config.schema import Config, EnvConfig
 from agents.config.yaml_files import load_yaml
 from agents.errors import UserError, shown
 
@@ -88,10 +89,7 @@ def difference(earlier: Config, later: Config, free: Collection[OptionPath]) -> 
         free: options that may differ.
     """
     for path in options(Config):
-        before: Any = earlier
-        after: Any = later
-        for name in path:
-            before, after = getattr(before, name), getattr(after, name)
+        before, after = (functools.reduce(getattr, path, each) for each in (earlier, later))
         if before != after and path not in free:
             return f"{flag(path)} {shown(before)}, not {shown(after)}"
     return ""
@@ -113,19 +111,11 @@ def _merge(
             raise UserError(
                 f"{where}{name}: {shown(value)} is not a mapping; give some of: {known}"
             )
-    env = layer.get("env")
-    if model is Config and isinstance(env, Mapping):
-        _drop_what_fits_another_environment(merged["env"], base.get("env", {}), env)
-    return merged
-
-
-def _drop_what_fits_another_environment(
-    merged: dict[str, Any], base: Mapping[str, Any], layer: Mapping[Any, Any]
-) -> None:
-    """Arguments and the action repeat belong to the environment that they were chosen for."""
-    if merged.get("id") != base.get("id"):
+    if model is EnvConfig and merged.get("id") != base.get("id"):
+        # Arguments and the action repeat belong to the environment that they were chosen for.
         for name in {"kwargs", "action_repeat"} - set(layer):
             merged.pop(name, None)
+    return merged
 
 
 def _validate(

@@ -9,14 +9,15 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Literal, Union, get_args, get_origin
 
-from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
 Count = Annotated[int, Field(ge=1)]
 """Of steps or units, one of several."""
+
+_SIGNS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
 
 OptionPath = tuple[str, ...]
 """Where an option is in the configuration: `("planner", "horizon")`."""
@@ -58,22 +59,15 @@ def bounds(field: FieldInfo) -> str:
     """The range of a number in words, such as `from 1 to 1000`; empty where there is none."""
     if get_origin(field.annotation) is Union:
         return bounds(element(field))
-    limits: list[tuple[str, Any]] = []
-    for limit in field.metadata:
-        match limit:
-            case Ge(ge=value):
-                limits.append((">=", value))
-            case Gt(gt=value):
-                limits.append((">", value))
-            case Le(le=value):
-                limits.append(("<=", value))
-            case Lt(lt=value):
-                limits.append(("<", value))
-    match limits:
-        case [(">=", lower), ("<=", upper)]:
-            return f"from {lower} to {upper}"
-        case _:
-            return " and ".join(f"{sign} {value}" for sign, value in limits)
+    limits = [
+        (sign, getattr(limit, name))
+        for limit in field.metadata
+        for name, sign in _SIGNS.items()
+        if hasattr(limit, name)
+    ]
+    if [sign for sign, _ in limits] == [">=", "<="]:
+        return f"from {limits[0][1]} to {limits[1][1]}"
+    return " and ".join(f"{sign} {value}" for sign, value in limits)
 
 
 def allowed(field: FieldInfo) -> str:
