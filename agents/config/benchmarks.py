@@ -179,8 +179,6 @@ def read(
         if out.startswith("RUN_DIR") and len(words) > 1:
             raise UserError(f"the results of {len(words)} runs belong to none of them; give --out")
         place = out.replace("RUN_DIR", words[0]) if out.startswith("RUN_DIR") else out
-    if not place:
-        raise UserError("--out: '' is not allowed; give a directory")
     known = options(type(defaults))
     given = {path: value for path, value in parsed.values.items() if path in known}
     found = {name: parsed.values[(name,)] for name in switches or {}}

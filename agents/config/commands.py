@@ -78,7 +78,7 @@ _TRAIN_ARGUMENTS = (
     Argument("preset", declared(Path, "Where to start from"), "PRESET", positional=True),
     Argument("config", declared(Path, "YAML file, laid over the preset"), "FILE"),
     Argument("run_dir", declared(Path, "New directory"), "DIR", "default: runs/PRESET-seedK-TIME"),
-    Argument("resume", declared(Path, "Go on with this run; only with --env-steps"), "RUN_DIR"),
+    Argument("resume", declared(Path, "Continue this run; only with --env-steps"), "RUN_DIR"),
 )
 
 _EVALUATION_PATHS = {("episodes",): ("evaluation", "episodes"), ("seed",): ("evaluation", "seed")}
@@ -117,8 +117,6 @@ def parse_train(args: Sequence[str]) -> TrainCommand | ResumeCommand:
     preset = _only(parsed, "preset")
     own = {(each.name,) for each in _TRAIN_ARGUMENTS}
     file = parsed.values.get(("config",))
-    if file == "":
-        raise UserError("--config: '' is not allowed; give a YAML file")
     config = load(
         preset,
         Path(file) if file is not None else None,
@@ -201,8 +199,8 @@ def report_errors(command: Callable[[], int]) -> int:
 def _resumed(parsed: Parsed) -> ResumeCommand:
     if parsed.positionals:
         raise UserError(
-            f"--resume takes no preset, but {shown(parsed.positionals[0])} is given; the run goes"
-            " on with its own configuration"
+            f"--resume takes no preset, but {shown(parsed.positionals[0])} is given; the run"
+            " keeps its own configuration"
         )
     for path in parsed.values:
         if path not in (("resume",), ("env_steps",)):
@@ -252,13 +250,11 @@ def _free_directory(name: str) -> Path:
     """A directory that holds no run and can be written to."""
     path = Path(name)
     refusal = f"--run-dir: {shown(name)}"
-    if not name:
-        raise UserError(f"{refusal} is not allowed; give a directory")
     try:
         trace = next((trace for trace in _TRACES if (path / trace).exists()), None)
         if trace is not None:
             raise UserError(
-                f"{refusal} already holds a run ({trace}); go on with it by --resume, or give"
+                f"{refusal} already holds a run ({trace}); continue it by --resume, or give"
                 " another --run-dir"
             )
         existing = next(each for each in (path, *path.absolute().parents) if os.path.lexists(each))

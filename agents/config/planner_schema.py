@@ -30,12 +30,10 @@ class CemConfig(Options):
     min_std: float = Field(default=0.05, ge=0, description="Least spread, in half-ranges")
 
 
-class IcemConfig(Options):
+class IcemConfig(CemConfig):
     """The improved cross-entropy method."""
 
     elites: int = Field(default=8, ge=1, description="Best candidates refitted to")
-    momentum: float = Field(default=0.0, ge=0, lt=1, description="Share of the old mean kept")
-    min_std: float = Field(default=0.05, ge=0, description="Least spread, in half-ranges")
     keep: float = Field(default=0.3, ge=0, le=1, description="Share of elites tried again")
     shift_kept: bool = Field(default=True, description="Also in the next decision")
     decay: float = Field(default=1.0, ge=1, description="Fewer candidates a round, by this factor")

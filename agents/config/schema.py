@@ -122,8 +122,8 @@ class EvaluationConfig(Options):
     survival_share: float = Field(
         default=0.25,
         ge=0,
-        description="Survival bonus at the horizon, as a share of recent returns; 0 where a good"
-        " end pays less than that",
+        description="Survival bonus at the horizon, as a share of recent returns; give 0 where a"
+        " good end is rewarded less",
     )
     seed: int = Field(
         default=10_000,

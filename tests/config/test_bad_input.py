@@ -84,7 +84,7 @@ BAD_TRAIN = {
     # files
     "quick --config missing.yaml": ["'missing.yaml'", "No such file", "YAML file"],
     "quick --config .": ["'.'", "Is a directory", "YAML file"],
-    "quick --config=": ["--config: ''", "a YAML file"],
+    "quick --config=": ["--config: ''", "a path"],
     "quick --config /dev/zero": ["'/dev/zero'", "larger than 100,000 bytes"],
     "quick --config picture.png": ["'picture.png'", "not a text file", "0x89"],
     "quick --config null.yaml": ["'null.yaml'", "not a text file"],
@@ -104,11 +104,11 @@ BAD_TRAIN = {
     "quick --run-dir done": ["'done' already holds a run (config.yaml)", "--resume", "--run-dir"],
     "quick --run-dir logged": ["'logged' already holds a run (metrics.jsonl)"],
     "quick --run-dir range.yaml": ["'range.yaml'", "not a directory"],
-    "quick --run-dir=": ["--run-dir: ''", "a directory"],
+    "quick --run-dir=": ["--run-dir: ''", "a path"],
     f"quick --run-dir {'x' * 300}": ["--run-dir", "too long"],
     # resuming
     "--resume nowhere": ["'nowhere' holds no run", "directory of a saved run"],
-    "--resume=": ["'' holds no run"],
+    "--resume=": ["--resume: ''", "a path"],
     f"--resume {'x' * 300}": ["holds no run"],
     "--resume": ["--resume: a value is missing; give a path"],
     "--resume broken": ["'broken/config.yaml': planner.horizon: 0", "from 1 to 1000"],

@@ -24,7 +24,7 @@ BAD = {
     "benchmark_planner.py --rounds 0": "--rounds: 0 is not allowed; give an integer >= 1",
     "benchmark_planner.py --peer": "unknown option '--peer'; did you mean --peers?",
     "benchmark_planner.py runs/a": "no such word is allowed, not 'runs/a'",
-    "benchmark_planner.py --out=": "--out: '' is not allowed; give a directory",
+    "benchmark_planner.py --out=": "--out: '' is not allowed; give a path",
     "benchmark_planner.py --out": "--out: a value is missing",
     "compare_planners.py": "one RUN_DIR is allowed, not none",
     "compare_planners.py a b": "one RUN_DIR is allowed, not 'a', 'b'",

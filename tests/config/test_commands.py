@@ -104,7 +104,7 @@ def test_help_shows_every_option_with_its_default(line, named, schema, capsys, m
     words = " ".join(capsys.readouterr().out.replace("\u2502", "").split())
     for path, field in options(schema).items() if schema else ():
         assert f"{flag(path)} " in words
-        assert field.description in words
+        assert str(field.description) in words
     assert [word for word in named if word not in words] == []
 
 

@@ -1,4 +1,4 @@
-"""Tiny Gymnasium environments whose every number is known, each with one property or one fault.
+"""Tiny Gymnasium environments with known equations, each with one property or one fault.
 
 Importing this file registers them: `gym.make("worlds:Counter-v0")` does, from the tests' folder.
 """
@@ -19,7 +19,7 @@ ONE_NUMBER = spaces.Box(-1.0, 1.0, (1,), np.float32)
 
 
 class Counter(gym.Env):
-    """Observes (steps so far, last action); step t pays t. Ends when told to."""
+    """Observes (steps so far, last action); the reward of step t is t. Ends where told to."""
 
     metadata = {"render_modes": ["ansi"]}  # noqa: RUF012
 
@@ -98,12 +98,12 @@ class Noisy(gym.Env):
 
 
 class Walk(gym.Env):
-    """A seeded random walk that ends where it leaves (-1, 1); a step pays its place.
+    """A seeded random walk that ends where it leaves (-1, 1); the reward is its place.
 
     `walk(noise)` are its equations.
 
-    Observes (place, steps so far / 10). Deterministic given its seed. A test changes `drift` to
-    make of it what a new version of a simulator would: another world that repeats itself as well.
+    Observes (place, steps so far / 10). Deterministic given its seed. A test changes `drift`, as
+    a new version of a simulator might: it is then another, equally deterministic environment.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 125}  # noqa: RUF012
@@ -134,12 +134,12 @@ class Walk(gym.Env):
 
 
 def walk(noise: float, optimism: float = 0.0) -> AnalyticDynamics:
-    """The equations of `Walk`; `optimism` is paid too much at every step."""
+    """The equations of `Walk`; every reward is too high by `optimism`."""
 
     def step(key, state, action):
         place = state[0] + 0.3 * action[0] + noise * jax.random.normal(key)
-        goes_on = jnp.where(jnp.abs(place) > 1.0, 0.0, 1.0)
-        return AnalyticStep(jnp.stack([place, state[1] + 0.1]), place + optimism, goes_on)
+        continues = jnp.where(jnp.abs(place) > 1.0, 0.0, 1.0)
+        return AnalyticStep(jnp.stack([place, state[1] + 0.1]), place + optimism, continues)
 
     return AnalyticDynamics(step)
 
@@ -150,7 +150,7 @@ def _wage(state, action, next_state, repeat):
 
 
 wages = AnalyticReward(_wage, never_ends)
-"""Seven a simulator step, for ever, whatever happens."""
+"""A reward of 7 a simulator step, without an end."""
 
 gym.register("Counter-v0", entry_point=f"{__name__}:Counter", disable_env_checker=True)
 gym.register("Noisy-v0", entry_point=f"{__name__}:Noisy", disable_env_checker=True)
