@@ -1,9 +1,4 @@
-"""Agents that live in time: they act, remember, are configured, saved and measured.
+"""Agents: configuration, environments, planning, training, diagnostics and reports.
 
-Importing this package does not import JAX; its rooms do where they need it.
+Importing this package does not import JAX; its subpackages do where they need it.
 """
-
-from agents.config.loading import PRESETS, Config, load
-from agents.errors import UserError
-
-__all__ = ["PRESETS", "Config", "UserError", "load"]

@@ -1,4 +1,4 @@
-"""The one error that a user's input can raise, and how a value is shown in it."""
+"""The one error that a user's input can raise, and how values and texts are shown in it."""
 
 from __future__ import annotations
 
@@ -31,3 +31,15 @@ def shown(value: object) -> str:
     if value is None or isinstance(value, bool):
         return _YAML_NAMES[value]
     return _SHORT.repr(value)
+
+
+def one_line(thing: object, longest: int = 240) -> str:
+    """What a foreign library has to say, without line breaks and control characters.
+
+    Args:
+        thing: an error or a value whose text is not ours.
+        longest: characters, after which the text is cut off with `...`.
+    """
+    text = " ".join(str(thing).split())
+    text = "".join(character for character in text if character.isprintable())
+    return text if len(text) <= longest else text[: longest - 3] + "..."

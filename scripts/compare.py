@@ -7,7 +7,6 @@ from pathlib import Path
 
 from agents.config.commands import report_errors
 from agents.config.flags import Argument, declared, parse
-from agents.errors import UserError
 
 _OUT = "scripts/results/comparisons"
 _ARGUMENTS = (
@@ -27,8 +26,6 @@ def main() -> int:
     """Compares as the command line asks; returns the exit status."""
     parsed = parse(sys.argv[1:], "python scripts/compare.py", _TEXT, _ARGUMENTS)
     out = parsed.values.get(("out",), _OUT)
-    if not out:
-        raise UserError("--out: '' is not allowed; give a directory")
     from agents.reporting import (
         comparison,  # brings JAX, which help and wrong options need not wait for
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 
-from agents.config.commands import TRAIN, NewRun, parse_train, report_errors, runnable
+from agents.config.commands import TRAIN, TrainCommand, parse_train, report_errors, runnable
 from agents.devices import prepare
 
 
@@ -18,7 +18,7 @@ def main() -> int:
 
         opened = (
             begin(command.config, command.run_dir)
-            if isinstance(command, NewRun)
+            if isinstance(command, TrainCommand)
             else resume(command.run_dir, command.env_steps)
         )
         with opened as session:

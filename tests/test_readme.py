@@ -15,8 +15,10 @@ from agents.config.benchmarks import (
     SpeedOptions,
     StudyOptions,
 )
-from agents.config.loading import load, options
+from agents.config.loading import load
+from agents.config.options import options
 from agents.config.presets import PRESETS
+from agents.config.schema import Config
 from agents.experiments.learning.options import LearningOptions
 from agents.experiments.learning.sweep_options import SweepOptions
 
@@ -80,7 +82,7 @@ def test_it_names_every_preset(name: str) -> None:
 
 
 def test_every_option_that_is_shown_exists() -> None:
-    known = {"--" + ".".join(path).replace("_", "-") for path in options()}
+    known = {"--" + ".".join(path).replace("_", "-") for path in options(Config)}
     every = (
         DenoiseOptions, DetectionOptions, LearningOptions, ReturnsOptions, SpeedOptions,
         StudyOptions, SweepOptions,

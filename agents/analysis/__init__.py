@@ -1,1 +1,1 @@
-"""Statistics, tables, plot style and animation. Knows no agent."""
+"""Statistics, tables, figures, pages and animations. Knows no agent."""

@@ -3,17 +3,13 @@
 Pillow does all of it: no video encoder is needed, and no process is forked beside JAX.
 """
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
-
-from agents.envs.making import make_environment
 
 _MAX_WIDTH = 400
 _COLOURS = 64
@@ -24,18 +20,6 @@ _LINE_HEIGHT = 19
 _MARGIN = 8
 _BAND_COLOUR = (24, 27, 34)
 _TEXT_COLOUR = (232, 234, 240)
-
-
-def render_environment(id: str, kwargs: Mapping[str, Any]) -> gym.Env:
-    """Makes an environment whose `render()` returns frames.
-
-    Raises:
-        UserError: as `make_environment` does, or the environment draws no RGB frames.
-    """
-    # Frames are wanted and no window: without a display SDL would complain, and pygame greets.
-    os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
-    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
-    return make_environment(id, kwargs, render_mode="rgb_array")
 
 
 def annotate(frame: Any, lines: Sequence[str]) -> NDArray[np.uint8]:

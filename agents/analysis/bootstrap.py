@@ -1,7 +1,7 @@
 """Intervals for means over runs, episodes of a run, and states of an episode.
 
-States of one episode are alike, and so are episodes of one run. Drawn as if each state stood for
-itself, they would give intervals that are too narrow. The hierarchical bootstrap draws runs with
+States of one episode are alike, and so are episodes of one run. Drawn as if they were independent,
+they would give intervals that are too narrow. The hierarchical bootstrap draws runs with
 replacement, then as many episodes of each run drawn, then as many states of each episode drawn.
 
 Source: Davison and Hinkley (1997), "Bootstrap methods and their application", section 3.8.

@@ -1,9 +1,9 @@
-"""What a handful of returns says: the interquartile mean, its interval, and a summary.
+"""Statistics of few returns: interquartile mean, intervals, errors and rank measures.
 
 A mean over 20 episodes moves a long way with one crash. The interquartile mean (IQM) leaves out the
 lowest and the highest quarter; it is nearly as robust as the median and wastes less of the data.
 Source: Agarwal et al., "Deep Reinforcement Learning at the Edge of the Statistical Precipice",
-NeurIPS 2021. We have one task, so the bootstrap needs no strata; SciPy's is all there is to it.
+NeurIPS 2021. With one task the bootstrap needs no strata, so SciPy's will do.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy import stats
-
-__all__ = ["auroc", "concordance", "iqm", "iqm_ci95", "mean_ci95", "summarise_returns"]
 
 
 def iqm(x: npt.ArrayLike) -> float:
@@ -34,11 +32,10 @@ def iqm(x: npt.ArrayLike) -> float:
 def iqm_ci95(x: npt.ArrayLike, *, seed: int) -> tuple[float, float]:
     """95 % confidence interval of the IQM, by the percentile bootstrap (9,999 resamples).
 
-    It speaks of the episodes that could have been drawn, for the one agent that was trained; the
-    spread between training seeds is another matter, and larger.
+    The interval is over episodes of one trained agent. The spread between training seeds is not in
+    it, and is larger.
 
-    Degenerate inputs: equal values give an interval of width zero; one value says nothing about
-    spread, so both ends are NaN.
+    Degenerate inputs: equal values give an interval of width zero; of one value both ends are NaN.
 
     Args:
         x: `[n]` finite values, n >= 1.
@@ -98,16 +95,16 @@ def summarise_returns(
 
 
 def auroc(negative: npt.ArrayLike, positive: npt.ArrayLike) -> float:
-    """Chance that a positive is larger than a negative, ties counting half.
+    """Probability that a positive is larger than a negative, ties counting half.
 
-    This is the area under the ROC curve; 0.5 says nothing, and below it the sign is wrong.
+    This is the area under the ROC curve: 0.5 for no relation, below it for the opposite one.
 
     Args:
         negative: `[n]`.
         positive: `[m]`.
 
     Returns:
-        The chance, NaN where there is nothing to compare.
+        The probability, NaN where there is nothing to compare.
     """
     negative, positive = np.asarray(negative), np.asarray(positive)
     if not (negative.size and positive.size):
@@ -117,7 +114,7 @@ def auroc(negative: npt.ArrayLike, positive: npt.ArrayLike) -> float:
 
 
 def concordance(left: npt.ArrayLike, right: npt.ArrayLike) -> float:
-    """Share of the pairs within a group that two measures order alike; ties on the left count half.
+    """Share of pairs within a group that two measures order alike; ties on the left count half.
 
     Args:
         left: `[groups, n]`, n >= 2.
@@ -128,9 +125,9 @@ def concordance(left: npt.ArrayLike, right: npt.ArrayLike) -> float:
     """
     left, right = np.asarray(left), np.asarray(right)
     first, second = np.triu_indices(left.shape[1], 1)
-    said = np.sign(left[:, first] - left[:, second])
+    sign = np.sign(left[:, first] - left[:, second])
     truth = np.sign(right[:, first] - right[:, second])
-    agree = (1 + said * truth) / 2
+    agree = (1 + sign * truth) / 2
     return float(np.mean(agree[truth != 0])) if np.any(truth) else np.nan
 
 
@@ -148,11 +145,11 @@ def mean_ci95(x: npt.ArrayLike) -> tuple[float, float]:
 
 
 def return_errors(planned: npt.ArrayLike, realised: npt.ArrayLike) -> dict[str, float]:
-    """How far promises are from what came of them.
+    """Errors of planned returns against realised ones.
 
         bias   mean of planned - realised         mae, rmse   of the same difference
-        slope  of the least-squares line of realised over planned: 1 where a point promised more
-               is a point more, 0 where promises say nothing
+        slope  of the least-squares line of realised over planned: 1 where both grow alike, 0 where
+               they are unrelated
 
     Args:
         planned: `[n]`, n >= 1.
@@ -162,20 +159,18 @@ def return_errors(planned: npt.ArrayLike, realised: npt.ArrayLike) -> dict[str, 
         `planned`, `realised` (means), `bias`, `mae`, `rmse`, `pearson`, `spearman`, `slope`; the
         last three NaN for fewer than three pairs, or where one side never varies.
     """
-    promise, outcome = np.asarray(planned, np.float64), np.asarray(realised, np.float64)
-    gap = promise - outcome
-    told = {
-        "planned": float(promise.mean()),
-        "realised": float(outcome.mean()),
+    planned, realised = np.asarray(planned, np.float64), np.asarray(realised, np.float64)
+    gap = planned - realised
+    pearson = correlation(planned, realised)
+    return {
+        "planned": float(planned.mean()),
+        "realised": float(realised.mean()),
         "bias": float(gap.mean()),
         "mae": float(np.abs(gap).mean()),
         "rmse": float(np.sqrt(np.square(gap).mean())),
-    }
-    pearson = correlation(promise, outcome)
-    return told | {
         "pearson": pearson,
-        "spearman": rank_correlation(promise, outcome),
-        "slope": pearson * float(outcome.std() / promise.std()) if pearson == pearson else np.nan,
+        "spearman": rank_correlation(planned, realised),
+        "slope": pearson * float(realised.std() / planned.std()) if pearson == pearson else np.nan,
     }
 
 

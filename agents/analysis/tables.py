@@ -1,6 +1,6 @@
-"""Rows of figures as text: CSV in full, Markdown for readers.
+"""Rows of numbers as text: CSV in full, Markdown for readers.
 
-A figure that does not exist, None or NaN, is an empty cell in the one and n/a in the other.
+A number that does not exist, None or NaN, is an empty cell in the one and n/a in the other.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from typing import Any
 
 from agents.errors import UserError, shown
 
-__all__ = ["Row", "markdown", "markdown_table", "over_seeds", "write_csv", "writing"]
-
 Row = dict[str, Any]
+"""What is known of one thing, by column: all rows of a file have the same keys."""
 
 _HEADINGS = (
     "label",
@@ -52,6 +51,11 @@ def write_csv(path: Path, rows: Sequence[Row]) -> None:
         writer.writerow(rows[0])
         for row in rows:
             writer.writerow("" if _missing(value) else value for value in row.values())
+
+
+def of_kind(rows: Iterable[Row], kind: str) -> list[Row]:
+    """Those of one kind: `episode`, `fit` or `evaluation`."""
+    return [row for row in rows if row["kind"] == kind]
 
 
 def markdown_table(rows: Iterable[Row]) -> list[str]:

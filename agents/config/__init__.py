@@ -1,1 +1,1 @@
-"""What can be asked for, and every reason to refuse. Nothing here imports JAX."""
+"""Options, presets, configuration files and command lines. Nothing here imports JAX."""

@@ -11,16 +11,18 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, model_validator
 
-from agents.config import loading as config
 from agents.config.flags import Argument, declared, parse
-from agents.config.schema import Count, EnvConfig, Options, RegularizerName, RnnDaeConfig
+from agents.config.loading import override
+from agents.config.options import Count, Options, options
+from agents.config.regularizer_schema import RegularizerName, RnnDaeConfig
+from agents.config.schema import EnvConfig
 from agents.errors import UserError, shown
 
 
 class SpeedOptions(Options):
     """How plans are timed."""
 
-    rounds: int = Field(default=7, ge=1, description="Turns of each contender")
+    rounds: int = Field(default=7, ge=1, description="Turns of each planner")
     plans: int = Field(default=3, ge=1, description="Plans a turn, of which the median counts")
     environments: int = Field(default=32, ge=1, description="Size of the batch that is timed too")
 
@@ -52,7 +54,7 @@ _CORRUPTION = r"^(additive|multiplicative|masking|salt-and-pepper):(\d+(\.\d*)?|
 
 
 class DenoiseOptions(Options):
-    """The blog's experiment: what a denoiser restores, and what its error tells apart."""
+    """The blog's experiment: what a denoiser restores, and what its error distinguishes."""
 
     env: EnvConfig = EnvConfig(id="LunarLander-v3")
     corruption: tuple[Annotated[str, Field(pattern=_CORRUPTION)], ...] = Field(
@@ -109,7 +111,7 @@ class ReturnsOptions(Options):
     checkpoint: int = Field(default=0, ge=0, description="Age of the run in steps; 0: at its end")
     states: int = Field(default=60, ge=2, description="Where plans are made, over all episodes")
     episodes: int = Field(default=10, ge=1, description="That the states come from")
-    continuations: int = Field(default=2, ge=1, description="Futures each plan is carried out in")
+    continuations: int = Field(default=2, ge=1, description="Reseeded executions of each plan")
     closed: int = Field(default=20, ge=0, description="States to replan from; 0: none")
     acted: int = Field(default=4, ge=0, description="Whole episodes per weight; 0: none")
     resamples: int = Field(default=1_000, ge=20, description="Of the bootstrap")
@@ -177,11 +179,9 @@ def read(
         if out.startswith("RUN_DIR") and len(words) > 1:
             raise UserError(f"the results of {len(words)} runs belong to none of them; give --out")
         place = out.replace("RUN_DIR", words[0]) if out.startswith("RUN_DIR") else out
-    if not place:
-        raise UserError("--out: '' is not allowed; give a directory")
-    known = config.options(type(defaults))
+    known = options(type(defaults))
     given = {path: value for path, value in parsed.values.items() if path in known}
     found = {name: parsed.values[(name,)] for name in switches or {}}
     if positional:
         found["run_dirs"] = [Path(word) for word in words]
-    return config.override(defaults, given), found, Path(place)
+    return override(defaults, given), found, Path(place)

@@ -6,6 +6,7 @@ behind.
 
 from __future__ import annotations
 
+import itertools
 import os
 import shlex
 import sys
@@ -14,11 +15,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from agents.config import loading as configuration
 from agents.config.flags import Argument, Parsed, declared, parse
-from agents.config.loading import CONFIG_FILE, PRESETS, Config
-from agents.config.presets import listing
-from agents.errors import UserError, shown
+from agents.config.loading import CONFIG_FILE, load, load_run, override
+from agents.config.options import flag, options
+from agents.config.presets import PRESETS, listing
+from agents.config.schema import Config
+from agents.errors import UserError, one_line, shown
 
 TRAIN = "python scripts/train.py"
 EVALUATE = "python scripts/evaluate.py"
@@ -30,7 +32,7 @@ _TRACES = (CONFIG_FILE, "metrics.jsonl", "checkpoints")
 
 
 @dataclass(frozen=True)
-class NewRun:
+class TrainCommand:
     """Train from the beginning.
 
     Attributes:
@@ -43,8 +45,8 @@ class NewRun:
 
 
 @dataclass(frozen=True)
-class ResumedRun:
-    """Go on with a run.
+class ResumeCommand:
+    """Continue a run.
 
     Attributes:
       run_dir: holds a run.
@@ -56,7 +58,7 @@ class ResumedRun:
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class EvaluateCommand:
     """Evaluate a saved run.
 
     Attributes:
@@ -76,7 +78,7 @@ _TRAIN_ARGUMENTS = (
     Argument("preset", declared(Path, "Where to start from"), "PRESET", positional=True),
     Argument("config", declared(Path, "YAML file, laid over the preset"), "FILE"),
     Argument("run_dir", declared(Path, "New directory"), "DIR", "default: runs/PRESET-seedK-TIME"),
-    Argument("resume", declared(Path, "Go on with this run; only with --env-steps"), "RUN_DIR"),
+    Argument("resume", declared(Path, "Continue this run; only with --env-steps"), "RUN_DIR"),
 )
 
 _EVALUATION_PATHS = {("episodes",): ("evaluation", "episodes"), ("seed",): ("evaluation", "seed")}
@@ -88,14 +90,14 @@ _REPORT_ARGUMENTS = (
 _EVALUATE_ARGUMENTS = (
     *_REPORT_ARGUMENTS,
     *(
-        Argument(name, configuration.options()[path], "INT", "default: the run's own")
+        Argument(name, options(Config)[path], "INT", "default: the run's own")
         for (name,), path in _EVALUATION_PATHS.items()
     ),
     Argument("gif", declared(bool, "Write an animation of the first episode")),
 )
 
 
-def parse_train(args: Sequence[str]) -> NewRun | ResumedRun:
+def parse_train(args: Sequence[str]) -> TrainCommand | ResumeCommand:
     """Reads the command line of `scripts/train.py`.
 
     Args:
@@ -115,20 +117,18 @@ def parse_train(args: Sequence[str]) -> NewRun | ResumedRun:
     preset = _only(parsed, "preset")
     own = {(each.name,) for each in _TRAIN_ARGUMENTS}
     file = parsed.values.get(("config",))
-    if file == "":
-        raise UserError("--config: '' is not allowed; give a YAML file")
-    config = configuration.load(
+    config = load(
         preset,
         Path(file) if file is not None else None,
         {path: value for path, value in parsed.values.items() if path not in own},
     )
     chosen = parsed.values.get(("run_dir",))
     if chosen is None:
-        return NewRun(config, default_run_dir(preset, config.seed))
-    return NewRun(config, _free_directory(chosen))
+        return TrainCommand(config, default_run_dir(preset, config.seed))
+    return TrainCommand(config, _free_directory(chosen))
 
 
-def parse_evaluate(args: Sequence[str]) -> Evaluation:
+def parse_evaluate(args: Sequence[str]) -> EvaluateCommand:
     """Reads the command line of `scripts/evaluate.py`.
 
     Args:
@@ -141,12 +141,12 @@ def parse_evaluate(args: Sequence[str]) -> Evaluation:
     parsed = parse(args, EVALUATE, _EVALUATE_TEXT, _EVALUATE_ARGUMENTS)
     run_dir = _saved_run(parsed)
     given = {path: parsed.values[path] for path in _EVALUATION_PATHS if path in parsed.values}
-    config = configuration.override(
-        configuration.load_run(run_dir),
+    config = override(
+        load_run(run_dir),
         {_EVALUATION_PATHS[path]: value for path, value in given.items()},
-        {_EVALUATION_PATHS[path]: configuration.flag(path) for path in given},
+        {_EVALUATION_PATHS[path]: flag(path) for path in given},
     )
-    return Evaluation(
+    return EvaluateCommand(
         run_dir,
         episodes=config.evaluation.episodes if ("episodes",) in given else None,
         seed=config.evaluation.seed if ("seed",) in given else None,
@@ -166,12 +166,10 @@ def parse_report(args: Sequence[str]) -> Path:
 
 def default_run_dir(preset: str, seed: int) -> Path:
     """Where a run goes that was given no place: `runs/<preset>-seed<k>-<time>`, not there yet."""
-    base = Path("runs") / f"{preset}-seed{seed}-{time.strftime('%Y%m%d-%H%M%S')}"
-    candidate, number = base, 1
-    while candidate.exists():
-        number += 1
-        candidate = base.with_name(f"{base.name}-{number}")
-    return candidate
+    base = f"{preset}-seed{seed}-{time.strftime('%Y%m%d-%H%M%S')}"
+    numbered = (f"{base}-{number}" for number in itertools.count(2))
+    paths = (Path("runs") / name for name in itertools.chain([base], numbered))
+    return next(path for path in paths if not path.exists())
 
 
 def runnable(command: str) -> str:
@@ -194,33 +192,32 @@ def report_errors(command: Callable[[], int]) -> int:
     try:
         return command()
     except UserError as error:
-        print("error:", " ".join(str(error).split()), file=sys.stderr)
+        print("error:", one_line(error, 2_000), file=sys.stderr)
         return 2
 
 
-def _resumed(parsed: Parsed) -> ResumedRun:
+def _resumed(parsed: Parsed) -> ResumeCommand:
     if parsed.positionals:
         raise UserError(
-            f"--resume takes no preset, but {shown(parsed.positionals[0])} is given; the run goes"
-            " on with its own configuration"
+            f"--resume takes no preset, but {shown(parsed.positionals[0])} is given; the run"
+            " keeps its own configuration"
         )
     for path in parsed.values:
         if path not in (("resume",), ("env_steps",)):
             raise UserError(
-                f"--resume and {configuration.flag(path)} do not go together; only --env-steps may"
-                " be changed"
+                f"--resume and {flag(path)} do not go together; only --env-steps may be changed"
             )
     run_dir = _run_directory(parsed.values[("resume",)])
-    config = configuration.load_run(run_dir)
+    config = load_run(run_dir)
     if ("env_steps",) not in parsed.values:
-        return ResumedRun(run_dir, None)
-    changed = configuration.override(config, {("env_steps",): parsed.values[("env_steps",)]})
+        return ResumeCommand(run_dir, None)
+    changed = override(config, {("env_steps",): parsed.values[("env_steps",)]})
     if changed.env_steps < config.env_steps:
         raise UserError(
             f"--env-steps: {changed.env_steps} is less than the run's own {config.env_steps}; it"
             " may only be raised"
         )
-    return ResumedRun(run_dir, changed.env_steps)
+    return ResumeCommand(run_dir, changed.env_steps)
 
 
 def _only(parsed: Parsed, what: str) -> str:
@@ -241,31 +238,23 @@ def _saved_run(parsed: Parsed) -> Path:
 def _run_directory(name: str) -> Path:
     """The directory of a saved run."""
     path = Path(name)
-    if not name or not _is_file(path / CONFIG_FILE):
+    # Unlike Path's, it takes a name that is too long and a directory that may not be searched.
+    if not name or not os.path.isfile(path / CONFIG_FILE):
         raise UserError(
             f"{shown(name)} holds no run (no {CONFIG_FILE}); give the directory of a saved run"
         )
     return path
 
 
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # a name too long, or a directory that may not be searched
-        return False
-
-
 def _free_directory(name: str) -> Path:
     """A directory that holds no run and can be written to."""
     path = Path(name)
     refusal = f"--run-dir: {shown(name)}"
-    if not name:
-        raise UserError(f"{refusal} is not allowed; give a directory")
     try:
         trace = next((trace for trace in _TRACES if (path / trace).exists()), None)
         if trace is not None:
             raise UserError(
-                f"{refusal} already holds a run ({trace}); go on with it by --resume, or give"
+                f"{refusal} already holds a run ({trace}); continue it by --resume, or give"
                 " another --run-dir"
             )
         existing = next(each for each in (path, *path.absolute().parents) if os.path.lexists(each))

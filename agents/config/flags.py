@@ -1,12 +1,14 @@
 """Flags of the command line, made from the schema by tyro, and their help.
 
 tyro splits the command line and writes the help. It hands every value on as the words that were
-typed: the schema alone judges them, so that a flag and a YAML key are read by one rule and fail
+typed: the schema alone validates them, so that a flag and a YAML key are read by one rule and fail
 with one message.
 """
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +25,7 @@ from tyro.constructors import (
     StructTypeInfo,
 )
 
-from agents.config.loading import (
+from agents.config.options import (
     OptionPath,
     allowed,
     alternative,
@@ -65,7 +67,7 @@ def declared(kind: type, description: str) -> FieldInfo:
 
 @dataclass(frozen=True)
 class Parsed:
-    """What was typed, split but not yet judged.
+    """What was typed, split but not yet validated.
 
     Attributes:
       values: the options and arguments that were given, and only those.
@@ -153,9 +155,8 @@ def _check_names(args: Sequence[str], known: Sequence[str]) -> None:
 
 def _words(raw: Any, path: OptionPath) -> Sequence[str] | None:
     """The words given for an option, or None where there is only its default."""
-    for name in path:
-        raw = raw[name]
-    return raw if isinstance(raw, _Words) else None
+    found = functools.reduce(operator.getitem, path, raw)
+    return found if isinstance(found, _Words) else None
 
 
 def _read(name: str, field: FieldInfo, words: Sequence[str]) -> tuple[Any, Sequence[str]]:
@@ -170,6 +171,8 @@ def _read(name: str, field: FieldInfo, words: Sequence[str]) -> tuple[Any, Seque
     if get_origin(kind) is tuple:
         is_text = _is_text(element(field).annotation)
         return [word if is_text else read_scalar(word) for word in words], []
+    if kind is Path and not words[0]:  # pathlib takes it for the working directory
+        raise UserError(f"{name}: '' is not allowed; give {allowed(field)}")
     return (words[0] if _is_text(kind) else read_scalar(words[0])), words[1:]
 
 

@@ -5,132 +5,23 @@ The schema lives in `agents.config.schema`, the presets in `agents.config.preset
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Collection, Iterable, Mapping
+import functools
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Any, Literal, TypeVar, get_origin
 
-from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, ValidationError
-from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from agents.config.options import OptionPath, Options, allowed, closest, flag, options, sections
 from agents.config.presets import PRESETS
-from agents.config.schema import Config, Options
-from agents.config.yaml_files import dump, load_yaml
+from agents.config.schema import Config, EnvConfig
+from agents.config.yaml_files import load_yaml
 from agents.errors import UserError, shown
-
-__all__ = [
-    "PRESETS",
-    "Config",
-    "OptionPath",
-    "dump",
-    "load",
-    "load_file",
-    "load_run",
-    "load_yaml",
-    "override",
-]
 
 CONFIG_FILE = "config.yaml"
 
 _Options = TypeVar("_Options", bound=Options)
-
-OptionPath = tuple[str, ...]
-"""Where an option is in the configuration: `("planner", "horizon")`."""
-
-
-def sections(model: type[BaseModel]) -> dict[str, type[BaseModel]]:
-    """The options of `model` that are groups of options themselves, by name."""
-    return {
-        name: field.annotation
-        for name, field in model.model_fields.items()
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
-    }
-
-
-def options(
-    model: type[BaseModel] = Config, prefix: OptionPath = ()
-) -> dict[OptionPath, FieldInfo]:
-    """Every single option of `model`, in order, with its declaration."""
-    found: dict[OptionPath, FieldInfo] = {}
-    inner = sections(model)
-    for name, field in model.model_fields.items():
-        if name in inner:
-            found |= options(inner[name], (*prefix, name))
-        else:
-            found[(*prefix, name)] = field
-    return found
-
-
-def bounds(field: FieldInfo) -> str:
-    """The range of a number in words, such as `from 1 to 1000`; empty where there is none."""
-    if get_origin(field.annotation) is Union:
-        return bounds(element(field))
-    limits: list[tuple[str, Any]] = []
-    for limit in field.metadata:
-        match limit:
-            case Ge(ge=value):
-                limits.append((">=", value))
-            case Gt(gt=value):
-                limits.append((">", value))
-            case Le(le=value):
-                limits.append(("<=", value))
-            case Lt(lt=value):
-                limits.append(("<", value))
-    match limits:
-        case [(">=", lower), ("<=", upper)]:
-            return f"from {lower} to {upper}"
-        case _:
-            return " and ".join(f"{sign} {value}" for sign, value in limits)
-
-
-def allowed(field: FieldInfo) -> str:
-    """What may be given for an option, in words: `an integer from 1 to 1000`."""
-    kind = field.annotation
-    if get_origin(kind) is Literal:
-        return "one of: " + ", ".join(get_args(kind))
-    if get_origin(kind) is Union:
-        return f"{allowed(element(field))}, or {alternative(field)}"
-    if get_origin(kind) is tuple:
-        return f"one or more {_elements(field)}"
-    if get_origin(kind) is dict:
-        return "names with values: true, false, finite numbers or texts"
-    if kind is bool:
-        return "true or false"
-    if kind is Path:
-        return "a path"
-    if kind is str:
-        return f"a text such as {', '.join(field.examples or ())}"
-    return f"{'an integer' if kind is int else 'a finite number'} {bounds(field)}"
-
-
-def alternative(field: FieldInfo) -> str:
-    """The word that may stand in a number's place."""
-    return str(get_args(get_args(field.annotation)[1])[0])
-
-
-def element(field: FieldInfo) -> FieldInfo:
-    """What each one of an option's several values is, or the number that a word may replace."""
-    return FieldInfo.from_annotation(get_args(field.annotation)[0])
-
-
-def _elements(field: FieldInfo) -> str:
-    each = element(field)
-    if get_origin(each.annotation) is Literal:
-        return "of: " + ", ".join(get_args(each.annotation))
-    if each.annotation is str:
-        return f"texts such as {', '.join(field.examples or ())}"
-    return f"{'integers' if each.annotation is int else 'finite numbers'} {bounds(each)}"
-
-
-def closest(name: str, names: Iterable[str]) -> str:
-    """Ends a message on an unknown name: the known one nearest to it, or where they all are."""
-    names = list(names)
-    # `--horizon` is meant as `--planner.horizon`, though by spelling others may be nearer.
-    same_ending = [known for known in names if known.rpartition(".")[2] == name.lstrip("-")]
-    near = same_ending or difflib.get_close_matches(name, names, n=1)
-    return f"; did you mean {near[0]}?" if near else "; --help lists them all"
 
 
 def load(
@@ -197,19 +88,11 @@ def difference(earlier: Config, later: Config, free: Collection[OptionPath]) -> 
         later: the other one.
         free: options that may differ.
     """
-    for path in options():
-        before: Any = earlier
-        after: Any = later
-        for name in path:
-            before, after = getattr(before, name), getattr(after, name)
+    for path in options(Config):
+        before, after = (functools.reduce(getattr, path, each) for each in (earlier, later))
         if before != after and path not in free:
             return f"{flag(path)} {shown(before)}, not {shown(after)}"
     return ""
-
-
-def flag(path: OptionPath) -> str:
-    """The name of an option on the command line: `--planner.horizon`."""
-    return "--" + ".".join(path).replace("_", "-")
 
 
 def _merge(
@@ -228,19 +111,11 @@ def _merge(
             raise UserError(
                 f"{where}{name}: {shown(value)} is not a mapping; give some of: {known}"
             )
-    env = layer.get("env")
-    if model is Config and isinstance(env, Mapping):
-        _drop_what_fits_another_environment(merged["env"], base.get("env", {}), env)
-    return merged
-
-
-def _drop_what_fits_another_environment(
-    merged: dict[str, Any], base: Mapping[str, Any], layer: Mapping[Any, Any]
-) -> None:
-    """Arguments and the hold of actions belong to the environment that they were chosen for."""
-    if merged.get("id") != base.get("id"):
+    if model is EnvConfig and merged.get("id") != base.get("id"):
+        # Arguments and the action repeat belong to the environment that they were chosen for.
         for name in {"kwargs", "action_repeat"} - set(layer):
             merged.pop(name, None)
+    return merged
 
 
 def _validate(

@@ -19,8 +19,8 @@ SUMMARIES: dict[str, str] = {
 _DIFFERENCES: dict[str, dict[str, Any]] = {
     "lunar-lander": {},
     "lunar-lander-discrete": {
-        # An engine is fully on or off, so a hold of 6 overshoots: the built-in heuristic falls from
-        # 245 at 4 to 127 at 6.
+        # An engine is fully on or off, so a repeat of 6 overshoots: the built-in heuristic falls
+        # from 245 at 4 to 127 at 6.
         "env": {"id": "LunarLander-v3", "kwargs": {"continuous": False}, "action_repeat": 4},
         # Two seconds ahead: with less, it never pays to start moving.
         "planner": {"horizon": 25},
@@ -31,7 +31,7 @@ _DIFFERENCES: dict[str, dict[str, Any]] = {
         "env_steps": 2_400,
         "random_steps": 400,
         "checkpoint_every": 400,
-        # What is paid is a cost of the state and no change of it: with a potential, seed 0 reached
+        # The reward is a cost of the state and no change of it: with a potential, seed 0 reached
         # -602, without one -112.
         "model": {"hidden": [64, 64], "potential": False},
         # Nothing can crash, so there is no risk to avert; and one torque needs no large search.
@@ -55,6 +55,6 @@ PRESETS: dict[str, Config] = {
 
 
 def listing() -> str:
-    """The presets with what they are, a line each, for the help of a command."""
+    """The presets and their summaries, a line each, for the help of a command."""
     width = max(map(len, PRESETS)) + 2
     return "\n".join(f"  {name:<{width}}{SUMMARIES[name]}" for name in PRESETS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agents.analysis.tables import Row
-from agents.config.loading import OptionPath
+from agents.config.options import OptionPath
 from agents.diagnostics.variants import Variants
 from agents.training.frozen import FrozenAgent
 

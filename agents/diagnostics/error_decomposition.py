@@ -25,7 +25,7 @@ from agents.analysis.tables import Row
 from agents.diagnostics.open_loop import ReferenceState, execute_from, rebuild
 from agents.diagnostics.planned_realised import planned_returns
 from agents.diagnostics.variants import WITHOUT, Variants
-from agents.envs.dynamics import KnownDynamics
+from agents.envs.dynamics import AnalyticDynamics
 from agents.envs.making import make_runner
 from agents.planning.actor import Actor
 from agents.training.frozen import FrozenAgent
@@ -34,7 +34,7 @@ SEARCH = 8
 
 
 def decompose(
-    frozen: FrozenAgent, states: Sequence[ReferenceState], dynamics: KnownDynamics, *, count: int
+    frozen: FrozenAgent, states: Sequence[ReferenceState], dynamics: AnalyticDynamics, *, count: int
 ) -> list[Row]:
     """The terms above, each a row: `term`, `mean`, `low`, `high`, `rmse`, and `states`.
 

@@ -16,8 +16,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
+from agents.analysis.style import CYCLE, GREY, MARKERS, frame, write
 from agents.analysis.tables import Row
-from agents.reporting.learning_curve import CYCLE, GREY, MARKERS, frame, write
 
 Document = Mapping[str, Any]
 

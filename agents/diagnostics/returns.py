@@ -15,6 +15,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from agents.analysis.provenance import commit, versions
 from agents.analysis.tables import Row, write_csv, writing
 from agents.config.benchmarks import ReturnsOptions
 from agents.diagnostics import boney_weights, error_decomposition
@@ -25,12 +26,12 @@ from agents.diagnostics.planned_realised import Comparison, Pair, all_pairs
 from agents.diagnostics.return_figures import plot_returns
 from agents.diagnostics.return_tables import Tables, verdicts
 from agents.diagnostics.variants import Variant, Variants
-from agents.envs import dynamics
+from agents.envs.dynamics import find_dynamics
 from agents.envs.making import make_runner
 from agents.errors import UserError
 from agents.planning.agent import HOLDOUT_WINDOWS
 from agents.training.frozen import FrozenAgent, load_frozen
-from agents.training.log import RETURNS_FILE, commit, versions
+from agents.training.log import RETURNS_FILE
 from mbrl.replay import Replay
 from mbrl.types import Trajectory
 
@@ -67,7 +68,7 @@ def benchmark(
             for run_dir, latest in runs
         ]
     env = runs[0][1].config.env
-    equations = dynamics.resolve(options.dynamics, env.id, env.kwargs)
+    equations = find_dynamics(options.dynamics, env.id, env.kwargs)
     with writing(out):
         pass
     yield from measure_returns(runs, options, out)

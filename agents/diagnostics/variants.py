@@ -9,9 +9,9 @@ from typing import get_args
 import jax
 
 from agents.config import loading
-from agents.config.loading import Config
-from agents.config.schema import RegularizerName
-from agents.envs.dynamics import KnownDynamics
+from agents.config.regularizer_schema import RegularizerName
+from agents.config.schema import Config
+from agents.envs.dynamics import AnalyticDynamics
 from agents.envs.making import make_runner
 from agents.planning import builders
 from agents.planning.agent import AgentState, PlanningAgent
@@ -60,7 +60,7 @@ class Variants:
         config: Config,
         count: int,
         changes: Mapping[loading.OptionPath, object],
-        dynamics: KnownDynamics | None = None,
+        dynamics: AnalyticDynamics | None = None,
     ):
         self._config = config
         self._dynamics = dynamics

@@ -1,18 +1,17 @@
-"""Environments whose equations are known, in JAX, so that a plan's true worth can be computed.
+"""The equations of environments, in JAX, so that the expected return of a plan can be computed.
 
-With the equations, a planner's promise can be taken apart: what the learned model got wrong, what
-the search left lying, and what the world does by chance
-(`agents.diagnostics.error_decomposition`). Pendulum's come with this file, and
-`module:attribute` names some of your own:
+With them, the bias of a planned return can be decomposed into the error of the learned model, the
+regret of the search and the environment's noise (`agents.diagnostics.error_decomposition`).
+Pendulum's come with this file, and `module:attribute` names some of your own:
 
     # my_task.py
-    from agents.envs.dynamics import KnownDynamics, Outcome
+    from agents.envs.dynamics import AnalyticDynamics, AnalyticStep
 
     def step(key, state, action):
         next_state = state + 0.1 * action + 0.01 * jax.random.normal(key, state.shape)
-        return Outcome(next_state, -jnp.sum(next_state**2), 1.0)
+        return AnalyticStep(next_state, -jnp.sum(next_state**2), 1.0)
 
-    dynamics = KnownDynamics(step)       # benchmark_returns.py RUN_DIR --dynamics my_task:dynamics
+    dynamics = AnalyticDynamics(step)    # benchmark_returns.py RUN_DIR --dynamics my_task:dynamics
 
 Functions are pure, unbatched and traceable by JAX, and see what the agent sees: where observations
 do not determine what comes next, equations over them are not exact.
@@ -27,24 +26,23 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from agents.envs.user_modules import module_of
-from agents.errors import UserError
+from agents.envs.rewards import pendulum_cost, pendulum_torque
+from agents.envs.user_modules import find
 from mbrl.dynamics import Ensemble
 from mbrl.types import StepOutput
 
 _MAX_SPEED = 8.0
-_MAX_TORQUE = 2.0
 _GRAVITY = 10.0
 _SECONDS = 0.05
 
 
-class Outcome(NamedTuple):
-    """Of one simulator step.
+class AnalyticStep(NamedTuple):
+    """The result of one simulator step.
 
     Attributes:
       state: `[O]`, observed after it.
       reward: of the step, an end within it included.
-      continue_prob: probability in [0, 1] that the episode goes on.
+      continue_prob: probability in [0, 1] that the episode does not end.
     """
 
     state: jax.Array
@@ -53,63 +51,63 @@ class Outcome(NamedTuple):
 
 
 @dataclass(frozen=True)
-class KnownDynamics:
+class AnalyticDynamics:
     """The equations of an environment.
 
     Attributes:
-      step: ``(key, state [O], action [A]) -> Outcome`` of one simulator step; the action in planner
-        units, in [-1, 1] or one-hot; `key` is of the world's own noise.
+      step: ``(key, state [O], action [A]) -> AnalyticStep`` of one simulator step; the action in
+        planner units, in [-1, 1] or one-hot; `key` is for the environment's noise.
     """
 
-    step: Callable[[jax.Array, jax.Array, jax.Array], Outcome]
+    step: Callable[[jax.Array, jax.Array, jax.Array], AnalyticStep]
 
 
-def pendulum_step(key: jax.Array, state: jax.Array, action: jax.Array) -> Outcome:
+def pendulum_step(key: jax.Array, state: jax.Array, action: jax.Array) -> AnalyticStep:
     """One step of `Pendulum-v1`, with its default gravity, on (cosine, sine, angular velocity).
 
     Source: gymnasium.envs.classic_control.pendulum, `PendulumEnv.step`.
     """
     del key
     angle, speed = jnp.arctan2(state[1], state[0]), state[2]
-    torque = _MAX_TORQUE * jnp.clip(action[0], -1.0, 1.0)
-    cost = angle**2 + 0.1 * speed**2 + 0.001 * torque**2
+    torque = pendulum_torque(action)
+    cost = pendulum_cost(angle, speed, torque)
     speed = speed + (1.5 * _GRAVITY * jnp.sin(angle) + 3.0 * torque) * _SECONDS
     speed = jnp.clip(speed, -_MAX_SPEED, _MAX_SPEED)
     angle = angle + speed * _SECONDS
-    return Outcome(jnp.stack([jnp.cos(angle), jnp.sin(angle), speed]), -cost, 1.0)
+    return AnalyticStep(jnp.stack([jnp.cos(angle), jnp.sin(angle), speed]), -cost, 1.0)
 
 
-pendulum = KnownDynamics(pendulum_step)
+pendulum = AnalyticDynamics(pendulum_step)
 
 _THAT_COME_WITH = {"Pendulum-v1": pendulum}
 
 
-def with_dynamics(ensemble: Ensemble, dynamics: KnownDynamics, repeat: int) -> Ensemble:
-    """An ensemble whose members all step by the equations; their parameters are not read.
+def with_dynamics(ensemble: Ensemble, dynamics: AnalyticDynamics, repeat: int) -> Ensemble:
+    """An ensemble whose members all step by the equations; their parameters are not used.
 
     Args:
       ensemble: gives the rest.
       dynamics: the equations.
-      repeat: simulator steps that an action is held, >= 1; behind an end nothing is paid.
+      repeat: simulator steps an action, >= 1; after an end rewards are 0.
     """
 
     def step(scales, params, key, observation, action):
         del scales, params
 
-        def hold(carry, key):
-            state, alive, paid = carry
-            outcome = dynamics.step(key, state, action)
-            paid = paid + alive * outcome.reward
-            return (outcome.state, alive * outcome.continue_prob, paid), None
+        def once(carry, key):
+            state, alive, total = carry
+            after = dynamics.step(key, state, action)
+            total = total + alive * after.reward
+            return (after.state, alive * after.continue_prob, total), None
 
         start = (observation, jnp.ones(()), jnp.zeros(()))
-        (state, alive, paid), _ = jax.lax.scan(hold, start, jax.random.split(key, repeat))
-        return state, StepOutput(observation=state, reward=paid, continue_prob=alive)
+        (state, alive, total), _ = jax.lax.scan(once, start, jax.random.split(key, repeat))
+        return state, StepOutput(observation=state, reward=total, continue_prob=alive)
 
     return ensemble._replace(step=step, draw=jax.random.split)
 
 
-def resolve(name: str, env_id: str, kwargs: object) -> KnownDynamics | None:
+def find_dynamics(name: str, env_id: str, kwargs: object) -> AnalyticDynamics | None:
     """Finds the equations of an environment.
 
     Args:
@@ -121,15 +119,8 @@ def resolve(name: str, env_id: str, kwargs: object) -> KnownDynamics | None:
       The equations; None where none are named and none come with the environment.
 
     Raises:
-      UserError: the name leads to no `KnownDynamics`.
+      UserError: the name leads to no `AnalyticDynamics`.
     """
     if not name:
         return None if kwargs else _THAT_COME_WITH.get(env_id)
-    module, attribute = module_of("--dynamics:", name, "agents.envs.dynamics:pendulum")
-    found = getattr(module, attribute, None)
-    if not isinstance(found, KnownDynamics):
-        raise UserError(
-            f"--dynamics: {attribute!r} in {module.__name__!r} is no"
-            " agents.envs.dynamics.KnownDynamics"
-        )
-    return found
+    return find("--dynamics", name, AnalyticDynamics, "agents.envs.dynamics:pendulum")

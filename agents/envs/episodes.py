@@ -17,12 +17,8 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from agents.envs.spaces import (
-    EnvironmentSpec,
-    one_line,
-    to_native,
-)
-from agents.errors import UserError, shown
+from agents.envs.spaces import EnvironmentSpec, to_native
+from agents.errors import UserError, one_line, shown
 from mbrl.replay import Episode
 
 Ending = Literal["terminated", "truncated"] | None

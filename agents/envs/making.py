@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Mapping
 from typing import Any, Literal, Protocol
@@ -9,8 +10,8 @@ from typing import Any, Literal, Protocol
 import gymnasium as gym
 
 from agents.envs.episodes import EpisodeRunner
-from agents.envs.spaces import describe, one_line
-from agents.errors import UserError, shown
+from agents.envs.spaces import describe
+from agents.errors import UserError, one_line, shown
 
 
 class EnvironmentOptions(Protocol):
@@ -76,6 +77,18 @@ def make_environment(
     for warning in held_back:
         warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
     return env
+
+
+def render_environment(id: str, kwargs: Mapping[str, Any]) -> gym.Env:
+    """Makes an environment whose `render()` returns frames.
+
+    Raises:
+        UserError: as `make_environment` does, or the environment draws no RGB frames.
+    """
+    # Frames are wanted and no window: without a display SDL would complain, and pygame greets.
+    os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+    return make_environment(id, kwargs, render_mode="rgb_array")
 
 
 def make_runner(env: EnvironmentOptions, steps_per_plan: int | None = None) -> EpisodeRunner:

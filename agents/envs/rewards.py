@@ -1,17 +1,17 @@
-"""Rewards that are known as functions of one transition, so that they need not be learned.
+"""Rewards given as functions of one transition, so that they need not be learned.
 
-Boney et al. (2019) plan with the task's true reward. With `model.reward: known` the planner uses a
-`KnownReward` in place of the learned reward head; Lunar Lander's and Pendulum's come with this
+Boney et al. (2019) plan with the task's true reward. With `model.reward: known` the planner uses an
+`AnalyticReward` in place of the learned reward head; Lunar Lander's and Pendulum's come with this
 file, and `module:attribute` names one of your own:
 
     # my_task.py
     import jax.numpy as jnp
-    from agents.envs.rewards import KnownReward
+    from agents.envs.rewards import AnalyticReward
 
     def reach(state, action, next_state, repeat):
         return -repeat * jnp.sum(next_state[:2] ** 2)
 
-    reward = KnownReward(reach)          # --model.known-reward my_task:reward
+    reward = AnalyticReward(reach)       # --model.known-reward my_task:reward
 
 Functions are pure, unbatched and traceable by JAX. Shapes: O observation size, A action size.
 """
@@ -24,7 +24,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from agents.envs.user_modules import module_of
+from agents.envs.user_modules import find
 from agents.errors import UserError, shown
 
 RewardFn = Callable[[jax.Array, jax.Array, jax.Array, jax.Array | int], jax.Array]
@@ -36,13 +36,13 @@ _PENDULUM_MAX_TORQUE = 2.0
 
 
 @dataclass(frozen=True)
-class KnownReward:
-    """A reward, and where it is known a probability of the end, for one decision.
+class AnalyticReward:
+    """A reward of one decision and, where it is given, the probability of the end.
 
     Attributes:
         reward: `(state [O], action [A], next_state [O], repeat) -> []`, the sum of the rewards of
-            the simulator steps for which the action was held. Actions are in planner units: in
-            [-1, 1], or one-hot. `repeat` is the number of steps held, >= 1, and may be traced.
+            the simulator steps that the action was repeated for. Actions are in planner units: in
+            [-1, 1], or one-hot. `repeat` is the number of those steps, >= 1, and may be traced.
         termination: `(state, action, next_state) -> []`, the probability in [0, 1] that the
             decision ends the episode. None: it is learned.
     """
@@ -60,16 +60,16 @@ def lunar_lander_reward(
     `phi = -100 |(x, y)| - 100 |(vx, vy)| - 100 |angle| + 10 leg1 + 10 leg2`, main throttle
     `m = (1 + a0) / 2 if a0 > 0 else 0` and side throttle `l = |a1| if |a1| > 0.5 else 0`.
 
-    The shaping is a difference of potentials, so over a hold it telescopes and only the fuel counts
-    `repeat` times: exact for any hold. The terminal step is different: there +100 (at rest) or -100
-    (crashed, or |x| >= 1) *replaces* the reward. The ground's height is not observed, so this must
-    be learned.
+    The shaping is a difference of potentials, so over repeats it telescopes and only the fuel
+    counts `repeat` times: exact for any `repeat`. The terminal step is different: there +100 (at
+    rest) or -100 (crashed, or |x| >= 1) *replaces* the reward. The ground's height is not observed,
+    so this must be learned.
 
     Args:
         state: [8], x, y, vx, vy, angle, angular velocity, two leg contacts.
         action: [2], main and side engine, in [-1, 1].
         next_state: [8].
-        repeat: simulator steps held, >= 1.
+        repeat: simulator steps, >= 1.
 
     Source: gymnasium.envs.box2d.lunar_lander, `LunarLander.step`.
     """
@@ -90,7 +90,7 @@ def lunar_lander_discrete_reward(
         state: [8].
         action: [4], one-hot: nothing, left engine, main engine, right engine.
         next_state: [8].
-        repeat: simulator steps held, >= 1.
+        repeat: simulator steps, >= 1.
 
     Source: gymnasium.envs.box2d.lunar_lander, `LunarLander.step`.
     """
@@ -104,28 +104,37 @@ def pendulum_reward(
     """Reward of `Pendulum-v1`: exact without action repeat, an approximation with it.
 
     `r(s, a) = -(angle^2 + 0.1 velocity^2 + 0.001 torque^2)`, angle in (-pi, pi] from upright and
-    torque = 2 a. The environment charges it for the state *before* each step, so the sum over a
-    hold depends on states in between that a transition does not contain. It is taken as if the
+    torque = 2 a. The environment charges it for the state *before* each step, so the sum over
+    repeats depends on states in between that a transition does not contain. It is taken as if the
     reward ran straight from s to s': `repeat r(s, a) + (repeat - 1) / 2 (r(s', a) - r(s, a))`.
-    Measured under random torques, where a step brings -6 on average, the sum is off by 0.16 a step
-    (root mean square) for 2 steps held and by 0.6 for 4; `repeat r(s, a)` by 0.5 and 1.6.
+    Measured under random torques, with a mean reward of -6 a step, the sum is off by 0.16 a step
+    (root mean square) for 2 repeats and by 0.6 for 4; `repeat r(s, a)` by 0.5 and 1.6.
 
     Args:
         state: [3], cosine and sine of the angle, angular velocity.
         action: [1], in [-1, 1].
         next_state: [3].
-        repeat: simulator steps held, >= 1.
+        repeat: simulator steps, >= 1.
 
     Source: gymnasium.envs.classic_control.pendulum, `PendulumEnv.step`.
     """
-    torque = _PENDULUM_MAX_TORQUE * jnp.clip(action[0], -1.0, 1.0)
+    torque = pendulum_torque(action)
 
     def one_step(state: jax.Array) -> jax.Array:
-        angle = jnp.arctan2(state[1], state[0])
-        return -(angle**2 + 0.1 * state[2] ** 2 + 0.001 * torque**2)
+        return -pendulum_cost(jnp.arctan2(state[1], state[0]), state[2], torque)
 
     first = one_step(state)
     return repeat * first + 0.5 * (repeat - 1) * (one_step(next_state) - first)
+
+
+def pendulum_torque(action: jax.Array) -> jax.Array:
+    """Pendulum's torque, in [-2, 2], of an action [1] in [-1, 1]."""
+    return _PENDULUM_MAX_TORQUE * jnp.clip(action[0], -1.0, 1.0)
+
+
+def pendulum_cost(angle: jax.Array, velocity: jax.Array, torque: jax.Array) -> jax.Array:
+    """What `Pendulum-v1` charges for one simulator step; angle in (-pi, pi] from upright."""
+    return angle**2 + 0.1 * velocity**2 + 0.001 * torque**2
 
 
 def never_ends(state: jax.Array, action: jax.Array, next_state: jax.Array) -> jax.Array:
@@ -134,37 +143,28 @@ def never_ends(state: jax.Array, action: jax.Array, next_state: jax.Array) -> ja
     return jnp.zeros((), next_state.dtype)
 
 
-lunar_lander = KnownReward(lunar_lander_reward)
-lunar_lander_discrete = KnownReward(lunar_lander_discrete_reward)
-pendulum = KnownReward(pendulum_reward, never_ends)
+lunar_lander = AnalyticReward(lunar_lander_reward)
+lunar_lander_discrete = AnalyticReward(lunar_lander_discrete_reward)
+pendulum = AnalyticReward(pendulum_reward, never_ends)
 
 
-def resolve(spec_string: str, env_id: str, kwargs: Mapping[str, Any]) -> KnownReward:
-    """Finds a known reward.
+def find_reward(name: str, env_id: str, kwargs: Mapping[str, Any]) -> AnalyticReward:
+    """Finds an analytic reward.
 
     Args:
-        spec_string: `module:attribute`, or empty for the one that comes with the environment.
+        name: `module:attribute`, or empty for the one that comes with the environment.
         env_id: the environment's id, as in the configuration.
-        kwargs: the environment's arguments: `continuous` tells Lunar Lander's two rewards apart.
+        kwargs: the environment's arguments: `continuous` selects one of Lunar Lander's two rewards.
 
     Raises:
-        UserError: none comes with the environment, or the name leads to no `KnownReward`.
+        UserError: none comes with the environment, or the name leads to no `AnalyticReward`.
     """
-    if not spec_string:
+    if not name:
         return _that_comes_with(env_id, kwargs)
-    module, attribute = module_of("known reward", spec_string, "agents.envs.rewards:lunar_lander")
-    found = getattr(module, attribute, None)
-    if not isinstance(found, KnownReward):
-        kind = type(found)
-        what = f"a {kind.__module__}.{kind.__name__}" if hasattr(module, attribute) else "missing"
-        raise UserError(
-            f"known reward {shown(spec_string)}: {attribute!r} in {module.__name__!r} is {what}; "
-            "allowed: an agents.envs.rewards.KnownReward"
-        )
-    return found
+    return find("model.known_reward", name, AnalyticReward, "agents.envs.rewards:lunar_lander")
 
 
-def _that_comes_with(env_id: str, kwargs: Mapping[str, Any]) -> KnownReward:
+def _that_comes_with(env_id: str, kwargs: Mapping[str, Any]) -> AnalyticReward:
     match env_id:
         case "LunarLander-v3" | "LunarLanderContinuous-v3":
             continuous = kwargs.get("continuous", env_id == "LunarLanderContinuous-v3")
@@ -172,7 +172,7 @@ def _that_comes_with(env_id: str, kwargs: Mapping[str, Any]) -> KnownReward:
         case "Pendulum-v1":
             return pendulum
     raise UserError(
-        f"no known reward comes with environment {shown(env_id)} (only with LunarLander-v3, "
+        f"no analytic reward comes with environment {shown(env_id)} (only with LunarLander-v3, "
         "LunarLanderContinuous-v3 and Pendulum-v1); name one as 'module:attribute' "
         "or learn the reward"
     )

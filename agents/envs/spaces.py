@@ -12,9 +12,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import ArrayLike, NDArray
 
-from agents.errors import UserError, shown
-
-_LONGEST = 240
+from agents.errors import UserError, one_line, shown
 
 
 @dataclass(frozen=True)
@@ -156,10 +154,3 @@ def explored(
 
 def _id_of(env: gym.Env) -> str:
     return env.spec.id if env.spec is not None else type(env.unwrapped).__name__
-
-
-def one_line(thing: object) -> str:
-    """What a foreign library has to say, without line breaks and control characters."""
-    text = " ".join(str(thing).split())
-    text = "".join(character for character in text if character.isprintable())
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."

@@ -6,10 +6,11 @@ from typing import Any
 
 import optax
 
-from agents.config.loading import Config
-from agents.config.schema import FitConfig, PlannerConfig, RegularizerConfig, RiskConfig
-from agents.envs import rewards
-from agents.envs.dynamics import KnownDynamics, with_dynamics
+from agents.config.planner_schema import PlannerConfig, RiskConfig
+from agents.config.regularizer_schema import RegularizerConfig
+from agents.config.schema import Config, FitConfig
+from agents.envs.dynamics import AnalyticDynamics, with_dynamics
+from agents.envs.rewards import find_reward
 from agents.envs.spaces import EnvironmentSpec
 from agents.planning.agent import PlanningAgent
 from agents.planning.fits import FitSchedule
@@ -24,7 +25,7 @@ from mbrl.risk import Risk
 
 
 def build_agent(
-    config: Config, spec: EnvironmentSpec, dynamics: KnownDynamics | None = None
+    config: Config, spec: EnvironmentSpec, dynamics: AnalyticDynamics | None = None
 ) -> PlanningAgent:
     """The agent that a configuration describes.
 
@@ -78,12 +79,12 @@ def _schedule(
 
 
 def build_ensemble(
-    config: Config, spec: EnvironmentSpec, dynamics: KnownDynamics | None = None
+    config: Config, spec: EnvironmentSpec, dynamics: AnalyticDynamics | None = None
 ) -> Ensemble:
     """The model, with an analytic reward or dynamics where they are asked for."""
     repeat, known = config.env.action_repeat, None
     if config.model.reward == "known":
-        known = rewards.resolve(config.model.known_reward, config.env.id, config.env.kwargs)
+        known = find_reward(config.model.known_reward, config.env.id, config.env.kwargs)
     ensemble = make_ensemble(
         spec.observation_size,
         spec.action_size,

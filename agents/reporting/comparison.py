@@ -1,7 +1,7 @@
-"""Finished runs side by side: what each label reached, and what acting at random reaches.
+"""Finished runs side by side, by label, beside a policy that acts at random.
 
 Training seeds are few, and differ by more than the episodes of one evaluation do. So every run
-keeps a row of its own, and of a label only the mean and the range over its seeds are said.
+keeps a row of its own, and a label's row over seeds is a mean and a range.
 """
 
 from __future__ import annotations
@@ -17,18 +17,19 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, Field, ValidationError
 
+from agents.analysis.jsonl import read_rows
 from agents.analysis.statistics import summarise_returns
-from agents.analysis.tables import Row, markdown_table, over_seeds, write_csv
-from agents.config.loading import CONFIG_FILE, Config, load_run
-from agents.config.schema import EnvConfig
+from agents.analysis.tables import Row, markdown_table, of_kind, over_seeds, write_csv, writing
+from agents.config.loading import CONFIG_FILE, load_run
+from agents.config.schema import Config, EnvConfig
 from agents.envs.episodes import EpisodeRunner
 from agents.envs.making import make_environment
 from agents.envs.spaces import describe, random_action
 from agents.errors import UserError, shown
-from agents.reporting.learning_curve import of_kind, plot_comparison, read_metrics
-from agents.training.log import SUMMARY
+from agents.reporting.comparison_figure import plot_comparison
+from agents.training.log import METRICS, SUMMARY
 
-__all__ = ["RANDOM", "Run", "compare", "evaluate_random", "gather", "parse_words"]
+__all__ = ["RANDOM", "FinishedRun", "compare", "evaluate_random", "gather", "parse_words"]
 
 RANDOM = "random"  # the label of the random policy
 
@@ -36,8 +37,8 @@ _FIT = ("dynamics_nll", "reward_rmse", "termination_bce", "regularizer_mse", "re
 _CURVE = ("env_steps", "return", "length", "ended", "planned_return", "realised_return", "penalty")
 
 
-class Evaluation(BaseModel):
-    """What is read of an evaluation, as `summarise_returns` writes it."""
+class EvaluationSummary(BaseModel):
+    """The part of `summarise_returns` that is read back."""
 
     episodes: int
     seeds: list[int] = Field(min_length=1)
@@ -49,10 +50,10 @@ class Evaluation(BaseModel):
 
 
 class Summary(BaseModel):
-    """What is read of a run's summary."""
+    """The part of a run's `summary.json` that is read back."""
 
     env_steps: int
-    evaluation: Evaluation
+    evaluation: EvaluationSummary
     planned: float | None
     realised: float | None
     penalty: float | None
@@ -62,8 +63,8 @@ class Summary(BaseModel):
 
 
 @dataclass(frozen=True)
-class Run:
-    """A finished run and the label that it goes under; `rows` are those of its metrics."""
+class FinishedRun:
+    """A finished run and its label; `rows` are those of its metrics."""
 
     label: str
     run_dir: Path
@@ -75,8 +76,8 @@ class Run:
 def parse_words(words: Sequence[str]) -> tuple[str, dict[str, list[Path]]]:
     """Reads `NAME LABEL=RUN_DIR [RUN_DIR ...] [LABEL=RUN_DIR ...]`.
 
-    A label ends at the first `=` of its word and holds until the next one; one that comes again
-    goes on. `LABEL=` may stand alone, so that the shell expands a pattern that follows it.
+    A label ends at the first `=` of its word and is valid until the next one; it may come again.
+    `LABEL=` may stand alone, so that the shell expands a pattern that follows it.
 
     Returns:
         The name, and for each label its directories, at least one.
@@ -117,7 +118,7 @@ def compare(name: str, groups: Mapping[str, Sequence[Path]], out: Path) -> list[
         out: directory of the files, made where missing; files of these names are replaced.
 
     Returns:
-        A table in Markdown, and a list with what each label reached over its seeds, as lines.
+        A table in Markdown, and a list with the means of each label over its seeds, as lines.
 
     Raises:
         UserError: as `gather`, or `out` cannot be used. No file is written then.
@@ -133,17 +134,15 @@ def compare(name: str, groups: Mapping[str, Sequence[Path]], out: Path) -> list[
         for run in runs
         for row in of_kind(run.rows, "episode")
     ]
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        plot_comparison(groups, out / f"{name}.png", random=rows[-1], solved_at=solved_at)
+    metrics = {label: [run.rows for run in runs if run.label == label] for label in groups}
+    with writing(out):
+        plot_comparison(metrics, out / f"{name}.png", random=rows[-1], solved_at=solved_at)
         write_csv(out / f"{name}.csv", rows)
         write_csv(out / f"{name}-curves.csv", episodes)
-    except OSError as error:
-        raise UserError(f"{shown(str(out))} cannot be written to: {error.strerror}") from None
     return [*markdown_table(rows), "", *over_seeds(rows[:-1])]
 
 
-def gather(groups: Mapping[str, Sequence[Path]]) -> list[Run]:
+def gather(groups: Mapping[str, Sequence[Path]]) -> list[FinishedRun]:
     """Reads the runs of each label, and refuses those that cannot be compared.
 
     Raises:
@@ -156,15 +155,15 @@ def gather(groups: Mapping[str, Sequence[Path]]) -> list[Run]:
     return runs
 
 
-def evaluate_random(env: EnvConfig, seeds: Sequence[int]) -> tuple[Evaluation, float | None]:
-    """Runs one episode per seed with random actions, each held as long as a run holds its own.
+def evaluate_random(env: EnvConfig, seeds: Sequence[int]) -> tuple[EvaluationSummary, float | None]:
+    """Runs one episode per seed with random actions, each repeated as a run repeats its own.
 
     Args:
         env: the environment and its action repeat.
         seeds: of the episodes.
 
     Returns:
-        What it reached, and the return from which an episode counts as solved, if there is one.
+        Its evaluation, and the return from which an episode counts as solved, if there is one.
     """
     made = make_environment(env.id, env.kwargs)
     runner = EpisodeRunner(made, describe(made), env.action_repeat)
@@ -179,10 +178,10 @@ def evaluate_random(env: EnvConfig, seeds: Sequence[int]) -> tuple[Evaluation, f
         returns.append(runner.return_)
     made.close()
     solved_at = made.spec and made.spec.reward_threshold
-    return Evaluation.model_validate(summarise_returns(returns, seeds, solved_at)), solved_at
+    return EvaluationSummary.model_validate(summarise_returns(returns, seeds, solved_at)), solved_at
 
 
-def _read_run(label: str, run_dir: Path) -> Run:
+def _read_run(label: str, run_dir: Path) -> FinishedRun:
     where, file = shown(str(run_dir)), run_dir / SUMMARY
     if not os.path.isfile(run_dir / CONFIG_FILE):  # unlike Path's, it bears any name
         raise UserError(f"{where} holds no run (no {CONFIG_FILE}); give directories of runs")
@@ -200,10 +199,13 @@ def _read_run(label: str, run_dir: Path) -> Run:
             f"{where} is not finished ({SUMMARY} is of step {summary.env_steps} of"
             f" {config.env_steps}); give finished runs"
         )
-    return Run(label, run_dir, config, summary, read_metrics(run_dir))
+    rows = read_rows(run_dir / METRICS)
+    if not of_kind(rows, "episode"):
+        raise UserError(f"no episode has finished in {where}; give finished runs")
+    return FinishedRun(label, run_dir, config, summary, rows)
 
 
-def _check_pair(run: Run, other: Run) -> None:
+def _check_pair(run: FinishedRun, other: FinishedRun) -> None:
     where, there = shown(str(run.run_dir)), shown(str(other.run_dir))
     if run.run_dir.resolve() == other.run_dir.resolve():
         raise UserError(f"{where} is given twice; give each run once")
@@ -221,7 +223,7 @@ def _check_pair(run: Run, other: Run) -> None:
             )
 
 
-def _row(run: Run) -> Row:
+def _row(run: FinishedRun) -> Row:
     """A run's row of `NAME.csv`."""
     config, summary, regularizer = run.config, run.summary, run.config.regularizer
     fits = of_kind(run.rows, "fit")
@@ -242,7 +244,7 @@ def _row(run: Run) -> Row:
     }
 
 
-def _figures(evaluation: Evaluation) -> Row:
+def _figures(evaluation: EvaluationSummary) -> Row:
     figures = evaluation.model_dump(exclude={"seeds"})
     low, high = figures.pop("iqm_ci95")
     return figures | {"iqm_ci95_low": low, "iqm_ci95_high": high}

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from agents.analysis.provenance import commit, versions
 from agents.config.benchmarks import ReturnsOptions
 from agents.diagnostics.returns import measure_returns
 from agents.errors import UserError
@@ -14,7 +15,7 @@ from agents.reporting.html import write_report
 from agents.reporting.learning_curve import plot_run
 from agents.training.evaluation import evaluate_frozen
 from agents.training.frozen import FrozenAgent, load_frozen
-from agents.training.log import ANIMATION, SUMMARY, commit, versions, write_summary
+from agents.training.log import ANIMATION, SUMMARY, write_summary
 from agents.training.session import Session
 
 

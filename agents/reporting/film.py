@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from agents.analysis import animation
 from agents.envs.episodes import EpisodeRunner
-from agents.envs.making import make_runner
+from agents.envs.making import make_runner, render_environment
 from agents.envs.spaces import describe
 from agents.planning.actor import Actor
 from agents.reporting.imagined_paths import PLACES, draw_paths
@@ -35,7 +35,7 @@ def animate(frozen: FrozenAgent, seed: int, path: Path) -> Path:
       UserError: the environment draws no frames.
     """
     config = frozen.config
-    env = animation.render_environment(config.env.id, config.env.kwargs)
+    env = render_environment(config.env.id, config.env.kwargs)
     steps = evaluation_steps_per_plan(config)
     filmed = EpisodeRunner(env, describe(env), config.env.action_repeat, steps)
     others = [make_runner(config.env, steps) for _ in range(config.num_envs - 1)]

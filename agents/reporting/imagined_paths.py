@@ -1,7 +1,7 @@
-"""The imagined future, drawn over a frame: every member's path, coloured by what it costs.
+"""Rollouts drawn over a frame: the path of every member, coloured by its penalty.
 
-A registry says where an observation lies in the picture of its environment; one that it does not
-know is shown without paths.
+`PLACES` gives the pixels of an observation in the frame of its environment; the film of another
+environment has no paths.
 """
 
 from __future__ import annotations
@@ -56,30 +56,30 @@ def draw_paths(
     penalties: NDArray[np.float32],
     continue_probs: NDArray[np.float32],
 ) -> NDArray[np.uint8]:
-    """Draws paths over a frame, with what their colours mean.
+    """Draws paths over a frame, with a legend of their colours.
 
     Args:
       frame: `[height, width, 3]`, RGB.
-      points: `[E, H + 1, 2]`, where each member imagines the future, in pixels.
+      points: `[E, H + 1, 2]`, the rollout of each member, in pixels.
       penalties: `[E, H]`, calibrated, of each decision: 0 familiar, 1 unusual.
-      continue_probs: `[E, H]`; a path stops with a cross where it is over as likely as not.
+      continue_probs: `[E, H]`; a path stops with a cross where it has probably ended.
 
     Returns:
       A new frame.
     """
     picture = Image.fromarray(frame)
     draw = ImageDraw.Draw(picture)
-    for path, cost, goes_on in zip(points, penalties, continue_probs, strict=True):
-        over = np.cumprod(goes_on) < 0.5
-        last = int(over.argmax()) + 1 if over.any() else len(cost)
-        for start, end, charged in zip(path[:last], path[1 : last + 1], cost[:last], strict=True):
-            draw.line([*start, *end], fill=colour(float(charged)), width=_WIDTH)
-        if over.any():
+    for path, costs, continues in zip(points, penalties, continue_probs, strict=True):
+        ended = np.cumprod(continues) < 0.5
+        last = int(ended.argmax()) + 1 if ended.any() else len(costs)
+        for start, end, cost in zip(path[:last], path[1 : last + 1], costs[:last], strict=True):
+            draw.line([*start, *end], fill=colour(float(cost)), width=_WIDTH)
+        if ended.any():
             x, y = path[last]
             for sign in (-1, 1):
                 draw.line(
                     [x - _CROSS, y - sign * _CROSS, x + _CROSS, y + sign * _CROSS],
-                    fill=colour(float(cost[last - 1])), width=_WIDTH,
+                    fill=colour(float(costs[last - 1])), width=_WIDTH,
                 )  # fmt: skip
     _draw_legend(draw)
     return np.asarray(picture)
@@ -104,4 +104,4 @@ def _draw_legend(draw: ImageDraw.ImageDraw) -> None:
     grey = (232, 234, 240)
     draw.text((left, top + 9), "familiar", fill=grey, font=font)
     draw.text((left + width + 8, top - 5), "unusual step", fill=grey, font=font)
-    draw.text((left + width + 8, top + 9), "x  imagined end", fill=grey, font=font)
+    draw.text((left + width + 8, top + 9), "x  predicted end", fill=grey, font=font)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from agents.analysis.statistics import summarise_returns
-from agents.config.loading import Config
+from agents.config.schema import Config
 from agents.envs.episodes import EpisodeRunner
 from agents.envs.making import make_runner
 from agents.planning.actor import Actor, plan_of

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from agents.config.loading import Config, load_run
+from agents.config.loading import load_run
+from agents.config.schema import Config
 from agents.envs.making import make_runner
 from agents.planning import builders
 from agents.planning.agent import AgentState, PlanningAgent

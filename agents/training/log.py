@@ -1,4 +1,4 @@
-"""What a run leaves behind: metrics, timings, TensorBoard events, the summary and its origin.
+"""What a run leaves behind: metrics, timings, TensorBoard events and the summary.
 
 `metrics.jsonl` is the record. Nothing in it depends on the clock, so that two runs of one seed can
 be compared byte for byte, also when one of them was interrupted and resumed. All that the clock
@@ -8,12 +8,9 @@ process may lose its last few seconds there.
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import math
 import os
-import platform
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -25,7 +22,7 @@ from tensorboardX import SummaryWriter
 
 from agents.errors import UserError, shown
 
-__all__ = ["METRICS", "SUMMARY", "TIMINGS", "RunLog", "commit", "versions", "write_summary"]
+__all__ = ["METRICS", "SUMMARY", "TIMINGS", "RunLog", "write_summary"]
 
 METRICS = "metrics.jsonl"
 TIMINGS = "timings.jsonl"
@@ -33,7 +30,6 @@ SUMMARY = "summary.json"
 ANIMATION = "evaluation.gif"
 RETURNS_FILE = "returns.json"
 _TENSORBOARD = "tensorboard"
-_SOURCE = Path(__file__).resolve().parents[2]
 
 
 class RunLog:
@@ -164,49 +160,6 @@ def write_summary(run_dir: str | os.PathLike[str], summary: Mapping[str, Any]) -
         os.fsync(file.fileno())
     os.replace(temporary, path)
     return path
-
-
-def versions() -> dict[str, str | None]:
-    """Python and the packages that decide a run's numbers; None for one that is not installed."""
-    packages = (
-        "mbrl-dae",
-        "jax",
-        "jaxlib",
-        "dm-haiku",
-        "optax",
-        "distrax",
-        "chex",
-        "gymnasium",
-        "numpy",
-    )
-    found: dict[str, str | None] = {"python": platform.python_version()}
-    for package in packages:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            found[package] = None
-    return found
-
-
-def commit() -> str | None:
-    """The git commit of the source tree, with `-dirty` when tracked files differ from it.
-
-    None when the source is not the top of a git checkout that has a commit, or git is missing.
-    """
-    # A package installed below somebody else's checkout must not report that one's commit.
-    if _git("rev-parse", "--show-prefix") != "":
-        return None
-    return _git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
-
-
-def _git(*arguments: str) -> str | None:
-    try:
-        process = subprocess.run(
-            ["git", "-C", str(_SOURCE), *arguments], capture_output=True, text=True, check=True
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return process.stdout.strip()
 
 
 def _plain(value: Any) -> Any:

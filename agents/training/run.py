@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from agents.config.loading import Config
+from agents.config.schema import Config
 from agents.envs.episodes import EpisodeRunner, ReplayMismatch, episode_seed, repeats_itself
 from agents.envs.making import make_runner
 from agents.errors import UserError

@@ -15,7 +15,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from agents.config.loading import Config
+from agents.config.schema import Config
 from agents.planning.agent import AgentState, PlanningAgent
 from agents.training import checkpoint
 from mbrl.dual import DualState

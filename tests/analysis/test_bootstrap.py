@@ -63,19 +63,6 @@ def test_episodes_whose_states_are_alike_count_as_one_each():
     assert widths[0] / widths[1] == pytest.approx(5.0, rel=0.2)  # sqrt(25)
 
 
-def test_intervals_cover_as_often_as_they_say():
-    rng = np.random.default_rng(1)
-    labels = [(run, episode) for run in range(12) for episode in range(3) for _ in range(2)]
-    covered = 0
-    for trial in range(80):
-        runs = np.repeat(rng.normal(size=12), 6)
-        episodes = np.repeat(rng.normal(size=36), 2)
-        values = runs + episodes + rng.normal(size=72)
-        low, high = intervals(mean, [values], resamples(labels, 200, seed=trial))["mean"]
-        covered += low <= 0.0 <= high
-    assert 0.86 <= covered / 80 <= 1.0  # few runs, so a little less than 95 %
-
-
 def test_arrays_are_drawn_together():
     first = np.arange(6.0)
     together = intervals(

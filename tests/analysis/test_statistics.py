@@ -49,19 +49,6 @@ def test_interval_of_a_large_sample_is_that_of_the_normal_distribution():
     assert (high - low) / 2 == pytest.approx(1.96 * math.sqrt(1.195 / 500), rel=0.06)
 
 
-def test_interval_covers_the_truth_as_often_as_it_says():
-    rng = np.random.default_rng(0)
-    intervals = [iqm_ci95(rng.normal(size=20), seed=i) for i in range(60)]
-    covered = np.mean([low <= 0 <= high for low, high in intervals])
-    assert 0.83 <= covered <= 0.99  # the percentile bootstrap of 20 values is a little narrow
-
-
-def test_interval_depends_on_the_seed_alone():
-    values = np.random.default_rng(0).normal(size=20)
-    assert iqm_ci95(values, seed=3) == iqm_ci95(values, seed=3)
-    assert iqm_ci95(values, seed=3) != iqm_ci95(values, seed=4)
-
-
 def test_degenerate_intervals():
     assert iqm_ci95([7.0, 7.0, 7.0], seed=0) == (7.0, 7.0)
     assert all(math.isnan(end) for end in iqm_ci95([7.0], seed=0))
@@ -118,19 +105,6 @@ def test_auroc_is_the_share_of_pairs_in_which_the_positive_is_larger(negative, p
     assert auroc(positive, negative) == pytest.approx(1 - np.mean(pairs), abs=1e-12)
 
 
-@pytest.mark.parametrize(
-    ("negative", "positive", "expected"),
-    [
-        ([1.0], [2.0], 1.0),
-        ([2.0], [1.0], 0.0),
-        ([1.0, 1.0], [1.0], 0.5),
-        ([0.0, 1.0, 2.0], [1.0, 5.0], (1.5 + 3) / 6),
-    ],
-)
-def test_auroc_by_hand(negative, positive, expected):
-    assert auroc(negative, positive) == pytest.approx(expected)
-
-
 @pytest.mark.parametrize(("negative", "positive"), [([], [1.0]), ([1.0], []), ([], [])])
 def test_auroc_of_nothing_is_not_a_number(negative, positive):
     assert math.isnan(auroc(negative, positive))
@@ -151,26 +125,11 @@ def test_concordance_counts_the_pairs_of_each_group(measures):
     )
 
 
-def test_concordance_compares_within_groups_alone():
-    left, right = [[1.0, 2.0], [20.0, 10.0]], [[5.0, 6.0], [3.0, 2.0]]
-    assert concordance(left, right) == 1.0
-    assert concordance(left, [[5.0, 6.0], [2.0, 3.0]]) == 0.5
-    assert concordance(left, [[6.0, 5.0], [2.0, 3.0]]) == 0.0
-    assert concordance(left, [[6.0, 5.0], [2.0, 2.0]]) == 0.0  # the tie is left out
-    assert math.isnan(concordance(left, [[5.0, 5.0], [2.0, 2.0]]))
-
-
 @pytest.mark.parametrize("count", [2, 5, 40])
 def test_interval_of_a_mean_is_students(count):
     values = np.random.default_rng(count).normal(3.0, 2.0, count)
     expected = stats.t.interval(0.95, count - 1, loc=values.mean(), scale=stats.sem(values))
     assert mean_ci95(values) == pytest.approx(expected)
-
-
-def test_interval_of_a_mean_covers_it_as_often_as_it_says():
-    samples = np.random.default_rng(0).normal(3.0, 2.0, (2000, 4))
-    covered = np.mean([low <= 3.0 <= high for low, high in map(mean_ci95, samples)])
-    assert covered == pytest.approx(0.95, abs=0.015)  # three standard errors
 
 
 def test_one_value_has_no_interval_and_equal_ones_one_of_no_width():

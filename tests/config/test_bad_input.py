@@ -1,4 +1,4 @@
-"""Everything that the two scripts refuse, and the one line that each refusal prints."""
+"""What `train.py` and `evaluate.py` refuse, and the one line that each refusal prints."""
 
 import os
 import subprocess
@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from running import SCRIPTS, run_script
 
-from agents.config.loading import PRESETS, dump
+from agents.config.presets import PRESETS
+from agents.config.yaml_files import dump
 
 PNG = b"\x89PNG\r\n\x1a\n\x00\x00"
 PLANNERS = "icem, cem, mppi, gradient, random-shooting"
-JUDGES = "none, rnn-dae, window-dae, deen, disagreement, gaussian"
-CORRUPTIONS = "additive, multiplicative, masking, salt-and-pepper"
+REGULARIZERS = "none, rnn-dae, window-dae, deen, disagreement, gaussian"
 NESTED = b"a: " + b"[" * 500 + b"]" * 500
 
 # A command line, and what its one line of refusal must hold: the value, and what is allowed.
@@ -24,114 +24,67 @@ BAD_TRAIN = {
     "quick pendulum": ["one preset is allowed, not 2", "'quick', 'pendulum'"],
     "--seed 3 4 quick": ["one preset is allowed", "'4'"],
     # options
-    "quick --sed 3": ["unknown option '--sed'", "did you mean --seed?"],
     "quick --sed=3": ["unknown option '--sed=3'", "did you mean --seed?"],
     "quick --horizon 3": ["'--horizon'", "did you mean --planner.horizon?"],
     "quick --bogus": ["'--bogus'", "--help"],
     "quick -x": ["'-x'", "--help"],
     "--tyro-print-completion bash": ["'--tyro-print-completion'"],
-    "quick --seed": ["--seed: a value is missing", "integer from 0"],
-    "quick --seed --env-steps 5": ["--seed: a value is missing"],
+    "quick --seed --env-steps 5": ["--seed: a value is missing", "integer from 0"],
     "quick --seed 1 --seed 2": ["--seed is given twice"],
-    # types and ranges
-    "quick --seed -1": ["--seed: -1", "an integer from 0 to"],
-    "quick --seed 3.5": ["--seed: 3.5", "an integer"],
+    # types and ranges, one of each kind; tests of every option are in test_config
+    "quick --seed -1": ["--seed: -1", "an integer from 0 to 2147483647"],
     "quick --seed 3.0": ["--seed: 3.0", "an integer"],
-    "quick --seed true": ["--seed: true", "an integer"],
     "quick --seed three": ["--seed: 'three'", "an integer"],
     "quick --seed=": ["--seed: ''", "an integer"],
-    "quick --seed 99999999999": ["--seed: 99999999999", "to 2147483647"],
-    "quick --env-steps 0": ["--env-steps: 0", "an integer from 1 to"],
     "quick --num-envs 257": ["--num-envs: 257", "from 1 to 256"],
-    "quick --env.action-repeat 0": ["--env.action-repeat: 0", "from 1 to 100"],
-    "quick --planner.horizon 0": ["--planner.horizon: 0 is not allowed", "from 1 to 1000"],
-    "quick --planner.horizon 1001": ["--planner.horizon: 1001", "from 1 to 1000"],
     "quick --planner.discount 0": ["--planner.discount: 0", "> 0 and <= 1"],
-    "quick --fit.holdout 1": ["--fit.holdout: 1", "> 0 and <= 0.5"],
-    "quick --regularizer.weight -0.5": ["--regularizer.weight: -0.5", "a finite number >= 0"],
-    "quick --regularizer.weight nan": ["--regularizer.weight: 'nan'", "a finite number >= 0"],
-    "quick --regularizer.weight .nan": ["--regularizer.weight: nan", "a finite number >= 0"],
-    "quick --regularizer.weight inf": ["--regularizer.weight: 'inf'", "a finite number >= 0"],
-    "quick --regularizer.weight 1e999": ["--regularizer.weight: '1e999'", "a finite number >= 0"],
-    "quick --regularizer.weight -.inf": ["--regularizer.weight: -inf", "a finite number >= 0"],
-    "quick --regularizer.noise-std 0": ["--regularizer.noise-std: 0", "a finite number > 0"],
-    "quick --regularizer.noise-share 0": ["--regularizer.noise-share: 0", "> 0 and < 1"],
-    "quick --regularizer.noise-share 1": ["--regularizer.noise-share: 1", "> 0 and < 1"],
-    "quick --regularizer.hidden 8": ["'--regularizer.hidden'", "--regularizer.deen.hidden"],
-    "quick --regularizer.architecture correction": ["'--regularizer.architecture'"],
-    "quick --regularizer.rnn-dae.hidden 0": ["--regularizer.rnn-dae.hidden: 0", "integer >= 1"],
-    "quick --regularizer.rnn-dae.restore-actions 2": ["restore-actions: 2", "true or false"],
-    "quick --regularizer.window-dae.window 0": ["window-dae.window: 0", "an integer >= 1"],
-    "quick --regularizer.window-dae.hidden 8 0": ["window-dae.hidden: 0", "integers >= 1"],
-    "quick --regularizer.deen.hidden": ["deen.hidden: a value is missing", "integers >= 1"],
-    "quick --regularizer.weight automatic": ["--regularizer.weight: 'automatic'", ">= 0, or auto"],
-    "quick --regularizer.auto.first 2": ["regularizer.auto.first 2", "regularizer.auto.most 1.0"],
-    "quick --regularizer.auto.rate 0": ["--regularizer.auto.rate: 0", "number > 0 and <= 10"],
-    "quick --regularizer.auto.rate 1e3": ["--regularizer.auto.rate: 1000.0", "> 0 and <= 10"],
-    "quick --regularizer.auto.target -1": ["--regularizer.auto.target: -1", "number > 0"],
     "quick --exploration-noise 2": ["--exploration-noise: 2", "number from 0 to 1"],
-    "quick --regularizer.auto.least 2": ["regularizer.auto.first 0.0003", "auto.least 2.0"],
+    "quick --regularizer.noise-share 1": ["--regularizer.noise-share: 1", "> 0 and < 1"],
+    "quick --regularizer.noise-std .nan": ["--regularizer.noise-std: nan", "finite number > 0"],
+    "quick --regularizer.noise-std 1e999": ["--regularizer.noise-std: '1e999'", "number > 0"],
+    "quick --regularizer.weight automatic": ["--regularizer.weight: 'automatic'", ">= 0, or auto"],
     "quick --regularizer.weight -1": ["--regularizer.weight: -1", "number >= 0, or auto"],
+    "quick --regularizer.rnn-dae.restore-actions 2": ["restore-actions: 2", "true or false"],
     "quick --model.hidden": ["--model.hidden: a value is missing", "integers >= 1"],
-    "quick --model.hidden 64 0": ["--model.hidden: 0", "integers >= 1"],
     "quick --model.hidden 64 wide": ["--model.hidden: 'wide'", "integers >= 1"],
-    "quick --model.sample-noise maybe": ["--model.sample-noise: 'maybe'", "true or false"],
     "quick --env.kwargs gravity": ["--env.kwargs: 'gravity'", "gravity=-5.0"],
     "quick --env.kwargs gravity=.inf": ["--env.kwargs.gravity: inf", "finite numbers"],
     "quick --env.id=": ["--env.id: ''", "LunarLander-v3"],
-    "quick --evaluation.seed 9999": ["--evaluation.seed: 9999", "from 10000 to"],
-    "quick --planner.risk.aversion -1": ["--planner.risk.aversion: -1", "a finite number >= 0"],
-    "quick --planner.risk.share 0": ["--planner.risk.share: 0", "> 0 and <= 1"],
-    "quick --planner.icem.keep 1.1": ["--planner.icem.keep: 1.1", "from 0 to 1"],
-    "quick --planner.icem.decay 0.5": ["--planner.icem.decay: 0.5", "a finite number >= 1"],
-    "quick --planner.icem.momentum 1": ["--planner.icem.momentum: 1", ">= 0 and < 1"],
-    "quick --planner.mppi.temperature 0": ["--planner.mppi.temperature: 0", "a finite number > 0"],
-    "quick --planner.mppi.std 0": ["--planner.mppi.std: 0", "a finite number > 0"],
-    "quick --planner.gradient.starts 0": ["--planner.gradient.starts: 0", "an integer >= 1"],
-    "quick --planner.gradient.learning-rate 0": ["--planner.gradient.learning-rate: 0", "> 0"],
-    "quick --planner.random-shooting.keep -1": ["--planner.random-shooting.keep: -1", ">= 0"],
-    # names, also those kept for later
+    "quick --model.known-reward a": ["--model.known-reward: 'a'", "my_package.rewards:hopper"],
     "quick --planner.name icme": [f"--planner.name: 'icme' is not one of: {PLANNERS}"],
-    "quick --planner.name random_shooting": [f"'random_shooting' is not one of: {PLANNERS}"],
-    "quick --planner.returns worse": ["'worse' is not one of: better, best, mean"],
-    "quick --planner.bounds wrap": ["--planner.bounds: 'wrap' is not one of: clip, truncate"],
-    "quick --planner.risk.name var": ["'var' is not one of: mean, mean-std, cvar, worst"],
-    "quick --planner.risk-aversion 1": ["unknown option '--planner.risk-aversion'"],
-    **{
-        f"quick --regularizer.name {name}": [f"'{name}' is not one of: {JUDGES}"]
-        for name in ("dae", "rnn_dae", "DEEN", "ensemble")
-    },
-    "quick --regularizer.corruption gaussian": [f"'gaussian' is not one of: {CORRUPTIONS}"],
-    "quick --regularizer.rnn-dae.architecture gru": ["'gru' is not one of: correction, encoder-"],
-    "quick --model.propagation TS1": ["'TS1' is not one of: ts1, tsinf, expectation"],
+    "quick --regularizer.name dae": [f"'dae' is not one of: {REGULARIZERS}"],
     # options that contradict each other
-    **{
-        f"quick --planner.name {name} --planner.population 32 --planner.{name}.{rest}": parts
-        for name, rest, parts in (
-            ("cem", "elites 33", ["planner.cem.elites 33", "population 32; give at most as many"]),
-            ("icem", "elites 17", ["planner.icem.elites 17", "population 32; give at most half"]),
-            ("random-shooting", "keep 32", ["planner.random_shooting.keep 32", "population 32"]),
-        )
-    },
-    "quick --regularizer.name window-dae --regularizer.window-dae.window 30": [
-        "regularizer.window_dae.window 30 is longer than a plan of planner.horizon 20;"
-        " give at most 21"
+    "quick --planner.name cem --planner.population 32 --planner.cem.elites 33": [
+        "planner.cem.elites 33",
+        "population 32; give at most as many",
     ],
-    **{
-        f"quick --regularizer.name deen --regularizer.corruption {name}": [
-            f"regularizer.corruption '{name}' does not go with regularizer.name deen",
-            "give additive",
-        ]
-        for name in ("multiplicative", "masking", "salt-and-pepper")
-    },
+    "quick --planner.population 32 --planner.icem.elites 17": [
+        "planner.icem.elites 17",
+        "population 32; give at most half",
+    ],
+    "quick --planner.name random-shooting --planner.random-shooting.keep 32": [
+        "planner.random_shooting.keep 32",
+        "population 32; give fewer",
+    ],
+    "quick --model.propagation expectation": ["planner.particles 5", "give 1"],
+    "quick --regularizer.name window-dae --regularizer.window-dae.window 30": [
+        "regularizer.window_dae.window 30",
+        "planner.horizon 20",
+        "give at most 21",
+    ],
+    "quick --regularizer.name deen --regularizer.corruption masking": [
+        "regularizer.corruption 'masking'",
+        "regularizer.name deen",
+        "give additive",
+    ],
+    "quick --regularizer.auto.first 2": ["regularizer.auto.first 2", "regularizer.auto.most 1.0"],
     "quick --fit.min-epochs 9": ["fit.max_epochs 8", "fit.min_epochs 9"],
     "quick --model.known-reward a:b": ["model.known_reward 'a:b'", "model.reward known"],
-    "quick --model.known-reward a": ["--model.known-reward: 'a'", "my_package.rewards:hopper"],
     "quick --evaluation.seed 1073741823 --evaluation.episodes 2": ["1073741823", "1073741824"],
     # files
     "quick --config missing.yaml": ["'missing.yaml'", "No such file", "YAML file"],
     "quick --config .": ["'.'", "Is a directory", "YAML file"],
-    "quick --config=": ["--config: ''", "a YAML file"],
+    "quick --config=": ["--config: ''", "a path"],
     "quick --config /dev/zero": ["'/dev/zero'", "larger than 100,000 bytes"],
     "quick --config picture.png": ["'picture.png'", "not a text file", "0x89"],
     "quick --config null.yaml": ["'null.yaml'", "not a text file"],
@@ -139,34 +92,26 @@ BAD_TRAIN = {
     "quick --config two.yaml": ["'two.yaml', line 2", "not valid YAML", "single document"],
     "quick --config nested.yaml": ["'nested.yaml'", "nested too deeply"],
     "quick --config list.yaml": ["'list.yaml'", "[1, 2]", "not a mapping"],
-    "quick --config scalar.yaml": ["'scalar.yaml'", "'quick'", "not a mapping"],
     "quick --config tag.yaml": ["'tag.yaml', line 2", "'!!python/object/apply:os.system'"],
-    "quick --config timestamp.yaml": ["'timestamp.yaml', line 1", "'!!timestamp'", "tags"],
     "quick --config twice.yaml": ["'twice.yaml', line 3", "'horizon' appears twice"],
     "quick --config unknown.yaml": ["'unknown.yaml'", "'planner.horizont'", "planner.horizon?"],
     "quick --config key.yaml": ["'key.yaml'", "unknown option '3'", "--help"],
     "quick --config section.yaml": ["'section.yaml': planner: 3", "horizon"],
     "quick --config range.yaml": ["'range.yaml': env.action_repeat: 0", "from 1 to 100"],
-    "quick --config type.yaml": ["'type.yaml': seed: true", "an integer"],
-    "quick --config none.yaml": ["'none.yaml': seed: null", "an integer"],
     "quick --config elites.yaml": ["'elites.yaml': planner.cem.elites 200", "population 99"],
     "quick --config kwargs.yaml": ["'kwargs.yaml': env.kwargs.wind: [1, 2]", "names with values"],
     # run directories
     "quick --run-dir done": ["'done' already holds a run (config.yaml)", "--resume", "--run-dir"],
     "quick --run-dir logged": ["'logged' already holds a run (metrics.jsonl)"],
     "quick --run-dir range.yaml": ["'range.yaml'", "not a directory"],
-    "quick --run-dir range.yaml/below": ["'range.yaml/below'", "not a directory"],
-    "quick --run-dir=": ["--run-dir: ''", "a directory"],
+    "quick --run-dir=": ["--run-dir: ''", "a path"],
     f"quick --run-dir {'x' * 300}": ["--run-dir", "too long"],
     # resuming
     "--resume nowhere": ["'nowhere' holds no run", "directory of a saved run"],
-    "--resume empty": ["'empty' holds no run", "directory of a saved run"],
-    "--resume range.yaml": ["'range.yaml' holds no run"],
-    "--resume=": ["'' holds no run"],
+    "--resume=": ["--resume: ''", "a path"],
     f"--resume {'x' * 300}": ["holds no run"],
     "--resume": ["--resume: a value is missing; give a path"],
     "--resume broken": ["'broken/config.yaml': planner.horizon: 0", "from 1 to 1000"],
-    "--resume done quick": ["no preset", "'quick'"],
     "quick --resume done": ["no preset", "'quick'"],
     "--resume done --seed 3": ["--resume and --seed", "only --env-steps"],
     "--resume done --config range.yaml": ["--resume and --config", "only --env-steps"],
@@ -181,7 +126,6 @@ BAD_EVALUATE = {
     "done other": ["one run directory", "'other'"],
     "done --episodes 0": ["--episodes: 0", "an integer >= 1"],
     "done --seed 9999": ["--seed: 9999", "an integer from 10000 to"],
-    "done --seed 1e4": ["--seed: 10000.0", "an integer from 10000 to"],
     "done --seed 1073741823": ["1073741823", "1073741824"],
     "done --gif=please": ["one run directory", "'please'"],
     "done --planner.horizon 3": ["unknown option '--planner.horizon'"],
@@ -199,16 +143,12 @@ def bad_place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "two.yaml": b"seed: 1\n---\nseed: 2\n",
         "nested.yaml": NESTED,
         "list.yaml": b"[1, 2]\n",
-        "scalar.yaml": b"quick\n",
         "tag.yaml": b"seed: 3\nenv: !!python/object/apply:os.system ['touch owned']\n",
-        "timestamp.yaml": b"seed: !!timestamp soon\n",
         "twice.yaml": b"planner:\n  horizon: 3\n  horizon: 4\n",
         "unknown.yaml": b"planner:\n  horizont: 3\n",
         "key.yaml": b"3: 3\n",
         "section.yaml": b"planner: 3\n",
         "range.yaml": b"env:\n  action_repeat: 0\n",
-        "type.yaml": b"seed: yes\n",
-        "none.yaml": b"seed:\n",
         "elites.yaml": b"planner: {name: cem, population: 99, cem: {elites: 200}}\n",
         "kwargs.yaml": b"env:\n  kwargs:\n    wind: [1, 2]\n",
         "done/config.yaml": dump(PRESETS["quick"]).encode(),
@@ -218,7 +158,6 @@ def bad_place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, content in contents.items():
         (place / name).parent.mkdir(exist_ok=True)
         (place / name).write_bytes(content)
-    (place / "empty").mkdir()
     return place
 
 
@@ -240,22 +179,14 @@ def test_bad_input_prints_one_line_and_writes_nothing(
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith("error: ")
-    assert err.endswith("\n")
     assert err.count("\n") == 1
-    assert "Traceback" not in err
-    for part in parts:
-        assert part in err
+    assert [part for part in parts if part not in err] == []
     assert listing(bad_place) == before
 
 
 @pytest.mark.parametrize(
     ("script", "line"),
-    [
-        ("train.py", "lunar"),
-        ("train.py", "quick --regularizer.weight nan"),
-        ("train.py", "quick --config tag.yaml"),
-        ("evaluate.py", "nowhere"),
-    ],
+    [("train.py", "quick --config tag.yaml"), ("evaluate.py", "nowhere")],
 )
 def test_a_refusal_comes_from_a_fresh_interpreter_without_jax(script, line, bad_place):
     code = (
@@ -271,10 +202,7 @@ def test_a_refusal_comes_from_a_fresh_interpreter_without_jax(script, line, bad_
         text=True,
         check=False,
     )
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert done.stderr.startswith("error: ")
-    assert done.stderr.count("\n") == 1
+    assert (done.returncode, done.stdout, done.stderr[:7]) == (2, "", "error: ")
 
 
 def test_names_cannot_break_the_line_or_colour_the_terminal(bad_place, monkeypatch, capsys):
@@ -286,7 +214,6 @@ def test_names_cannot_break_the_line_or_colour_the_terminal(bad_place, monkeypat
             assert err.count("\n") == 1
             assert err.isascii()
             assert err[:-1].isprintable()
-            assert len(err) < 500
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read and write everything")

@@ -6,10 +6,10 @@ from tiny import new_run, sharing
 from walking import states_of, walking
 
 from agents.diagnostics import error_decomposition as exact
-from agents.envs.dynamics import KnownDynamics
+from agents.envs.dynamics import AnalyticDynamics
 
 
-def terms(noise: float, dynamics: KnownDynamics, episodes: int):
+def terms(noise: float, dynamics: AnalyticDynamics, episodes: int):
     config = walking(noise)
     # A run's own weight plays no part, whatever it is.
     follows = config.regularizer.model_copy(update={"weight": "auto"})

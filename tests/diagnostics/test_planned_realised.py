@@ -7,11 +7,11 @@ import worlds
 from tiny import new_run, sharing
 from walking import REPEAT, states_of, walking
 
-from agents.config.loading import Config
+from agents.config.schema import Config
 from agents.diagnostics.planned_realised import COMPARISONS, Bench, Pair, of_run
 from agents.diagnostics.return_tables import Tables
 from agents.diagnostics.variants import Rival, Rivals
-from agents.envs.dynamics import KnownDynamics
+from agents.envs.dynamics import AnalyticDynamics
 from agents.envs.episodes import EpisodeRunner
 from agents.envs.making import make_runner
 
@@ -19,7 +19,7 @@ HORIZON, WEIGHTS = 4, (0.0, 5.0)
 WITHOUT = {("regularizer", "name"): "none"}
 
 
-def planning_in(config: Config, dynamics: KnownDynamics) -> Rival:
+def planning_in(config: Config, dynamics: AnalyticDynamics) -> Rival:
     """Plans in the equations, without a penalty."""
     run = new_run(config)
     with sharing():
@@ -32,7 +32,7 @@ def bench_of(config: Config, rival: Rival, weights=WEIGHTS) -> tuple[Bench, list
     return Bench(rival, jax.random.key(0), runners, weights, "one"), runners
 
 
-def promises_of(noise: float, dynamics: KnownDynamics, *, episodes=6, **kinds) -> list[Pair]:
+def promises_of(noise: float, dynamics: AnalyticDynamics, *, episodes=6, **kinds) -> list[Pair]:
     config = walking(noise)
     rival = planning_in(config, dynamics)
     bench, _ = bench_of(config, rival)

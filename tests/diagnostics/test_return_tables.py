@@ -90,7 +90,7 @@ def test_within_a_state_the_plans_of_all_weights_are_compared():
     # At every state the plan without a penalty over-promises more, and costs more.
     assert row["within"] == 1.0
     # And it promises more, and brings less.
-    assert row["promise_within"] == 0.0
+    assert row["planned_within"] == 0.0
 
 
 def test_a_penalty_that_never_varies_foretells_nothing():

@@ -11,7 +11,7 @@ from PIL import Image
 from tiny import finished, sharing, tiny
 
 from agents.config.benchmarks import ReturnsOptions
-from agents.config.schema import RegularizerName
+from agents.config.regularizer_schema import RegularizerName
 from agents.diagnostics import returns
 from agents.diagnostics import variants as rivals
 from agents.diagnostics.planned_realised import COMPARISONS

@@ -11,7 +11,7 @@ from agents.diagnostics.variants import NAMES, Rivals
 from agents.errors import UserError
 from agents.planning.agent import HOLDOUT_WINDOWS
 from agents.training import run as run_state
-from agents.training.run import CHECKPOINTS
+from agents.training.saved import CHECKPOINTS
 from mbrl.regularizers import as_trajectory
 
 # As long as those of the tiny configuration, whose compiled fits serve here, too.

@@ -1,19 +1,17 @@
-"""Known rewards against the environments that they describe, and how they are found."""
-
-import sys
-import types
+"""Analytic rewards against the environments that they describe, and how they are found."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import worlds
 from gymnasium.envs.box2d.lunar_lander import heuristic
 
-from agents.envs import rewards as known_rewards
+from agents.envs import rewards
 from agents.envs.episodes import EpisodeRunner
 from agents.envs.making import make_environment
-from agents.envs.rewards import KnownReward, resolve
-from agents.envs.spaces import describe, random_action, to_native
+from agents.envs.rewards import AnalyticReward, find_reward
+from agents.envs.spaces import describe, random_action
 from agents.errors import UserError
 
 
@@ -41,23 +39,24 @@ def random_policy(runner, rng):
 
 
 def pilot(runner, rng):
-    """The heuristic that comes with Lunar Lander, a little drunk: legs touch, engines burn."""
+    """The heuristic that comes with Lunar Lander, with noise: legs touch, engines burn."""
     action = heuristic(runner.env.unwrapped, runner.observation)
     if runner.spec.discrete:
         return np.eye(4)[action]
     return np.clip(action + rng.normal(0.0, 0.2, 2), -1.0, 1.0)
 
 
-def errors_of(known, decisions):
+def errors_of(analytic, decisions):
     state, action, next_state, repeat, reward = decisions
-    predicted = jax.jit(jax.vmap(known.reward))(state, action, next_state, repeat)
+    predicted = jax.jit(jax.vmap(analytic.reward))(state, action, next_state, repeat)
     return np.asarray(predicted, np.float64) - reward
 
 
 @pytest.mark.parametrize("action_repeat", [1, 6])
 @pytest.mark.parametrize("continuous", [True, False])
-def test_lunar_landers_reward_is_exact_for_every_hold(continuous, action_repeat):
-    known = resolve("", "LunarLander-v3", {"continuous": continuous})
+def test_lunar_landers_reward_is_exact_for_every_repeat(continuous, action_repeat):
+    analytic = find_reward("", "LunarLander-v3", {"continuous": continuous})
+    assert analytic.termination is None  # it is learned
     parts = [
         decisions_of("LunarLander-v3", {"continuous": continuous}, action_repeat, policy, range(8))
         for policy in (random_policy, pilot)
@@ -69,14 +68,7 @@ def test_lunar_landers_reward_is_exact_for_every_hold(continuous, action_repeat)
     assert next_state[:, 6:].max() == 1.0
     assert reward.std() > 1.0
     assert np.ptp(action, axis=0).min() >= 1.0
-    assert np.abs(errors_of(known, decisions)).max() < 1e-4
-    # Left out, the fuel would show: the check can tell.
-    assert np.abs(errors_of(KnownReward(without_fuel), decisions)).max() > 0.02 * action_repeat
-
-
-def without_fuel(state, action, next_state, repeat):
-    del action, repeat
-    return known_rewards.lunar_lander_reward(state, jnp.zeros(2), next_state, 0)
+    assert np.abs(errors_of(analytic, decisions)).max() < 1e-4
 
 
 @pytest.mark.parametrize("repeat", [1, 6])
@@ -90,81 +82,39 @@ def test_lunar_landers_fuel(repeat):
         (0.0, -0.51): 0.0153,
         (7.0, -7.0): 0.33,
     }
-    rewards = still(known_rewards.lunar_lander, np.array(list(fuels)), repeat)
-    np.testing.assert_allclose(rewards, -repeat * np.array(list(fuels.values())), rtol=1e-5)
-
-
-def test_discrete_lunar_landers_fuel():
-    rewards = still(known_rewards.lunar_lander_discrete, np.eye(4), 6)
-    np.testing.assert_allclose(rewards, [0.0, -0.18, -1.8, -0.18], rtol=1e-6)
-
-
-def still(known, actions, repeat):
-    """Rewards of actions under which nothing moves, so that only the fuel is left."""
-    landed = np.tile(np.array([0, 0, 0, 0, 0.1, 0, 1, 1], np.float32), (len(actions), 1))
-    return jax.jit(jax.vmap(known.reward, (0, 0, 0, None)))(landed, actions, landed, repeat)
+    landed = jnp.array([0, 0, 0, 0, 0.1, 0, 1, 1], jnp.float32)
+    for action, fuel in fuels.items():
+        reward = rewards.lunar_lander.reward(landed, jnp.array(action), landed, repeat)
+        assert reward == pytest.approx(-repeat * fuel, rel=1e-5)
 
 
 def test_lunar_landers_gradient_is_finite_where_the_lander_rests():
     at_rest = jnp.zeros(8)
-    gradient = jax.jit(jax.grad(known_rewards.lunar_lander.reward, argnums=(0, 1, 2)))
+    gradient = jax.jit(jax.grad(rewards.lunar_lander.reward, argnums=(0, 1, 2)))
     for part in gradient(at_rest, jnp.zeros(2), at_rest, 6):
         assert np.isfinite(part).all()
 
 
-def test_the_end_of_lunar_lander_stays_learned():
-    assert known_rewards.lunar_lander.termination is None
-    assert known_rewards.lunar_lander_discrete.termination is None
-
-
 def test_pendulums_reward_is_exact_without_action_repeat():
     decisions = decisions_of("Pendulum-v1", {}, 1, random_policy, range(5))
-    assert np.abs(errors_of(known_rewards.pendulum, decisions)).max() < 1e-4
-    assert known_rewards.pendulum.termination is not None
-    assert known_rewards.pendulum.termination(*map(jnp.asarray, decisions[:3])) == 0.0
+    assert np.abs(errors_of(rewards.pendulum, decisions)).max() < 1e-4
+    assert rewards.pendulum.termination is not None
+    assert rewards.pendulum.termination(*map(jnp.asarray, decisions[:3])) == 0.0
 
 
 def test_pendulums_reward_is_near_with_action_repeat():
-    """As its docstring says: 0.16 a step at 2, and better than holding the first reward."""
+    """As its docstring says: 0.16 a step at 2, and better than repeating the first reward."""
     decisions = decisions_of("Pendulum-v1", {}, 2, random_policy, range(10))
-    errors = errors_of(known_rewards.pendulum, decisions)
 
     def first_only(state, action, next_state, repeat):
-        return repeat * known_rewards.pendulum_reward(state, action, next_state, 1)
+        return repeat * rewards.pendulum_reward(state, action, next_state, 1)
 
-    naive = errors_of(KnownReward(first_only), decisions)
-    assert 0.05 < np.sqrt(np.mean(errors**2)) / 2 < 0.25
-    assert np.sqrt(np.mean(errors**2)) < 0.5 * np.sqrt(np.mean(naive**2))
-
-
-def test_pendulums_torque_is_in_planner_units():
-    env = make_environment("Pendulum-v1", {})
-    upright = jnp.array([1.0, 0.0, 0.0])
-    torque = np.ravel(to_native(describe(env), [0.5]))[0]
-    reward = known_rewards.pendulum.reward(upright, jnp.array([0.5]), upright, 1)
-    np.testing.assert_allclose(reward, -0.001 * torque**2, rtol=1e-6)
-
-
-@pytest.mark.parametrize("known", ["lunar_lander", "lunar_lander_discrete", "pendulum"])
-def test_a_traced_repeat_compiles_once(known):
-    reward = getattr(known_rewards, known).reward
-    size = {"lunar_lander": (8, 2), "lunar_lander_discrete": (8, 4), "pendulum": (3, 1)}[known]
-    traces = []
-
-    @jax.jit
-    def traced(state, action, next_state, repeat):
-        traces.append(None)
-        return reward(state, action, next_state, repeat)
-
-    state, action = jnp.full(size[0], 0.3), jnp.full(size[1], 0.7)
-    results = [traced(state, action, 2 * state, repeat) for repeat in (1, 2, 6)]
-    assert len(traces) == 1
-    assert results[0].shape == ()
-    # Linear in the hold: fuel, or Pendulum's straight line.
-    np.testing.assert_allclose((results[2] - results[0]) / 5, results[1] - results[0], rtol=1e-4)
-
-
-# How one is found.
+    rmse, naive = (
+        np.sqrt(np.mean(errors_of(each, decisions) ** 2))
+        for each in (rewards.pendulum, AnalyticReward(first_only))
+    )
+    assert 0.05 < rmse / 2 < 0.25
+    assert rmse < 0.5 * naive
 
 
 @pytest.mark.parametrize(
@@ -178,33 +128,25 @@ def test_a_traced_repeat_compiles_once(known):
     ],
 )
 def test_an_empty_name_finds_the_environments_own(id, kwargs, expected):
-    assert resolve("", id, kwargs) is getattr(known_rewards, expected)
-
-
-def test_a_name_finds_any_known_reward(monkeypatch):
-    mine = KnownReward(lambda s, a, s2, repeat: -repeat * jnp.sum(s2**2))
-    module = types.ModuleType("my_task")
-    module.__dict__["reward"] = mine
-    monkeypatch.setitem(sys.modules, "my_task", module)
-    assert resolve("my_task:reward", "Anything-v0", {}) is mine
-    assert resolve("agents.envs.rewards:pendulum", "Anything-v0", {}) is known_rewards.pendulum
+    assert find_reward("", id, kwargs) is getattr(rewards, expected)
 
 
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("", "no known reward comes with environment 'CartPole-v1'"),
+        ("", "no analytic reward comes with environment 'CartPole-v1'"),
         ("pendulum", "'pendulum' is not of the form 'module:attribute'"),
         (":pendulum", "is not of the form"),
         ("agents.envs.rewards:", "is not of the form"),
-        (".known_rewards:pendulum", "is not of the form"),
+        (".rewards:pendulum", "is not of the form"),
         ("no_such_module:reward", "No module named 'no_such_module'"),
-        ("agents.envs.rewards:no_such", "'no_such' in 'agents.envs.rewards' is missing"),
-        ("agents.envs.rewards:pendulum_reward", "is a builtins.function"),
+        ("agents.envs.rewards:no_such", "'agents.envs.rewards:no_such' is missing"),
+        ("agents.envs.rewards:pendulum_reward", "is of type function; allowed: an agents.envs"),
     ],
 )
-def test_a_name_that_leads_nowhere(name, said):
+def test_a_name_finds_an_analytic_reward_or_is_refused_in_one_line(name, said):
+    assert find_reward("worlds:wages", "Anything-v0", {}) is worlds.wages
     with pytest.raises(UserError) as error:
-        resolve(name, "CartPole-v1", {})
+        find_reward(name, "CartPole-v1", {})
     assert said in str(error.value)
     assert "\n" not in str(error.value)

@@ -11,8 +11,10 @@ from analytic import certain
 from gymnasium import spaces
 from tiny import tiny
 
-from agents.config.loading import Config, options
-from agents.config.schema import RegularizerConfig, RiskConfig
+from agents.config.options import options
+from agents.config.planner_schema import RiskConfig
+from agents.config.regularizer_schema import RegularizerConfig
+from agents.config.schema import Config
 from agents.envs.spaces import EnvironmentSpec, describe
 from agents.planning.builders import build_corruption, build_planner, build_regularizer, build_risk
 from mbrl import Trajectory, corruption, normalizer, planners, regularizers
@@ -105,7 +107,7 @@ def test_every_option_is_felt_by_its_planners_and_by_no_other(name, kind):
     base = tiny().planner.model_dump()
     spec, plain, felt = SPECS[kind], made(planning(name), SPECS[kind]), set()
     assert f"'{MAKERS[name]}'" in plain
-    names = {".".join(path[1:]) for path in options() if path[0] == "planner"}
+    names = {".".join(path[1:]) for path in options(Config) if path[0] == "planner"}
     for path in names - OTHERS:
         section, _, knob = path.rpartition(".")
         value = (base[section] if section else base)[knob]
@@ -264,7 +266,7 @@ def test_every_option_is_felt_by_its_regularizer_and_by_no_other(name):
     spec, base = SPECS["continuous"], tiny().regularizer.model_dump()
     plain, felt = repr(build_regularizer(judging(name).regularizer, spec)), set()
     assert f"'{JUDGES[name]}'" in plain
-    mine = [path for path in options() if path[0] == "regularizer" and path[1] != "auto"]
+    mine = [path for path in options(Config) if path[0] == "regularizer" and path[1] != "auto"]
     names = {".".join(path[1:]) for path in mine}
     for path in names - NOT_BUILT - ({"corruption"} if name == "deen" else set()):
         section, _, knob = path.rpartition(".")

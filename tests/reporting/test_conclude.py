@@ -13,7 +13,7 @@ from tiny import (
     PowerCut,
     cut_power,
     finished,
-    new_run,
+    frozen_of,
     resume,
     sharing,
     stopped,
@@ -24,9 +24,10 @@ from tiny import (
 from agents.analysis.statistics import iqm
 from agents.errors import UserError
 from agents.reporting import conclude as reporting
-from agents.reporting.conclude import describe_evaluation, evaluate_frozen
+from agents.reporting.conclude import describe_evaluation
+from agents.training.evaluation import evaluate_frozen
 from agents.training.log import METRICS, SUMMARY
-from agents.training.run import RunState
+from agents.training.run import Run
 
 
 def evaluate_run(run_dir, episodes=None, seed=None, gif=False):
@@ -79,10 +80,8 @@ def test_the_summary_agrees_with_the_record():
 
 def test_the_frozen_evaluation_is_that_of_the_run():
     whole = finished()
-    run = new_run(whole.config)
-    run.load_learned(whole.run_dir)
     done = []
-    results, summary = evaluate_frozen(run, 3, 10_000, done.append)
+    results, summary = evaluate_frozen(frozen_of(whole.run_dir), 3, 10_000, done.append)
     assert done == [1, 2, 3]
     assert summary["evaluation"] == summary_of(whole.run_dir)["evaluation"]
     for name in ("planned", "realised", "penalty", "survival_bonus"):
@@ -126,15 +125,14 @@ def test_wall_time_adds_up_over_interruptions(tmp_path, monkeypatch):
     config = finished().config
     with stopped(80):
         train(config, tmp_path)
-    load = RunState.load
+    restore = Run.restore
 
-    def as_if_an_hour_had_been_spent(self, run_dir):
-        loaded = load(self, run_dir)
-        assert 0 < self.progress.wall_seconds < 60
-        self.progress.wall_seconds += 3600
-        return loaded
+    def as_if_an_hour_had_been_spent(self, found):
+        assert 0 < found.progress.wall_seconds < 60
+        found.progress.wall_seconds += 3600
+        return restore(self, found)
 
-    monkeypatch.setattr(RunState, "load", as_if_an_hour_had_been_spent)
+    monkeypatch.setattr(Run, "restore", as_if_an_hour_had_been_spent)
     resume(tmp_path)
     assert 3600 < summary_of(tmp_path)["wall_seconds"] < 3720
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from agents.analysis.animation import render_environment
+from agents.envs.making import render_environment
 from agents.reporting.imagined_paths import PLACES, colour, draw_paths
 
 PURPLE = np.array([128, 102, 230])
@@ -40,29 +40,23 @@ def test_a_pendulums_tip_is_at_the_end_of_its_rod():
 BLACK = np.zeros((200, 300, 3), np.uint8)
 
 
-def line(penalty: float, goes_on: float = 1.0):
+def line(penalty: float, continues: float = 1.0):
     points = np.array([[[10.0, 100.0], [60.0, 100.0], [110.0, 100.0]]])
     return draw_paths(
-        BLACK, points, np.full((1, 2), penalty, np.float32), np.full((1, 2), goes_on, np.float32)
+        BLACK, points, np.full((1, 2), penalty, np.float32), np.full((1, 2), continues, np.float32)
     )
 
 
-def test_a_path_has_the_colour_of_what_it_costs():
+def test_a_path_has_the_colour_of_its_penalty():
     assert tuple(line(0.0)[100, 40]) == colour(0.0) == (86, 180, 233)
     assert tuple(line(5.0)[100, 90]) == colour(1.0) == (213, 94, 0)
     assert tuple(line(-3.0)[100, 40]) == colour(0.0)
     assert BLACK.max() == 0  # the frame itself is left alone
 
 
-def test_a_path_stops_with_a_cross_where_it_is_imagined_to_end():
-    ended = line(0.0, goes_on=0.1)
+def test_a_path_stops_with_a_cross_where_it_has_probably_ended():
+    ended = line(0.0, continues=0.1)
     assert ended[100, 40].any()
     assert not ended[100, 90].any()
     assert ended[97:104, 57:64].any(axis=-1).sum() > 8
     assert line(0.0)[100, 105].any()
-
-
-def test_what_the_colours_mean_is_written_in_the_corner():
-    frame = line(0.0)
-    assert tuple(frame[13, 12]) == colour(0.0)
-    assert tuple(frame[13, 12 + 95]) == colour(1.0)

@@ -6,7 +6,7 @@ import numpy as np
 
 
 def document(weights=(0.0, 1.0, 10.0), names=("rnn-dae", "deen"), states=9) -> dict[str, Any]:
-    """As `returns.json` has it; at weight w plans promise 20 / (1 + w) too much."""
+    """As `returns.json` has it; at weight w planned returns are 20 / (1 + w) too high."""
     rng = np.random.default_rng(0)
     summary, steps, pairs, costs = [], [], [], []
     for name in names:

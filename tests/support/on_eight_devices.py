@@ -17,7 +17,7 @@ from analytic import certain, quickly
 from tiny import compiling_quickly, tiny
 
 from agents.envs.spaces import describe
-from agents.planning.agent import PlanningAgent
+from agents.planning.builders import build_agent
 from mbrl import gaussian, make_gradient, make_icem, spread
 
 H, A, START = 3, 2, 0.3
@@ -71,7 +71,7 @@ def environments(count: int, number: int):
 
 @cache
 def first_weights():
-    agent = PlanningAgent(tiny(), describe(worlds.Walk()))
+    agent = build_agent(tiny(), describe(worlds.Walk()))
     return quickly(agent.init)(jax.random.key(0))
 
 
@@ -79,11 +79,11 @@ def agents(count: int, number: int):
     """What an agent with weights at random plans for several environments."""
     devices = jax.devices()[:count]
     with mock.patch.object(jax, "devices", return_value=devices), compiling_quickly():
-        agent = PlanningAgent(tiny(num_envs=number), describe(worlds.Walk()))
+        agent = build_agent(tiny(num_envs=number), describe(worlds.Walk()))
     keys = jax.random.split(jax.random.key(2), number)
     places = jnp.linspace(-0.5, 0.5, 3)[:number]
     observations = jnp.stack([places, 0.1 * jnp.ones(number)], axis=-1)
-    return agent.act(first_weights(), keys, agent.initial_plans(number), observations)
+    return agent.act(first_weights(), keys, agent.initial_plans(number), observations, 1.0)
 
 
 def rows(count: int, total: int) -> dict[str, Any]:

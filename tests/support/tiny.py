@@ -19,17 +19,18 @@ import numpy as np
 import pytest
 from analytic import quickly
 
-from agents.config.loading import CONFIG_FILE, Config
+from agents.config.loading import CONFIG_FILE
+from agents.config.schema import Config
 from agents.devices import COMPILER_OPTIONS
-from agents.envs.dynamics import KnownDynamics
+from agents.envs.dynamics import AnalyticDynamics
 from agents.envs.episodes import EpisodeRunner
 from agents.envs.spaces import EnvironmentSpec
 from agents.planning import builders
 from agents.planning.agent import PlanningAgent
 from agents.reporting.conclude import conclude
 from agents.training import saved, session
-from agents.training.log import METRICS
 from agents.training.frozen import FrozenAgent, load_frozen
+from agents.training.log import METRICS
 from agents.training.run import Run
 
 # Every number that a run depends on stands here, so that tuning the defaults changes no test.
@@ -165,7 +166,7 @@ _AGENTS: dict[str, PlanningAgent] = {}
 
 
 def shared_agent(
-    config: Config, spec: EnvironmentSpec, dynamics: KnownDynamics | None = None
+    config: Config, spec: EnvironmentSpec, dynamics: AnalyticDynamics | None = None
 ) -> PlanningAgent:
     """As `builders.build_agent`, but two configurations that compile alike get one agent."""
     sizes = (spec.observation_size, spec.action_size, spec.discrete)

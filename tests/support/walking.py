@@ -3,7 +3,7 @@
 import numpy as np
 from tiny import tiny
 
-from agents.config.loading import Config
+from agents.config.schema import Config
 from agents.diagnostics.open_loop import Situation
 from agents.envs.making import make_runner
 

@@ -1,4 +1,4 @@
-"""Tiny Gymnasium environments whose every number is known, each with one property or one fault.
+"""Tiny Gymnasium environments with known equations, each with one property or one fault.
 
 Importing this file registers them: `gym.make("worlds:Counter-v0")` does, from the tests' folder.
 """
@@ -11,15 +11,15 @@ import jax.numpy as jnp
 import numpy as np
 from gymnasium import spaces
 
-from agents.envs.dynamics import KnownDynamics, Outcome
-from agents.envs.rewards import KnownReward, never_ends
+from agents.envs.dynamics import AnalyticDynamics, AnalyticStep
+from agents.envs.rewards import AnalyticReward, never_ends
 
 LINE = spaces.Box(-np.inf, np.inf, (2,), np.float32)
 ONE_NUMBER = spaces.Box(-1.0, 1.0, (1,), np.float32)
 
 
 class Counter(gym.Env):
-    """Observes (steps so far, last action); step t pays t. Ends when told to."""
+    """Observes (steps so far, last action); the reward of step t is t. Ends where told to."""
 
     metadata = {"render_modes": ["ansi"]}  # noqa: RUF012
 
@@ -98,12 +98,12 @@ class Noisy(gym.Env):
 
 
 class Walk(gym.Env):
-    """A seeded random walk that ends where it leaves (-1, 1); a step pays its place.
+    """A seeded random walk that ends where it leaves (-1, 1); the reward is its place.
 
     `walk(noise)` are its equations.
 
-    Observes (place, steps so far / 10). Deterministic given its seed. A test changes `drift` to
-    make of it what a new version of a simulator would: another world that repeats itself as well.
+    Observes (place, steps so far / 10). Deterministic given its seed. A test changes `drift`, as
+    a new version of a simulator might: it is then another, equally deterministic environment.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 125}  # noqa: RUF012
@@ -133,15 +133,15 @@ class Walk(gym.Env):
         return np.array([self.place, self.steps / 10], np.float32)
 
 
-def walk(noise: float, optimism: float = 0.0) -> KnownDynamics:
-    """The equations of `Walk`; `optimism` is paid too much at every step."""
+def walk(noise: float, optimism: float = 0.0) -> AnalyticDynamics:
+    """The equations of `Walk`; every reward is too high by `optimism`."""
 
     def step(key, state, action):
         place = state[0] + 0.3 * action[0] + noise * jax.random.normal(key)
-        goes_on = jnp.where(jnp.abs(place) > 1.0, 0.0, 1.0)
-        return Outcome(jnp.stack([place, state[1] + 0.1]), place + optimism, goes_on)
+        continues = jnp.where(jnp.abs(place) > 1.0, 0.0, 1.0)
+        return AnalyticStep(jnp.stack([place, state[1] + 0.1]), place + optimism, continues)
 
-    return KnownDynamics(step)
+    return AnalyticDynamics(step)
 
 
 def _wage(state, action, next_state, repeat):
@@ -149,8 +149,8 @@ def _wage(state, action, next_state, repeat):
     return 7.0 * repeat * jnp.ones((), next_state.dtype)
 
 
-wages = KnownReward(_wage, never_ends)
-"""Seven a simulator step, for ever, whatever happens."""
+wages = AnalyticReward(_wage, never_ends)
+"""A reward of 7 a simulator step, without an end."""
 
 gym.register("Counter-v0", entry_point=f"{__name__}:Counter", disable_env_checker=True)
 gym.register("Noisy-v0", entry_point=f"{__name__}:Noisy", disable_env_checker=True)

@@ -2,9 +2,7 @@
 
 import json
 import math
-import os
 import struct
-import subprocess
 import threading
 import time
 from pathlib import Path
@@ -169,64 +167,3 @@ def test_a_summary_that_fails_leaves_the_old_one(tmp_path):
     with pytest.raises(TypeError):
         logging.write_summary(tmp_path, {"mean": object()})
     assert json.loads((tmp_path / "summary.json").read_text()) == {"mean": 1}
-
-
-def test_versions():
-    found = logging.versions()
-    assert list(found) == [
-        "python",
-        "mbrl-dae",
-        "jax",
-        "jaxlib",
-        "dm-haiku",
-        "optax",
-        "distrax",
-        "chex",
-        "gymnasium",
-        "numpy",
-    ]
-    assert found["numpy"] == np.__version__
-    assert all(version for name, version in found.items() if name != "mbrl-dae")
-
-
-def git(folder: Path, *arguments: str) -> str:
-    identity = {
-        f"GIT_{role}_{part}": "somebody@example.org"
-        for role in ("AUTHOR", "COMMITTER")
-        for part in ("NAME", "EMAIL")
-    }
-    # Nothing of the caller's own settings, nor of a hook's repository.
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    return subprocess.run(
-        ["git", *arguments],
-        cwd=folder,
-        env=clean | identity | {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull},
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout.strip()
-
-
-def test_commit(tmp_path, monkeypatch):
-    for name in [name for name in os.environ if name.startswith("GIT_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    monkeypatch.setattr(logging, "_SOURCE", tmp_path)
-    assert logging.commit() is None  # no checkout
-    git(tmp_path, "init", "--quiet")
-    assert logging.commit() is None  # no commit yet
-    file = tmp_path / "file"
-    file.write_text("a")
-    git(tmp_path, "add", "file")
-    git(tmp_path, "commit", "--quiet", "--message=first")
-    git(tmp_path, "tag", "--annotate", "v1", "--message=v1")
-    commit = git(tmp_path, "rev-parse", "HEAD")
-    assert logging.commit() == commit
-    file.write_text("b")
-    assert logging.commit() == f"{commit}-dirty"
-    inside = tmp_path / "site-packages"
-    inside.mkdir()
-    monkeypatch.setattr(logging, "_SOURCE", inside)
-    assert logging.commit() is None  # somebody else's checkout
-    monkeypatch.setenv("PATH", "")
-    assert logging.commit() is None  # no git

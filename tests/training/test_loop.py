@@ -29,7 +29,8 @@ from tiny import (
     train,
 )
 
-from agents.config.loading import Config, load_run
+from agents.config.loading import load_run
+from agents.config.schema import Config
 from agents.envs.episodes import episode_seed
 from agents.errors import UserError
 from agents.planning.actor import Actor
@@ -287,7 +288,7 @@ def test_fits_come_when_enough_is_new():
             },
             "nan",
         ),
-        ({"model": {"reward": "known"}}, "no known reward"),
+        ({"model": {"reward": "known"}}, "no analytic reward"),
         ({"model": {"reward": "known", "known_reward": "worlds:nothing"}}, "worlds:nothing"),
     ],
 )
@@ -321,7 +322,7 @@ def test_a_learning_rate_that_diverges_is_named_in_one_line(tmp_path, capsys):
 # Other environments, planners and models run to the end.
 
 
-def test_another_environment_with_known_rewards_runs_to_the_end():
+def test_another_environment_with_analytic_rewards_runs_to_the_end():
     run = finished(**PENDULUM)
     (evaluation,) = run.of_kind("evaluation")
     assert np.isfinite(evaluation["returns"]).all()

@@ -8,7 +8,7 @@ import pytest
 import worlds
 from tiny import assert_same_tree, finished, frozen_of, new_run, tiny
 
-from agents.config.loading import dump
+from agents.config.yaml_files import dump
 from agents.envs.episodes import episode_seed
 from agents.errors import UserError
 from agents.training import saved

@@ -16,7 +16,8 @@ import jax
 import numpy as np
 
 from agents.analysis.tables import Row
-from agents.config.schema import EnvConfig, RnnDaeConfig
+from agents.config.regularizer_schema import RnnDaeConfig
+from agents.config.schema import EnvConfig
 from agents.envs.episodes import EpisodeRunner, episode_seed
 from agents.envs.making import make_environment
 from agents.envs.spaces import describe, random_action

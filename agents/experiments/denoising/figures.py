@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from agents.reporting.learning_curve import CYCLE, LINES, frame, write
+from agents.analysis.style import CYCLE, LINES, frame, write
 
 _SHOWN = 3
 

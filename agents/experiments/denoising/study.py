@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from agents.analysis.provenance import commit
 from agents.analysis.statistics import auroc
 from agents.analysis.tables import Row, write_csv, writing
 from agents.config.benchmarks import DenoiseOptions
@@ -32,7 +33,6 @@ from agents.errors import UserError, shown
 from agents.experiments.denoising import baselines, blog_study
 from agents.experiments.denoising.figures import Example, plot_blog, plot_denoising
 from agents.experiments.denoising.timed_fit import timed_fit
-from agents.training.log import commit
 from mbrl import corruption, normalizer
 from mbrl.corruption import Corruption
 from mbrl.normalizer import Normalizer

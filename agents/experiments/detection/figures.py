@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from agents.analysis.style import CYCLE, GREY, MARKERS, frame, write
 from agents.analysis.tables import Row
-from agents.reporting.learning_curve import CYCLE, GREY, MARKERS, frame, write
 
 _PANELS = (
     ("replayed", "replayed actions"),

@@ -28,6 +28,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from agents.analysis.provenance import commit
 from agents.analysis.statistics import auroc, concordance
 from agents.analysis.tables import Row, write_csv, writing
 from agents.config.benchmarks import DetectionOptions
@@ -41,8 +42,8 @@ from agents.envs.making import make_runner
 from agents.errors import UserError
 from agents.experiments.detection.figures import plot_detection
 from agents.training.checkpoint import at_or_after
-from agents.training.log import commit
-from agents.training.run import CHECKPOINTS, RunState
+from agents.training.run import RunState
+from agents.training.saved import CHECKPOINTS
 from mbrl import normalizer
 from mbrl.normalizer import Normalizer
 from mbrl.regularizers import Window

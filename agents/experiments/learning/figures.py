@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from agents.analysis.style import CYCLE, GREY, MARKERS, count_steps, frame, write
 from agents.analysis.tables import Row
-from agents.reporting.learning_curve import CYCLE, GREY, MARKERS, count_steps, frame, write
 
 _PANELS = {"mean": "Mean return of frozen evaluations", "iqm": "Interquartile mean"}
 _FIXED_LINES = ("--", ":")

@@ -11,10 +11,10 @@ from typing import Annotated
 from pydantic import Field
 
 from agents.config import loading as configuration
-from agents.config.commands import NewRun, parse_train
+from agents.config.commands import TrainCommand, parse_train
 from agents.config.flags import Argument, declared, parse
-from agents.config.loading import PRESETS
-from agents.config.schema import Count
+from agents.config.options import Count, flag
+from agents.config.presets import PRESETS
 from agents.errors import UserError, shown
 from agents.experiments.learning.trial_options import (
     RAY_HINTS,
@@ -164,12 +164,10 @@ def _contender(word: str) -> Contender:
         known = ", ".join((*PRESETS, *FIXED, *MODEL_FREE))
         raise UserError(f"unknown contender {shown(word)}; give one of: {known}")
     for path, instead in _SWEPT.items():
-        if any(each.partition("=")[0] == configuration.flag(path) for each in words):
-            raise UserError(
-                f"{shown(word)}: {configuration.flag(path)} is not its own; {instead} is"
-            )
+        if any(each.partition("=")[0] == flag(path) for each in words):
+            raise UserError(f"{shown(word)}: {flag(path)} is not its own; {instead} is")
     command = parse_train(words)
-    assert isinstance(command, NewRun)
+    assert isinstance(command, TrainCommand)
     return Contender(label, "planner", command.config)
 
 

@@ -15,12 +15,12 @@ import gymnasium as gym
 import numpy as np
 
 from agents.analysis.bootstrap import intervals, resamples
+from agents.analysis.jsonl import read_rows
 from agents.analysis.statistics import iqm
-from agents.analysis.tables import Row, markdown, write_csv, writing
+from agents.analysis.tables import Row, markdown, of_kind, write_csv, writing
 from agents.errors import UserError, shown
 from agents.experiments.learning.figures import plot_learning
 from agents.experiments.learning.trials import recorded
-from agents.reporting.learning_curve import of_kind, read_metrics
 from agents.training.log import METRICS
 
 _RESAMPLES = 2_000
@@ -144,7 +144,7 @@ def _curve(run_dir: Path, trial: Row) -> list[Row]:
             "seed": trial["seed"],
             **{key: row[key] for key in ("env_steps", "return", "length", "ended")},
         }
-        for row in of_kind(read_metrics(run_dir), "episode")
+        for row in of_kind(read_rows(run_dir / METRICS), "episode")
     ]
 
 

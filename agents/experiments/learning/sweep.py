@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agents.config import loading as configuration
-from agents.config.loading import Config, dump
+from agents.config.schema import Config
+from agents.config.yaml_files import dump
 from agents.directories import claimed
 from agents.errors import UserError, shown
 

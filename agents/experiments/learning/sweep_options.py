@@ -11,9 +11,10 @@ from pydantic import Field
 
 from agents.config import loading as configuration
 from agents.config.flags import Argument, declared, parse
-from agents.config.loading import PRESETS, Config
-from agents.config.presets import listing
-from agents.config.schema import RegularizerName
+from agents.config.options import flag
+from agents.config.presets import PRESETS, listing
+from agents.config.regularizer_schema import RegularizerName
+from agents.config.schema import Config
 from agents.errors import UserError, shown
 from agents.experiments.learning.sweep import SWEPT, Grid, Sweep
 from agents.experiments.learning.trial_options import (
@@ -98,7 +99,7 @@ def parse_sweep(args: Sequence[str]) -> Asked:
         raise UserError(f"one preset is allowed, not {words}; give one of: {', '.join(PRESETS)}")
     for path, instead in SWEPT.items():
         if path in parsed.values:
-            raise UserError(f"{configuration.flag(path)} is swept over; give {instead}")
+            raise UserError(f"{flag(path)} is swept over; give {instead}")
     own = {(each.name,) for each in _ARGUMENTS}
     given = {path: value for path, value in parsed.values.items() if path in own}
     file, out = given.pop(("config",), None), given.pop(("out",), None)

@@ -16,12 +16,12 @@ from matplotlib.figure import Figure
 from pydantic import ValidationError
 
 from agents.analysis.statistics import mean_ci95
+from agents.analysis.style import CYCLE, MARKERS, frame, write
 from agents.analysis.tables import Row, write_csv, writing
-from agents.config.loading import dump
+from agents.config.yaml_files import dump
 from agents.errors import UserError, shown
 from agents.experiments.learning.sweep import SUMMARY, Sweep, Trial
 from agents.reporting.comparison import Summary
-from agents.reporting.learning_curve import CYCLE, MARKERS, frame, write
 
 __all__ = ["conclude", "over_seeds", "rows_of"]
 

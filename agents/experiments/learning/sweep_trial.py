@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
-from agents.config.loading import Config
+from agents.config.schema import Config
 from agents.devices import prepare
 from agents.errors import UserError, shown
 from agents.experiments.learning.sweep import SWEEP_FILE, Trial
@@ -47,7 +47,7 @@ def carry_out(trial: Trial, cpus: int, path: Sequence[str] = ()) -> None:
         return
     from agents.training import checkpoint
     from agents.training import loop as training
-    from agents.training.run import CHECKPOINTS
+    from agents.training.saved import CHECKPOINTS
 
     trial.run_dir.mkdir(exist_ok=True)
     with told_to(trial.run_dir / OUTPUT):
@@ -84,7 +84,7 @@ def check(config: Config) -> None:
     """Refuses what every trial would stumble over, before a worker is started.
 
     Raises:
-      UserError: the environment or its known reward cannot be used.
+      UserError: the environment or its analytic reward cannot be used.
     """
     from agents.training import run as run_state
 

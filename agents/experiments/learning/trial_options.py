@@ -8,9 +8,8 @@ from typing import Annotated, TypeVar
 
 from pydantic import Field
 
-from agents.config import loading as configuration
 from agents.config.flags import Argument
-from agents.config.schema import Options
+from agents.config.options import Options, options
 from agents.devices import cores
 from agents.errors import UserError, shown
 
@@ -51,7 +50,7 @@ def arguments(kind: type[Options], hints: dict[str, tuple[str, str]]) -> list[Ar
       kind: the options.
       hints: for each of them what stands for its value, and what ends its line in the help.
     """
-    fields = configuration.options(kind)
+    fields = options(kind)
     return [Argument(name, fields[(name,)], *hint) for name, hint in hints.items()]
 
 

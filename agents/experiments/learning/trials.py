@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agents.config.loading import Config
-from agents.config.schema import EnvConfig
+from agents.config.schema import Config, EnvConfig
 from agents.errors import UserError, shown
 
 FROZEN = "frozen.jsonl"

@@ -46,10 +46,11 @@ def carry_out(trial: LearningTrial, cpus: int, path: Sequence[str] = ()) -> None
 
 def _plan(trial: LearningTrial) -> None:
     """An agent of this project: trained first, then evaluated from its checkpoints."""
-    from agents.reporting.conclude import evaluate_frozen
     from agents.training import checkpoint
     from agents.training import loop as training
-    from agents.training.run import CHECKPOINTS, RunState
+    from agents.training.evaluation import evaluate_frozen
+    from agents.training.run import RunState
+    from agents.training.saved import CHECKPOINTS
 
     checkpoints = trial.run_dir / CHECKPOINTS
     check_place(trial)
@@ -118,7 +119,7 @@ def _note(
     trial: LearningTrial, step: int, played: Sequence[tuple[float, int]], began: float, **more: Any
 ) -> None:
     """Writes one evaluation down."""
-    from agents.training.log import commit
+    from agents.analysis.provenance import commit
 
     add_row(
         trial.run_dir / FROZEN,

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import ScalarFormatter
 
+from agents.analysis.style import CYCLE, GREY, MARKERS, frame, write
 from agents.analysis.tables import Row
-from agents.reporting.learning_curve import CYCLE, GREY, MARKERS, frame, write
 
 
 def plot_speed(rows: Sequence[Row], ceiling: str, path: Path) -> Path:

@@ -24,11 +24,11 @@ from typing import Any
 import numpy as np
 
 from agents import devices
+from agents.analysis.provenance import commit
 from agents.analysis.tables import Row, write_csv, writing
 from agents.config.benchmarks import SpeedOptions
 from agents.errors import UserError
 from agents.experiments.planners.figures import plot_speed
-from agents.training.log import commit
 
 CONTENDERS = Path(__file__).resolve().parents[3] / "scripts" / "contenders"
 CEILING = "matrix_product"

@@ -19,11 +19,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from agents.analysis.provenance import commit
 from agents.analysis.tables import Row, write_csv, writing
 from agents.config import loading as configuration
 from agents.config.benchmarks import StudyOptions
-from agents.config.loading import Config, OptionPath
-from agents.config.schema import PlannerConfig
+from agents.config.options import OptionPath
+from agents.config.planner_schema import PlannerConfig
+from agents.config.schema import Config
 from agents.envs.episodes import EpisodeRunner
 from agents.envs.making import make_runner
 from agents.experiments.planners.figures import plot_study
@@ -31,7 +33,6 @@ from agents.planning.actor import Actor
 from agents.planning.agent import PlanningAgent
 from agents.training import run as run_state
 from agents.training.evaluation import evaluate
-from agents.training.log import commit
 from agents.training.run import RunState
 
 REFERENCE_SEED = 20_000

@@ -8,7 +8,8 @@ from PIL import Image
 from tiny import compiling_quickly
 
 from agents.config.benchmarks import DenoiseOptions
-from agents.config.schema import EnvConfig, RnnDaeConfig
+from agents.config.regularizer_schema import RnnDaeConfig
+from agents.config.schema import EnvConfig
 from agents.errors import UserError
 from agents.experiments.denoising import blog_study
 from agents.experiments.denoising import figures as denoising_plots

@@ -22,7 +22,7 @@ from agents.errors import UserError
 from agents.experiments.detection import figures as regularizer_plots
 from agents.experiments.detection import study as detection
 from agents.experiments.detection.study import WORST, Rollouts, detect
-from agents.training.run import CHECKPOINTS
+from agents.training.saved import CHECKPOINTS
 from mbrl import normalizer
 from mbrl.regularizers import Window
 from mbrl.types import Trajectory

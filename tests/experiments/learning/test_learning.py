@@ -14,7 +14,7 @@ import pytest
 from running import run_script
 from tiny import PowerCut, cut_power, new_run, sharing, stopped, tiny
 
-from agents.config.loading import PRESETS
+from agents.config.presets import PRESETS
 from agents.config.schema import EnvConfig
 from agents.errors import UserError
 from agents.experiments.learning import conduct as learning_run
@@ -34,9 +34,9 @@ from agents.experiments.learning.trials import (
     trials,
 )
 from agents.experiments.learning.worker import carry_out, check_place
-from agents.reporting.conclude import evaluate_frozen
 from agents.training.checkpoint import at_or_after
-from agents.training.run import CHECKPOINTS
+from agents.training.evaluation import evaluate_frozen
+from agents.training.saved import CHECKPOINTS
 
 LANDER = EnvConfig(id="LunarLander-v3", kwargs={"continuous": True})
 

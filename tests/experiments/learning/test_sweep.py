@@ -25,7 +25,9 @@ from tiny import (
 )
 
 from agents.analysis.statistics import summarise_returns
-from agents.config.loading import PRESETS, dump, override
+from agents.config.loading import override
+from agents.config.presets import PRESETS
+from agents.config.yaml_files import dump
 from agents.errors import UserError
 from agents.experiments.learning import ray_tune as sweep_ray
 from agents.experiments.learning import sweep_run

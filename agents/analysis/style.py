@@ -1,0 +1,41 @@
+"""The style of every figure: colours, marks, axes and the size of a dot.
+
+Colours are those of Okabe and Ito, which readers with any kind of colour vision can distinguish.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+
+BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#666666"
+CYCLE = (BLUE, ORANGE, GREEN, PURPLE, "#E69F00", "#56B4E9", "#000000")
+MARKERS = "oDs^vPX*"
+LINES = ("-", "--", "-.")
+"""Line styles, for more labels than there are colours."""
+
+_DPI = 120
+
+
+def frame(axes: Axes) -> None:
+    """A light grid and two spines."""
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def count_steps(axes: Axes) -> None:
+    """Marks the x axis at a few round numbers of steps."""
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    # More of them run into each other, and steps of 8,000 end short of 30,000.
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10], integer=True))
+
+
+def write(figure: Figure, path: Path) -> Path:
+    """Writes a figure as a PNG file and returns its path."""
+    # A canvas of its own instead of pyplot: nothing global, and no window system is asked for.
+    FigureCanvasAgg(figure).print_figure(path, dpi=_DPI, facecolor="white")
+    return path

@@ -1,0 +1,131 @@
+"""A frozen group of options, and what its declaration says of each: name, kind, range, default.
+
+The flags, their help, the YAML keys and the messages on bad values are all made from the fields of
+an `Options` class (`agents.config.schema` for a run) by the functions here.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.fields import FieldInfo
+
+Count = Annotated[int, Field(ge=1)]
+"""Of steps or units, one of several."""
+
+_SIGNS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
+
+OptionPath = tuple[str, ...]
+"""Where an option is in the configuration: `("planner", "horizon")`."""
+
+
+class Options(BaseModel):
+    """A frozen group of options; unknown names, NaN, infinities and converted types are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+def sections(model: type[BaseModel]) -> dict[str, type[BaseModel]]:
+    """The options of `model` that are groups of options themselves, by name."""
+    return {
+        name: field.annotation
+        for name, field in model.model_fields.items()
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+    }
+
+
+def options(model: type[BaseModel], prefix: OptionPath = ()) -> dict[OptionPath, FieldInfo]:
+    """Every single option of `model`, in order, with its declaration."""
+    found: dict[OptionPath, FieldInfo] = {}
+    inner = sections(model)
+    for name, field in model.model_fields.items():
+        if name in inner:
+            found |= options(inner[name], (*prefix, name))
+        else:
+            found[(*prefix, name)] = field
+    return found
+
+
+def flag(path: OptionPath) -> str:
+    """The name of an option on the command line: `--planner.horizon`."""
+    return "--" + ".".join(path).replace("_", "-")
+
+
+def bounds(field: FieldInfo) -> str:
+    """The range of a number in words, such as `from 1 to 1000`; empty where there is none."""
+    if get_origin(field.annotation) is Union:
+        return bounds(element(field))
+    limits = [
+        (sign, getattr(limit, name))
+        for limit in field.metadata
+        for name, sign in _SIGNS.items()
+        if hasattr(limit, name)
+    ]
+    if [sign for sign, _ in limits] == [">=", "<="]:
+        return f"from {limits[0][1]} to {limits[1][1]}"
+    return " and ".join(f"{sign} {value}" for sign, value in limits)
+
+
+def allowed(field: FieldInfo) -> str:
+    """What may be given for an option, in words: `an integer from 1 to 1000`."""
+    kind = field.annotation
+    if get_origin(kind) is Literal:
+        return "one of: " + ", ".join(get_args(kind))
+    if get_origin(kind) is Union:
+        return f"{allowed(element(field))}, or {alternative(field)}"
+    if get_origin(kind) is tuple:
+        return f"one or more {_elements(field)}"
+    if get_origin(kind) is dict:
+        return "names with values: true, false, finite numbers or texts"
+    if kind is bool:
+        return "true or false"
+    if kind is Path:
+        return "a path"
+    if kind is str:
+        return f"a text such as {', '.join(field.examples or ())}"
+    return f"{'an integer' if kind is int else 'a finite number'} {bounds(field)}"
+
+
+def alternative(field: FieldInfo) -> str:
+    """The word that may stand in a number's place."""
+    return str(get_args(get_args(field.annotation)[1])[0])
+
+
+def element(field: FieldInfo) -> FieldInfo:
+    """What each one of an option's several values is, or the number that a word may replace."""
+    return FieldInfo.from_annotation(get_args(field.annotation)[0])
+
+
+def _elements(field: FieldInfo) -> str:
+    each = element(field)
+    if get_origin(each.annotation) is Literal:
+        return "of: " + ", ".join(get_args(each.annotation))
+    if each.annotation is str:
+        return f"texts such as {', '.join(field.examples or ())}"
+    return f"{'integers' if each.annotation is int else 'finite numbers'} {bounds(each)}"
+
+
+def closest(name: str, names: Iterable[str]) -> str:
+    """Ends a message on an unknown name: the known one nearest to it, or where they all are."""
+    names = list(names)
+    # `--horizon` is meant as `--planner.horizon`, though by spelling others may be nearer.
+    same_ending = [known for known in names if known.rpartition(".")[2] == name.lstrip("-")]
+    near = same_ending or difflib.get_close_matches(name, names, n=1)
+    return f"; did you mean {near[0]}?" if near else "; --help lists them all"
+
+
+def check_epochs(section: str, least: int, most: int) -> None:
+    """Refuses a section whose fit may end before weights may be kept.
+
+    Raises:
+        ValueError: `most` is less than `least`.
+    """
+    if most < least:
+        raise ValueError(
+            f"{section}.max_epochs {most} is less than {section}.min_epochs {least}; raise the one"
+            " or lower the other"
+        )
