@@ -136,7 +136,7 @@ def test_what_is_asked_for_reaches_the_study(monkeypatch, capsys, tmp_path):
         seen.append((run_dir, options.seeds, options.episodes, out))
         yield "done"
 
-    monkeypatch.setattr(planner_study, "compare", compare)
+    monkeypatch.setattr(planner_study, "compare_planners", compare)
     args = ["a run", "--seeds", "3"]
     assert asked("compare_planners.py", args, monkeypatch, capsys, tmp_path) == (0, "done\n", "")
     assert seen == [(Path("a run"), 3, 4, Path("scripts/results"))]
@@ -187,7 +187,7 @@ def test_what_is_asked_for_reaches_the_study_of_denoisers(monkeypatch, capsys, t
         seen.append(os.environ[CACHE])
         yield "done"
 
-    monkeypatch.setattr(denoising_study, "study", study)
+    monkeypatch.setattr(denoising_study, "run_study", study)
     args = ["--env.id", "Pendulum-v1", "--corruption", "masking:.5", "additive:2", "--out", "there"]
     assert asked("denoise.py", args, monkeypatch, capsys, tmp_path) == (0, "done\n", "")
     assert seen == [("Pendulum-v1", ("masking:.5", "additive:2"), 16, Path("there")), ""]
