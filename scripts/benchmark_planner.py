@@ -1,4 +1,4 @@
-"""Times plans: `python scripts/benchmark_planner.py [--peers]`, or `--help`."""
+"""How fast is a plan? `python scripts/benchmark_planner.py [--peers]`, or `--help`."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import sys
 
 from agents.config.benchmarks import SpeedOptions, read
 from agents.config.commands import report_errors
-from agents.experiments.planners import speed as planner_speed
+from agents.experiments.planners import speed
 
 _TEXT = """\
-Time plans against the rate of one large matrix product and, asked to, against peers.
+Time plans against the rate of one large matrix product and, with --peers, against other libraries.
 
 Workload A is 5 members of 4x200 with 500 candidates, B 5 of 2x64 with 100; both with a horizon of
-20, 5 iterations and TS-infinity. Contenders take turns; keep the machine quiet."""
+20, 5 iterations and TS-infinity. The processes take turns; keep the machine idle."""
 
 
 def main() -> int:
@@ -28,7 +28,7 @@ def main() -> int:
             "sizes": "Also many sizes of both, for the figure",
         },
     )
-    for line in planner_speed.benchmark(options, out, **switches):
+    for line in speed.benchmark(options, out, **switches):
         print(line, flush=True)
     return 0
 

@@ -1,4 +1,4 @@
-"""Compares planners on a frozen model: `python scripts/compare_planners.py RUN_DIR`."""
+"""Which planner is worth its cost? `python scripts/compare_planners.py RUN_DIR`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from agents.config.commands import report_errors
 from agents.devices import prepare
 
 _TEXT = """\
-Compare planners on the frozen model of a run: the score of their plans and what they realise,
-against the evaluations of the model that a plan costs."""
+Compare planners on the frozen model of a run: the score of their plans and the realised return of
+their episodes, against the evaluations of the model that a plan costs."""
 
 
 def main() -> int:
-    """Compares as the command line asks; returns the exit status."""
+    """Runs the study as the command line asks; returns the exit status."""
     options, found, out = read(
         sys.argv[1:],
         "python scripts/compare_planners.py",
@@ -23,11 +23,10 @@ def main() -> int:
         out="scripts/results/planners",
         positional="RUN_DIR",
     )
-    from agents.experiments.planners import (
-        study as planner_study,  # brings JAX, which bad input need not wait for
-    )
+    # This brings JAX, which bad input need not wait for.
+    from agents.experiments.planners import study
 
-    for line in planner_study.compare(found["run_dirs"][0], options, out):
+    for line in study.compare_planners(found["run_dirs"][0], options, out):
         print(line, flush=True)
     return 0
 

@@ -10,12 +10,12 @@ from agents.config.commands import report_errors
 from agents.devices import prepare
 
 _TEXT = """\
-The blog's experiment done right: the default denoising autoencoder on windows of random episodes,
-beside the best constant, a linear map and the blog's own network with its mistaken loss."""
+Fit the default denoising autoencoder to windows of random episodes, and compare it with the best
+constant, a linear map, and the network of a blog post with its mistaken loss."""
 
 
 def main() -> int:
-    """Trains and compares as the command line asks; returns the exit status."""
+    """Runs the study as the command line asks; returns the exit status."""
     options, _, out = read(
         sys.argv[1:],
         "python scripts/denoise.py",
@@ -23,11 +23,10 @@ def main() -> int:
         DenoiseOptions(),
         out="scripts/results/denoising",
     )
-    from agents.experiments.denoising import (
-        study as denoising_study,  # brings JAX, which bad input need not wait for
-    )
+    # This brings JAX, which bad input need not wait for.
+    from agents.experiments.denoising import study
 
-    for line in denoising_study.study(options, out):
+    for line in study.run_study(options, out):
         print(line, flush=True)
     return 0
 

@@ -1,4 +1,4 @@
-"""Tests penalties on rollouts that went wrong: `python scripts/detect_errors.py RUN_DIR ...`."""
+"""Does a penalty detect the model's errors? `python scripts/detect_errors.py RUN_DIR ...`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from agents.config.commands import report_errors
 from agents.devices import prepare
 
 _TEXT = """\
-Test whether each regulariser's penalty finds the model's rollouts that went wrong, at several ages
-of one run or more. Train them with --regularizer.name none --keep-checkpoints 20."""
+Test whether each regulariser's penalty is larger for rollouts that went wrong (error in the worst
+quarter), at several ages of one run or more. Train the runs with --regularizer.name none
+--keep-checkpoints 20."""
 
 
 def main() -> int:
-    """Tests as the command line asks; returns the exit status."""
+    """Runs the study as the command line asks; returns the exit status."""
     options, found, out = read(
         sys.argv[1:],
         "python scripts/detect_errors.py",
@@ -23,11 +24,10 @@ def main() -> int:
         out="scripts/results/detection",
         positional="RUN_DIR ...",
     )
-    from agents.experiments.detection import (
-        study as detection,  # brings JAX, which bad input need not wait for
-    )
+    # This brings JAX, which bad input need not wait for.
+    from agents.experiments.detection import study
 
-    for line in detection.detect(found["run_dirs"], options, out):
+    for line in study.detect(found["run_dirs"], options, out):
         print(line, flush=True)
     return 0
 

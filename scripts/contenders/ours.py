@@ -1,7 +1,7 @@
 """Plans with this project: `scripts/contenders/ours.py WORKLOAD.npz [B] [rnn-dae]`; see `protocol`.
 
 With a number B, plans for as many environments in one call; the seconds are those of one of them.
-With `rnn-dae` the default denoising autoencoder judges every imagined path.
+With `rnn-dae` the default denoising autoencoder penalises every imagined path.
 The network is the library's own with the workload's weights; the plan is that of CEM, compiled as
 the agent compiles its plans, on as many devices as `agents.devices.prepare` makes.
 """
@@ -26,6 +26,7 @@ def build(workload: Workload, *arguments: str) -> Peer:
     import jax.numpy as jnp
     import numpy as np
 
+    from agents.planning.layout import together
     from mbrl import (
         StepOutput,
         gaussian,
@@ -74,7 +75,7 @@ def build(workload: Workload, *arguments: str) -> Peer:
     over, alone = spread(jax.devices()), spread(jax.devices()[:1])
     among, within = (over, alone) if batch % over.count == 0 else (alone, over)  # as the agent does
     floats = workload.population * workload.members * max(hidden)
-    over_environments = among.vmap if devices.together(batch, floats) else among.loop
+    over_environments = among.vmap if together(batch, floats) else among.loop
     planner = make_cem(
         gaussian(workload.horizon, workload.action_size, momentum=0.1),
         population=workload.population,

@@ -143,7 +143,7 @@ def serve(build: Callable[..., Peer]) -> int:
 
     Args:
       build: gives a peer the workload, and the words that follow it on the command line. It
-        imports the peer's packages itself, so that a missing one can be told apart.
+        imports the peer's packages itself, so that a missing one is reported.
 
     Returns:
       The exit status.

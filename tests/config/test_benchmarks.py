@@ -92,7 +92,7 @@ DENOISE = DenoiseOptions(env=EnvConfig(id="Pendulum-v1"), corruption=("masking:.
         ),
         (
             "compare_planners.py run --seeds 3 --out there",
-            "agents.experiments.planners.study.compare",
+            "agents.experiments.planners.study.compare_planners",
             (Path("run"), StudyOptions(seeds=3), Path("there")),
             {},
         ),
@@ -120,7 +120,7 @@ DENOISE = DenoiseOptions(env=EnvConfig(id="Pendulum-v1"), corruption=("masking:.
         ),
         (
             "denoise.py --env.id Pendulum-v1 --corruption masking:.5 additive:2 --out there",
-            "agents.experiments.denoising.study.study",
+            "agents.experiments.denoising.study.run_study",
             (DENOISE, Path("there")),
             {},
         ),

@@ -1,6 +1,6 @@
-"""What anybody would try before a network: the mean, and a linear map of the whole window.
+"""How well does one denoise without a network? The mean, and a linear map of the whole window.
 
-A denoiser earns its place by beating both, number by number, on episodes that it never saw.
+A denoiser should beat both, for each number of an observation, on episodes that it never saw.
 
 Shapes: N windows, D numbers a window, K of them to be restored.
 """
@@ -18,7 +18,7 @@ Denoiser = Callable[[Windows], Windows]
 
 
 def best_constant(clean: Windows) -> Denoiser:
-    """The mean window, whatever comes in: what is learned by a loss that mixes up its samples.
+    """The mean window, whatever the input: the optimum of a loss that mixes up its samples.
 
     Args:
       clean: `[N, K]`, N >= 1.
@@ -32,8 +32,8 @@ def ridge(noisy: Windows, clean: Windows, penalties: Sequence[float]) -> list[De
 
         W = argmin || Y W - X ||^2 + lambda || W ||^2,      Y = [noisy, 1] and X = clean, centred
 
-    The optimum for Gaussian data under Gaussian noise; every number of a window may speak for
-    every other, which no network of a bounded reach can say of itself.
+    The optimum for Gaussian data under Gaussian noise; it uses every number of a window for every
+    other, which a network of a bounded receptive field cannot.
 
     Args:
       noisy: `[N, D]`.

@@ -1,11 +1,11 @@
-"""The denoiser of the blog post of 2021 as it was published, its mistake included.
+"""What does the blog post's denoiser of 2021 learn? Its network as published, mistake included.
 
     encoder   a plain recurrent layer of 32 over (state, action / 4) of 10 steps
     decoder   10 plain recurrent layers of 32, unrolled, each with a read-out of its own
     loss      mean (target - decoded)^2, where decoded has an axis too many
 
 `decoded` is ``[B, 1, T, O]`` and the target ``[B, T, O]``, so that the subtraction compares every
-sample with every other, and the best answer is the mean trajectory, whatever comes in. `mended`
+sample with every other, and the best answer is the mean trajectory, whatever the input. `mended`
 takes the axis away and changes nothing else.
 
 Source: "Denoising autoencoders with JAX and Haiku", 2021-11-14; its sizes, optimiser and noise. Raw
@@ -14,6 +14,7 @@ units, discrete actions, noise drawn once, as there.
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ HIDDEN, STEPS, BATCH, EPOCHS, NOISE = 32, 10, BLOG_BATCH, 10, 0.2
 
 
 class _Decoder(hk.RNNCore):
-    """A layer a step; what one puts out is what the next one reads."""
+    """A layer a step; the output of one is the input of the next."""
 
     def __init__(self, outputs: int):
         super().__init__(name="decoder")
@@ -58,29 +59,31 @@ def _autoencoder(outputs: int, batch: jax.Array) -> jax.Array:
 
 
 @dataclass(frozen=True)
-class Trained:
-    """What came of ten epochs.
+class Restoration:
+    """Trajectories as one form restores them.
 
     Attributes:
-      compile_seconds: of the update, tracing included.
-      train_seconds: of all updates.
-      loss: mean of the last epoch's, as the blog's loss reports itself.
-      restored: `[N, T, O]`, of what was to be restored.
+      restored: `[M, T, O]`, raw.
+      compile_seconds: of the update, tracing included; None where nothing is fitted.
+      train_seconds: of all updates; None where nothing is fitted.
+      loss: mean of the last epoch's, as the blog's loss reports itself; None of other losses.
     """
 
-    compile_seconds: float
-    train_seconds: float
-    loss: float | None
     restored: np.ndarray
+    compile_seconds: float | None = None
+    train_seconds: float | None = None
+    loss: float | None = None
 
 
-def train(noisy: np.ndarray, clean: np.ndarray, unseen: np.ndarray, *, mended: bool) -> Trained:
+def fit_blog_dae(
+    noisy: np.ndarray, clean: np.ndarray, unseen: np.ndarray, *, mended: bool
+) -> Restoration:
     """Ten epochs in minibatches of 32, one call of a compiled update each, as published.
 
     Args:
-      noisy: `[N, T, D]`, states beside actions, corrupted.
+      noisy: `[N, T, D]`, states beside actions, corrupted; N >= 32.
       clean: `[N, T, O]`, states.
-      unseen: `[M, T, D]`, to be restored at the end.
+      unseen: `[M, T, D]`, corrupted, to be restored after the fit.
       mended: whether each sample is compared with its own target.
     """
     size = clean.shape[-1]
@@ -103,23 +106,21 @@ def train(noisy: np.ndarray, clean: np.ndarray, unseen: np.ndarray, *, mended: b
     compiled = update.lower(params, opt_state, noisy[:BATCH], clean[:BATCH]).compile()
     compile_seconds = time.perf_counter() - started
     started, losses = time.perf_counter(), []
-    for chosen in _minibatches(len(noisy)):
+    for chosen in itertools.chain.from_iterable(minibatches(len(noisy), seed=0)):
         params, opt_state, loss = compiled(params, opt_state, noisy[chosen], clean[chosen])
         losses.append(loss)
     jax.block_until_ready(params)
     train_seconds = time.perf_counter() - started
-    last = losses[-(len(losses) // EPOCHS) :]
-    return Trained(
+    return Restoration(
+        restored=np.asarray(jax.jit(model.apply)(params, unseen))[:, 0],
         compile_seconds=compile_seconds,
         train_seconds=train_seconds,
-        loss=float(np.mean(jax.device_get(last))),
-        restored=np.asarray(jax.jit(model.apply)(params, unseen))[:, 0],
+        loss=float(np.mean(jax.device_get(losses[-(len(losses) // EPOCHS) :]))),
     )
 
 
-def _minibatches(count: int) -> Iterator[np.ndarray]:
-    """Indices of every whole minibatch of ten epochs, shuffled anew in each."""
-    rng = np.random.default_rng(0)
+def minibatches(count: int, seed: int) -> Iterator[np.ndarray]:
+    """Indices `[S, 32]` of every whole minibatch, shuffled anew in each of ten epochs."""
+    rng = np.random.default_rng(seed)
     for _ in range(EPOCHS):
-        order = rng.permutation(count)
-        yield from order[: count - count % BATCH].reshape(-1, BATCH)
+        yield rng.permutation(count)[: count - count % BATCH].reshape(-1, BATCH)

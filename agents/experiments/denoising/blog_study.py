@@ -1,16 +1,15 @@
-"""The blog's network under its own loss, mended, and this library's forms, on the same data.
+"""Does the blog's network denoise once its loss is mended, and how does the library's compare?
 
-The set-up is the blog's: the first ten steps of many random episodes, noise that multiplies, ten
+The set-up is the blog's: the first ten steps of many random episodes, multiplicative noise, ten
 epochs in minibatches of 32. Errors are mean squares of unseen trajectories in raw units, each
-against its own target, whatever the loss compared. Seconds to compile are told apart from seconds
-to train. The library's forms run an epoch as one compiled loop, compiled as the agent compiles
-(`agents.devices`); the blog's run an update a call, compiled by JAX's defaults.
+against its own target, whatever the loss compared. Seconds to compile are reported apart from
+seconds to train. The library's forms run an epoch as one compiled loop, compiled as the agent
+compiles (`agents.devices`); the blog's run an update a call, compiled by JAX's defaults.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 
 import jax
 import numpy as np
@@ -18,12 +17,16 @@ import numpy as np
 from agents.analysis.tables import Row
 from agents.config.regularizer_schema import RnnDaeConfig
 from agents.config.schema import EnvConfig
-from agents.envs.episodes import EpisodeRunner, episode_seed
-from agents.envs.making import make_environment
-from agents.envs.spaces import describe, random_action
-from agents.errors import UserError, shown
-from agents.experiments.denoising import blog_dae
-from agents.experiments.denoising.blog_dae import BATCH, EPOCHS, HIDDEN, NOISE, STEPS, Trained
+from agents.experiments.denoising.baselines import best_constant
+from agents.experiments.denoising.blog_dae import (
+    BATCH,
+    HIDDEN,
+    NOISE,
+    Restoration,
+    fit_blog_dae,
+    minibatches,
+)
+from agents.experiments.denoising.data import Trajectories, gather_trajectories
 from agents.experiments.denoising.timed_fit import timed_fit
 from mbrl import normalizer
 from mbrl.corruption import multiplicative
@@ -32,130 +35,63 @@ from mbrl.regularizers import Window, make_rnn_dae
 from mbrl.regularizers.rnn_dae import ARCHITECTURES
 from mbrl.regularizers.sequences import of_window, zero
 
-
-@dataclass(frozen=True)
-class Trajectories:
-    """The first steps of episodes, raw: `[N, T, O]` observations and `[N, T, A]` actions."""
-
-    observations: np.ndarray
-    actions: np.ndarray
-    discrete: bool
-
-    def __getitem__(self, chosen: slice) -> Trajectories:
-        return replace(self, observations=self.observations[chosen], actions=self.actions[chosen])
-
-    @property
-    def blog_inputs(self) -> np.ndarray:
-        """As the blog's network reads them, states beside actions, a discrete one as its share."""
-        actions = self.actions
-        if self.discrete:
-            actions = actions.argmax(axis=-1, keepdims=True) / actions.shape[-1]
-        return np.concatenate([self.observations, actions], axis=-1)
-
-    @property
-    def windows(self) -> Window:
-        """As the library reads them: each state beside the action that led to it."""
-        count, steps = self.observations.shape[:2]
-        mask = np.ones((count, steps - 1), bool)
-        return Window(observations=self.observations, actions=self.actions[:, :-1], mask=mask)
+TRUE, PUBLISHED, MENDED = "true", "blog, as published", "blog, loss mended"
 
 
-def first_steps(env: EnvConfig, count: int, seed: int) -> Trajectories:
-    """Plays the first ten steps of episodes at random; those that end sooner are left out.
-
-    Raises:
-      UserError: the environment cannot be used, or ends sooner more often than not.
-    """
-    made = make_environment(env.id, env.kwargs)
-    spec = describe(made)
-    runner = EpisodeRunner(made, spec, 1)
-    rng = np.random.default_rng(seed)
-    observations, actions, index = [], [], 0
-    while len(observations) < count:
-        if index >= 2 * count:
-            raise UserError(
-                f"most episodes of {shown(env.id)} end within {STEPS} steps; the blog's experiment"
-                " needs longer ones: leave it out by --trajectories 0"
-            )
-        runner.start(index, episode_seed(seed, index))
-        index += 1
-        while runner.ended is None and runner.decisions < STEPS:
-            runner.step(random_action(spec, rng))
-        episode = runner.episode()
-        if len(episode.actions) == STEPS:
-            observations.append(episode.observations[:STEPS])
-            actions.append(episode.actions)
-    made.close()
-    return Trajectories(np.stack(observations), np.stack(actions), spec.discrete)
-
-
-def compare(env: EnvConfig, count: int, seed: int) -> tuple[list[Row], dict[str, np.ndarray]]:
+def compare_forms(env: EnvConfig, count: int, seed: int) -> tuple[list[Row], dict[str, np.ndarray]]:
     """Every form on the same trajectories.
 
     Args:
       env: the environment.
-      count: trajectories to learn from; a tenth more is judged on.
+      count: trajectories to learn from, >= 32; a tenth as many, or 32, are evaluated on.
       seed: of the episodes and the noise.
 
     Returns:
-      A row a form, and what each makes of the unseen trajectories, `[M, T, O]` raw, by form; the
-      truth is `TRUE`.
+      A row a form, and the unseen trajectories as each restores them, `[M, T, O]` raw, by form; the
+      true ones under `TRUE`.
     """
-    everything = first_steps(env, count + max(count // 10, BATCH), seed)
+    everything = gather_trajectories(env, count + max(count // 10, BATCH), seed)
     seen, unseen = everything[:count], everything[count:]
+    clean, target = seen.observations, unseen.observations
     rng = np.random.default_rng(seed)
-    noisy, spoilt = _multiplied(rng, seen.blog_inputs), _multiplied(rng, unseen.blog_inputs)
-    size = unseen.observations.shape[-1]
-    outcomes: dict[str, tuple[np.ndarray, Trained | None]] = {
-        "corrupted input": (spoilt[..., :size], None),
-        "best constant": (
-            np.broadcast_to(seen.observations.mean(axis=0), unseen.observations.shape),
-            None,
-        ),
+    noisy, corrupted = _multiplied(rng, seen.blog_inputs), _multiplied(rng, unseen.blog_inputs)
+    forms = {
+        "corrupted input": Restoration(corrupted[..., : target.shape[-1]]),
+        "best constant": Restoration(best_constant(clean)(corrupted)),
+        PUBLISHED: fit_blog_dae(noisy, clean, corrupted, mended=False),
+        MENDED: fit_blog_dae(noisy, clean, corrupted, mended=True),
     }
-    for form, mended in ((PUBLISHED, False), (MENDED, True)):
-        trained = blog_dae.train(noisy, seen.observations, spoilt, mended=mended)
-        outcomes[form] = trained.restored, trained
     for architecture, hidden in (
         ("encoder-decoder", HIDDEN),
         ("correction", RnnDaeConfig().hidden),
     ):
-        trained = _train_scanned(seen, unseen, architecture, hidden, seed)
-        outcomes[f"{architecture}, scanned"] = trained.restored, trained
-    rows = [
-        _row(form, restored, unseen.observations, trained)
-        for form, (restored, trained) in outcomes.items()
-    ]
-    published = next(row for row in rows if row["form"] == PUBLISHED)
-    for row in rows:
-        for what in ("compile_seconds", "train_seconds"):
-            own = row[what]
-            row[f"times_faster_{what}"] = own and published[what] / own
-    return rows, {TRUE: unseen.observations} | {form: out for form, (out, _) in outcomes.items()}
-
-
-TRUE, PUBLISHED, MENDED = "true", "blog, as published", "blog, loss mended"
+        forms[f"{architecture}, scanned"] = _fit_scanned(seen, unseen, architecture, hidden, seed)
+    rows = [_row(form, result, target, forms[PUBLISHED]) for form, result in forms.items()]
+    return rows, {TRUE: target} | {form: result.restored for form, result in forms.items()}
 
 
 def _multiplied(rng: np.random.Generator, x: np.ndarray) -> np.ndarray:
     return (x * rng.normal(1.0, NOISE, x.shape)).astype(np.float32)
 
 
-def _row(form: str, restored: np.ndarray, true: np.ndarray, trained: Trained | None) -> Row:
-    return {
+def _row(form: str, result: Restoration, true: np.ndarray, published: Restoration) -> Row:
+    row: Row = {
         "form": form,
-        "mse": float(np.mean((restored - true) ** 2)),
-        "loss_as_reported": trained and trained.loss,
+        "mse": float(np.mean((result.restored - true) ** 2)),
+        "loss_as_reported": result.loss,
         # How far apart the answers to different trajectories are: none for a constant.
-        "spread_over_trajectories": float(restored.std(axis=0).mean()),
-        "compile_seconds": trained and trained.compile_seconds,
-        "train_seconds": trained and trained.train_seconds,
+        "spread_over_trajectories": float(result.restored.std(axis=0).mean()),
+    }
+    times = ("compile_seconds", "train_seconds")
+    row |= {name: getattr(result, name) for name in times}
+    return row | {
+        f"times_faster_{name}": row[name] and getattr(published, name) / row[name] for name in times
     }
 
 
-def _train_scanned(
+def _fit_scanned(
     seen: Trajectories, unseen: Trajectories, architecture: str, hidden: int, seed: int
-) -> Trained:
+) -> Restoration:
     """Ten epochs of one of the library's forms, an epoch a compiled loop, noise drawn afresh."""
     windows = seen.windows
     both = np.concatenate([seen.observations[:, 1:], seen.actions[:, :-1]], axis=-1)
@@ -166,43 +102,36 @@ def _train_scanned(
         *sizes, hidden=hidden, architecture=architecture, restore_actions=False, corruption=corrupt
     )
     fit_key, noise_key = jax.random.split(jax.random.key(seed))
-    fitted = timed_fit(dae, scales, 1e-3, fit_key, _epochs(windows, seed))
-    params = fitted.params
+    epochs = (
+        jax.tree.map(lambda leaf, chosen=chosen: leaf[chosen], windows)
+        for chosen in minibatches(len(windows.mask), seed)
+    )
+    fitted = timed_fit(dae, scales, 1e-3, fit_key, epochs)
     network = ARCHITECTURES[architecture](sum(sizes), hidden, sizes[0])
 
     def restore(key: jax.Array, window: Window) -> jax.Array:
         x, mask = of_window(scales, window)
         raw = Normalizer(mean=scales.mean[: sizes[0]], std=scales.std[: sizes[0]])
-        return denormalize(raw, network.apply(params, corrupt(key, x, zero(scales)), mask))
+        noisy = corrupt(key, x, zero(scales))
+        return denormalize(raw, network.apply(fitted.params, noisy, mask))
 
     keys = jax.random.split(noise_key, len(unseen.actions))
-    return Trained(
+    return Restoration(
+        restored=np.asarray(jax.jit(jax.vmap(restore))(keys, unseen.windows)),
         compile_seconds=fitted.compile_seconds,
         train_seconds=fitted.train_seconds,
-        loss=None,  # in other units than the blog's
-        restored=np.asarray(jax.jit(jax.vmap(restore))(keys, unseen.windows)),
     )
 
 
-def _epochs(windows: Window, seed: int) -> Iterator[Window]:
-    """Every whole minibatch of ten epochs, shuffled anew in each, `[S, 32, ...]` an epoch."""
-    rng = np.random.default_rng(seed)
-    count = len(windows.mask)
-    for _ in range(EPOCHS):
-        order = rng.permutation(count)[: count - count % BATCH].reshape(-1, BATCH)
-        yield jax.tree.map(lambda leaf, order=order: leaf[order], windows)
-
-
 def lines(rows: Sequence[Row]) -> Iterator[str]:
-    """A table of the rows of `compare`."""
+    """A table of the rows of `compare_forms`."""
     yield f"  {'':<26}{'mse':>10}{'loss says':>11}{'compile':>10}{'train':>9}{'faster':>9}"
     for row in rows:
         text = f"  {row['form']:<26}{row['mse']:10.5f}"
         if row["train_seconds"]:
-            said = row["loss_as_reported"]
-            text += f"{said:11.5f}" if said else " " * 11
+            loss = row["loss_as_reported"]
             text += (
-                f"{row['compile_seconds']:8.2f} s"
+                (f"{loss:11.5f}" if loss else " " * 11) + f"{row['compile_seconds']:8.2f} s"
                 f"{row['train_seconds']:7.2f} s{row['times_faster_train_seconds']:7.2f} x"
             )
         yield text

@@ -1,4 +1,4 @@
-"""The blog's figures: a window, its restoration and the error; and what its mistake learns."""
+"""What does a denoiser restore? A window, its restoration and the error; and the blog's forms."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Example:
 
     title: str
     clean: np.ndarray
-    spoilt: np.ndarray
+    corrupted: np.ndarray
     restored: np.ndarray
 
 
@@ -40,11 +40,11 @@ def plot_denoising(examples: Sequence[Example], names: Sequence[str], path: Path
         top, middle, bottom = grid[:, column]
         top.set_title(example.title, fontsize="medium")
         _lines(top, example.clean, names)
-        _points(top, example.spoilt)
+        _points(top, example.corrupted)
         _lines(middle, example.restored, names)
         _lines(bottom, example.restored - example.clean, names)
         error = np.mean((example.restored - example.clean) ** 2)
-        before = np.mean((example.spoilt - example.clean) ** 2)
+        before = np.mean((example.corrupted - example.clean) ** 2)
         text = f"mean square {error:.3g}" + (f", before {before:.3g}" if before else "")
         bottom.annotate(text, (0.02, 0.94), xycoords="axes fraction", fontsize="small", va="top")
         bottom.set_xlabel("decision")
@@ -57,7 +57,7 @@ def plot_denoising(examples: Sequence[Example], names: Sequence[str], path: Path
 
 
 def plot_blog(curves: Mapping[str, np.ndarray], names: Sequence[str], path: Path) -> Path:
-    """What each form makes of the same trajectories, a row a form and a column a trajectory.
+    """The same trajectories as each form restores them, a row a form and a column a trajectory.
 
     Args:
       curves: `[M, T, O]` by form, raw; M >= 1, of which the first few are shown.

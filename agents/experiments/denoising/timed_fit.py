@@ -1,7 +1,8 @@
-"""A fit against the clock, with the time to compile told apart from the time to train."""
+"""How long does a fit take? The time to compile is measured apart from the time to train."""
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from mbrl.types import Params
 
 @dataclass(frozen=True)
 class TimedFit:
-    """What was learned, and how long it took.
+    """The parameters that were learned, and how long it took.
 
     Attributes:
       params: of the regulariser.
@@ -38,10 +39,10 @@ def timed_fit(
     key: jax.Array,
     epochs: Iterable[Window],
 ) -> TimedFit:
-    """Trains a regulariser by Adam, without early stopping.
+    """Fits a regulariser by Adam, without early stopping.
 
     Args:
-      regularizer: whose loss falls.
+      regularizer: whose loss is minimised.
       scales: standardise observations and actions.
       schedule: of the step size.
       key: random key, consumed.
@@ -53,14 +54,12 @@ def timed_fit(
     fitter = make_fitter(regularizer.loss, optimizer, compiler_options=compiler_options())
     trainable = fitter.init(regularizer.init(init_key))
     drawn = iter(epochs)
-    batches: Window | None = next(drawn)
+    first = next(drawn)
     started = time.perf_counter()
-    epoch = fitter.epoch.lower(scales, trainable, fit_key, batches).compile()  # pyright: ignore[reportFunctionMemberAccess]
+    epoch = fitter.epoch.lower(scales, trainable, fit_key, first).compile()  # pyright: ignore[reportFunctionMemberAccess]
     compiled = time.perf_counter()
-    number = 0
-    while batches is not None:
+    for number, batches in enumerate(itertools.chain([first], drawn)):
         trainable = epoch(scales, trainable, jax.random.fold_in(fit_key, number), batches)
-        number, batches = number + 1, next(drawn, None)
     params = jax.block_until_ready(trainable.average)
     return TimedFit(
         params=params,

@@ -1,4 +1,4 @@
-"""What regularisers find, as a figure."""
+"""How well does each penalty detect rollouts that went wrong? The figure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PANELS = (
 
 
 def plot_detection(rows: Sequence[Row], path: Path) -> Path:
-    """How well penalties find rollouts that went wrong, over the age of the model.
+    """How well penalties detect rollouts that went wrong, over the age of the model.
 
     Lines are means over runs, points the runs.
 
@@ -28,7 +28,7 @@ def plot_detection(rows: Sequence[Row], path: Path) -> Path:
       path: of the PNG file.
     """
     figure = Figure(figsize=(12, 4.4), layout="constrained")
-    names = _judges(rows)
+    names = _penalising(rows)
     ages = sorted({row["env_steps"] for row in rows})
     for number, (key, title) in enumerate(_PANELS):
         axes = figure.add_subplot(1, len(_PANELS), number + 1)
@@ -48,11 +48,11 @@ def plot_detection(rows: Sequence[Row], path: Path) -> Path:
         axes.set_ylim(0.0, 1.02)
         axes.set_title(title, fontsize="medium")
         if number == 0:
-            axes.set_ylabel("chance that the wrong one costs more")
+            axes.set_ylabel("chance that the worse one is penalised more")
             axes.legend(frameon=False, fontsize="small", loc="lower right")
     return write(figure, path)
 
 
-def _judges(rows: Sequence[Row]) -> list[str]:
+def _penalising(rows: Sequence[Row]) -> list[str]:
     """The regularisers but `none`, in order."""
     return [name for name in dict.fromkeys(row["regularizer"] for row in rows) if name != "none"]

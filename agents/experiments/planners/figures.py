@@ -1,4 +1,4 @@
-"""Figures of planners: how fast they are, and what a plan is worth against what it costs."""
+"""How fast are plans, and how do score and realised return depend on their cost? The figures."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from agents.analysis.tables import Row
 
 
 def plot_speed(rows: Sequence[Row], ceiling: str, path: Path) -> Path:
-    """Rate against size, a line a contender: how close small and large plans come to the ceiling.
+    """Rate against size, a line a process: how close small and large plans come to the ceiling.
 
     Args:
       rows: of `agents.experiments.planners.speed.measure`, over workloads of several sizes.
-      ceiling: the contender that the others are held against.
+      ceiling: the process that the others are compared with.
       path: of the PNG file.
     """
     figure = Figure(figsize=(7.5, 4.8), layout="constrained")
@@ -68,9 +68,9 @@ def plot_study(rows: Sequence[Row], path: Path, reference: str) -> Path:
     Points are means over seeds, bars their standard deviations.
 
     Args:
-      rows: of `study.study`; variants, whose labels have a comma, are left out.
+      rows: of `study.measure_settings`; ablations, whose labels have a comma, are left out.
       path: of the PNG file.
-      reference: label of the contender whose best mean is drawn across.
+      reference: label of the setting whose best mean is drawn across.
     """
     rows = [row for row in rows if "," not in row["label"]]
     panels = [

@@ -1,4 +1,4 @@
-"""A mean and a linear map, against what they are in closed form."""
+"""A mean and a linear map, against their closed forms."""
 
 import numpy as np
 import pytest
@@ -9,33 +9,18 @@ RNG = np.random.default_rng(0)
 CLEAN = RNG.normal(size=(30, 2)) @ [[1.0, 0.5], [0.0, 2.0]] + [3.0, -40.0]
 NOISY = np.concatenate([CLEAN + RNG.normal(size=(30, 2)), RNG.normal(5.0, 1.0, (30, 2))], axis=1)
 OTHER = RNG.normal(size=(7, 4)) * 3.0
+PENALTIES = (1e-6, 0.3, 1.0, 500.0)
 
 
 def beside_ones(x):
     return np.concatenate([x, np.ones((len(x), 1))], axis=1)
 
 
-@pytest.mark.parametrize("penalty", [1e-6, 0.3, 1.0, 500.0])
-def test_ridge_solves_the_normal_equations_and_its_intercept_is_free(penalty):
+def test_ridge_solves_the_normal_equations_for_each_penalty_and_its_intercept_is_free():
     y = beside_ones(NOISY)
-    weights = np.linalg.solve(y.T @ y + penalty * np.diag([1, 1, 1, 1, 0]), y.T @ CLEAN)
-    (denoise,) = ridge(NOISY, CLEAN, [penalty])
-    assert denoise(OTHER) == pytest.approx(beside_ones(OTHER) @ weights, rel=1e-6)
-
-
-def test_there_is_a_map_a_penalty_in_their_order():
-    together = [denoise(OTHER) for denoise in ridge(NOISY, CLEAN, [0.1, 10.0, 1000.0])]
-    alone = [ridge(NOISY, CLEAN, [penalty])[0](OTHER) for penalty in (0.1, 10.0, 1000.0)]
-    np.testing.assert_array_equal(together, alone)
-    spread = [restored.std(axis=0).sum() for restored in together]
-    assert spread[0] > spread[1] > spread[2]
-
-
-def test_under_a_large_penalty_the_map_is_the_best_constant():
-    (denoise,) = ridge(NOISY, CLEAN, [1e12])
-    assert denoise(OTHER) == pytest.approx(best_constant(CLEAN)(OTHER), abs=1e-6)
-    (denoise,) = ridge(NOISY, CLEAN, [1.0])
-    assert np.abs(denoise(OTHER) - best_constant(CLEAN)(OTHER)).max() > 1.0
+    for penalty, denoise in zip(PENALTIES, ridge(NOISY, CLEAN, PENALTIES), strict=True):
+        weights = np.linalg.solve(y.T @ y + penalty * np.diag([1, 1, 1, 1, 0]), y.T @ CLEAN)
+        assert denoise(OTHER) == pytest.approx(beside_ones(OTHER) @ weights, rel=1e-6)
 
 
 def test_fewer_windows_than_numbers_are_no_trouble():
@@ -44,7 +29,7 @@ def test_fewer_windows_than_numbers_are_no_trouble():
     assert np.isfinite(denoise(OTHER)).all()
 
 
-def test_on_gaussian_data_under_gaussian_noise_it_becomes_the_wiener_filter():
+def test_on_gaussian_data_under_gaussian_noise_ridge_approaches_the_wiener_filter():
     mean, noise = np.array([2.0, 0.0, -1.0]), 0.7
     root = np.array([[1.0, 0.0, 0.0], [0.8, 0.6, 0.0], [-0.5, 0.2, 0.3]])
     clean = mean + RNG.normal(size=(100_000, 3)) @ root.T
@@ -59,11 +44,7 @@ def test_on_gaussian_data_under_gaussian_noise_it_becomes_the_wiener_filter():
     assert error == pytest.approx(np.trace(covariance - gain @ covariance), rel=0.02)
 
 
-def test_the_best_constant_is_the_mean_whatever_comes_in():
+def test_the_best_constant_is_the_mean_whatever_the_input():
     denoise = best_constant(CLEAN)
-    assert denoise(OTHER).shape == (7, 2)
     np.testing.assert_array_equal(denoise(OTHER), [CLEAN.mean(axis=0)] * 7)
-    least = np.mean((denoise(NOISY) - CLEAN) ** 2)
-    assert least == pytest.approx(CLEAN.var(axis=0).mean())
-    for change in ([0.1, 0.0], [0.0, -0.1]):
-        assert np.mean((denoise(NOISY) + change - CLEAN) ** 2) > least
+    assert np.mean((denoise(NOISY) - CLEAN) ** 2) == pytest.approx(CLEAN.var(axis=0).mean())

@@ -1,4 +1,4 @@
-"""A fit without early stopping: what it learns from, and how its seconds are told apart."""
+"""A fit without early stopping: its minibatches, its noise and its seconds."""
 
 from types import SimpleNamespace
 
@@ -7,13 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from analytic import waves
-from tiny import compiling_quickly
 
 from agents.experiments.denoising import timed_fit as module
 from agents.experiments.denoising.timed_fit import timed_fit
 from mbrl import normalizer
-from mbrl.regularizers import Regularizer, Window, make_rnn_dae
+from mbrl.regularizers import Regularizer, Window
 
 KEY = jax.random.key(3)
 STEPS, EPOCHS = 4, 3
@@ -55,8 +53,6 @@ def test_every_minibatch_of_every_epoch_is_used_once_and_in_order(rate):
     fitted = timed_fit(slope(), normalizer.identity(3), rate, KEY, epochs(gradients))
     assert float(fitted.params) == pytest.approx(by_hand(gradients, rate), abs=1e-5)
     assert float(fitted.params) != pytest.approx(by_hand(gradients[::-1], rate), abs=1e-3)
-    assert fitted.compile_seconds > 0
-    assert fitted.train_seconds > 0
 
 
 def test_the_key_decides_and_every_epoch_has_noise_of_its_own():
@@ -72,7 +68,7 @@ def test_the_key_decides_and_every_epoch_has_noise_of_its_own():
     assert abs(learned(KEY) - 5.0) < 0.8 * 20 * 0.1
 
 
-def test_seconds_to_compile_are_told_apart_from_seconds_to_train(monkeypatch):
+def test_seconds_to_compile_are_measured_apart_from_seconds_to_train(monkeypatch):
     clock = SimpleNamespace(now=0.0)
     stand_in = SimpleNamespace(perf_counter=lambda: clock.now)
     monkeypatch.setattr(module, "time", stand_in)
@@ -90,24 +86,3 @@ def test_seconds_to_compile_are_told_apart_from_seconds_to_train(monkeypatch):
     assert fitted.compile_seconds >= 100.0
     assert fitted.compile_seconds % 100.0 == 0.0
     assert EPOCHS - 1 <= fitted.train_seconds <= EPOCHS
-
-
-def test_a_denoiser_of_waves_learns_to_denoise():
-    rng = np.random.default_rng(0)
-    dae, scales = make_rnn_dae(2, 1, hidden=8), normalizer.identity(3)
-    unseen = waves(rng, 64, 6)
-
-    def drawn():
-        for _ in range(8):
-            flat = waves(rng, 50 * 32, 6)
-            yield jax.tree.map(lambda leaf: leaf.reshape(50, 32, *leaf.shape[1:]), flat)
-
-    with compiling_quickly():
-        fitted = timed_fit(dae, scales, 1e-2, KEY, drawn())
-        metrics = jax.jit(dae.metrics)
-        before, after = (
-            metrics(scales, params, KEY, unseen) for params in (dae.init(KEY), fitted.params)
-        )
-    copied = before["regularizer_copy_mse"]
-    assert after["regularizer_mse"] < 0.6 * before["regularizer_mse"]
-    assert after["regularizer_mse"] < 0.6 * copied

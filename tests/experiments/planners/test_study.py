@@ -3,61 +3,56 @@
 import csv
 
 import numpy as np
-import pytest
 from spying import watch_agents
-from tiny import finished, sharing
+from tiny import finished, sharing, tiny
 
 from agents.config.benchmarks import StudyOptions
-from agents.errors import UserError
-from agents.experiments.planners import study as planner_study
-from agents.experiments.planners.study import PLAIN, Contender, contenders, study
+from agents.experiments.planners import study
+from agents.experiments.planners.study import (
+    PLAIN,
+    PlannerSetting,
+    compare_planners,
+    measure_settings,
+    planner_settings,
+)
 
 OPTIONS = StudyOptions(seeds=2, episodes=2, decisions=3, acted=2)
 SMALL = [
-    Contender("icem", {"name": "icem"}),
-    Contender(PLAIN, {"name": "cem", "population": 6, "cem.elites": 2, "returns": "mean"}),
+    PlannerSetting("icem", {"name": "icem"}),
+    PlannerSetting(PLAIN, {"name": "cem", "population": 6, "cem.elites": 2, "returns": "mean"}),
 ]
 
 
-@pytest.fixture
-def plans(monkeypatch):
-    """What every plan is asked for with."""
-    return watch_agents(monkeypatch)
-
-
-def studied(options=OPTIONS):
+def measured():
     with sharing():
-        return list(study(finished().run_dir, SMALL, options))
+        return list(measure_settings(finished().run_dir, SMALL, OPTIONS))
 
 
-def test_a_contender_has_a_row_a_seed_with_what_its_plans_cost():
-    icem, plain = studied()
+def test_a_setting_has_a_row_a_seed_with_the_cost_of_its_plans():
+    icem, plain = measured()
     assert [row["seed"] for row in icem] == [0, 1]
-    assert {row["label"] for row in plain} == {PLAIN}
-    assert {row["planner"] for row in plain} == {"cem"}
-    # Two rounds of six candidates with two paths, and one finalist judged twice by both members.
+    assert {(row["label"], row["planner"]) for row in plain} == {(PLAIN, "cem")}
+    # Two rounds of six candidates with two paths, and one finalist scored twice by both members.
     assert {row["evaluations"] for row in plain} == {4 * (2 * 6 * 2 + 2 * 2)}
     assert {row["evaluations"] for row in icem} == {4 * (2 * 8 * 2 + 2 * 2 * 2)}
-    for row in (*icem, *plain):
-        assert np.isfinite(row["score"])
-        assert row["seconds_per_plan"] > 0
-        assert np.isfinite(row["realised"])
+    assert all(row["seconds_per_plan"] > 0 for row in (*icem, *plain))
 
 
 def test_the_same_seeds_give_the_same_figures_and_seeds_differ():
-    once, again = studied(), studied()
-    for first, second in zip(once, again, strict=True):
+    for first, second in zip(measured(), measured(), strict=True):
         for name in ("score", "realised"):
+            assert np.all(np.isfinite([row[name] for row in first]))
             assert [row[name] for row in first] == [row[name] for row in second]
         assert first[0]["score"] != first[1]["score"]
 
 
-def test_all_plan_at_the_same_states_which_are_those_of_the_runs_own_agent(plans):
-    studied()
+def test_all_plan_at_the_same_states_which_are_those_of_the_runs_own_agent(monkeypatch):
+    plans = watch_agents(monkeypatch)
+    measured()
     planned: dict[int, list[np.ndarray]] = {}
     for plan in plans:
         planned.setdefault(id(plan["self"]), []).append(np.asarray(plan["observations"]))
-    # The first calls are those of the reference; each contender begins along its path.
+    # The first calls are those of the reference; each setting begins along its path.
     reference, *_ = planned.values()
     for calls in planned.values():
         assert any(np.array_equal(calls[0], other) for other in reference)
@@ -65,28 +60,18 @@ def test_all_plan_at_the_same_states_which_are_those_of_the_runs_own_agent(plans
     assert np.array_equal(one, other)
 
 
-def test_the_default_is_studied_at_a_fifth_of_the_evaluations_of_the_reference():
-    labels = [each.label for each in contenders()]
-    assert {"icem", "cem", "mppi", "gradient", "random-shooting", PLAIN} <= set(labels)
-    largest = max(
-        (c for c in contenders() if c.label == PLAIN), key=lambda c: c.options["population"]
-    )
-    assert largest.options["population"] == 500
-    assert largest.options["iterations"] == 5
+def test_every_setting_is_a_configuration():
+    for setting in planner_settings():
+        config = setting.config(tiny(), 2)
+        assert (config.num_envs, config.planner.name) == (2, setting.options["name"])
 
 
-def test_a_comparison_is_written_and_said(tmp_path, monkeypatch):
-    monkeypatch.setattr(planner_study, "contenders", lambda: SMALL)
+def test_a_comparison_is_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(study, "planner_settings", lambda: SMALL)
     with sharing():
-        lines = list(planner_study.compare(finished().run_dir, OPTIONS, tmp_path / "out"))
+        lines = list(compare_planners(finished().run_dir, OPTIONS, tmp_path / "out"))
     assert len(lines) == 3
-    assert "160 evaluations" in lines[0]
     rows = list(csv.DictReader((tmp_path / "out" / "planners.csv").read_text().splitlines()))
     assert len(rows) == 4
     assert rows[0]["run"] == finished().run_dir.name
     assert (tmp_path / "out" / "planners.png").stat().st_size > 10_000
-
-
-def test_a_place_without_a_run_is_refused(tmp_path):
-    with pytest.raises(UserError, match=r"config\.yaml"):
-        list(study(tmp_path, SMALL, OPTIONS))
