@@ -12,12 +12,14 @@ from tiny import finished, frozen_of, sharing, tiny
 from walking import fitting_quickly
 
 from agents.config.benchmarks import ReturnsOptions
+from agents.config.schema import RegularizerName
 from agents.diagnostics import returns
 from agents.diagnostics.planned_realised import COMPARISONS
 from agents.diagnostics.return_figures import FIGURES
 from agents.errors import UserError
 
-NAMES, WEIGHTS = ("rnn-dae", "gaussian"), (0.0, 0.5, 5.0)
+NAMES: tuple[RegularizerName, ...] = ("rnn-dae", "gaussian")
+WEIGHTS = (0.0, 0.5, 5.0)
 OPTIONS = ReturnsOptions(
     weights=(5.0, 0.5, 5.0), regularizers=NAMES, states=4, episodes=2,
     continuations=2, closed=2, acted=1, resamples=20,
@@ -128,25 +130,27 @@ def test_an_agent_is_that_of_the_first_checkpoint_at_or_after_an_age():
     assert young.learned.model.steps < last.learned.model.steps
 
 
-def test_a_younger_agent_is_measured_at_the_states_of_the_last(measured, tmp_path):
-    _, last, _ = measured
+def test_a_younger_agent_is_measured_at_the_states_of_the_last(measured, tmp_path, monkeypatch):
+    _, document, _ = measured
+    played = []
+    reference_states = returns.reference_states
+
+    def recorded(frozen, episodes, each):
+        played.append(frozen.progress.env_steps)
+        return reference_states(frozen, episodes, each)
+
+    monkeypatch.setattr(returns, "reference_states", recorded)
+    options = OPTIONS.model_copy(update={**OPEN_LOOP, "checkpoint": 1})
     with fitting_quickly():
-        options = OPTIONS.model_copy(update={**OPEN_LOOP, "checkpoint": 1})
         list(returns.benchmark([finished().run_dir], options, tmp_path))
+    assert played == [document["about"]["env_steps"]]
     young = json.loads((tmp_path / "returns.json").read_text())
-
-    def plans(document):
-        own = ("open loop", finished().run_dir.name, "rnn-dae")
-        rows = [
-            row
-            for row in document["pairs"]
-            if (row["comparison"], row["run"], row["regularizer"]) == own
-        ]
-        where = [(row["weight"], row["episode"], row["decision"]) for row in rows]
-        return where, [row["planned"] for row in rows]
-
-    assert plans(young)[0] == plans(last)[0]
-    assert plans(young)[1] != plans(last)[1]
+    assert young["about"]["env_steps"] == 1
+    before, after = (
+        next(row["planned"] for row in each["summary"] if row["regularizer"] == "rnn-dae")
+        for each in (young, document)
+    )
+    assert before != after
 
 
 def test_what_cannot_be_used_is_refused_before_any_work(tmp_path, monkeypatch):
