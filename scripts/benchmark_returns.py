@@ -9,12 +9,12 @@ from agents.config.commands import report_errors
 from agents.devices import prepare
 
 _TEXT = """\
-Compare what plans promise with what they bring, at several weights of a penalty: open loop from
-rebuilt states, closed loop over the horizon, and in whole episodes; with intervals and figures."""
+Measure planned against realised returns at several weights of a penalty: open loop from rebuilt
+states, closed loop over the horizon, and in whole episodes; with intervals and figures."""
 
 
 def main() -> int:
-    """Compares as the command line asks; returns the exit status."""
+    """Measures as the command line asks; returns the exit status."""
     options, found, out = read(
         sys.argv[1:],
         "python scripts/benchmark_returns.py",
@@ -24,7 +24,7 @@ def main() -> int:
         switches={"alphas": "Also Boney et al.'s weights in this unit, on the first run's data"},
         out="RUN_DIR/returns",
     )
-    from agents.diagnostics import returns  # brings JAX, which bad input need not wait for
+    from agents.diagnostics import returns  # imports JAX, which bad input need not wait for
 
     for line in returns.benchmark(found["run_dirs"], options, out, alphas=found["alphas"]):
         print(line, flush=True)

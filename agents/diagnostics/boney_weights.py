@@ -22,7 +22,7 @@ def alphas(frozen: FrozenAgent) -> list[Row]:
 
     ``alpha |g(x) - x|^2`` and ``weight (|g(x) - x|^2 - median) / (q95 - median)`` rank plans alike
     when ``weight = alpha (q95 - median)``, measured with a denoiser of their kind (windows of 1)
-    and their noise. It stays in the unit of return of their task: the table compares the alphas
+    and their noise. Weights stay in the unit of return of their task: the table compares the alphas
     with each other, and does not say which would suit this environment.
     """
     scales: dict[float, float] = {}

@@ -31,6 +31,7 @@ from agents.planning.actor import Actor
 from agents.training.frozen import FrozenAgent
 
 SEARCH = 8
+"""Iterations of the best plan's search, in multiples of the planner's."""
 
 
 def decompose(
@@ -40,8 +41,8 @@ def decompose(
 
     Args:
       frozen: the model, and the planner.
-      states: where plans are made; those whose horizon a time limit cuts short are left out by the
-        caller, since equations know no time limit.
+      states: that plans are made for; H decisions or more before a time limit, which equations do
+        not have.
       dynamics: the equations.
       count: resamples of the intervals.
 

@@ -3,8 +3,8 @@
     noise      numbers of the right mean and spread, independent of each other
     shuffled   decisions that did happen, in a random order
 
-Noise is the blog's random figure, and easy: no number in it fits its neighbours. Shuffled windows
-are harder: every element was seen, and only the steps between them were not.
+Noise, the blog's example, is easy: no number in it fits its neighbours. Shuffled windows are
+harder: every element was seen, and only the steps between them were not.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ LEAST_CHANGE = 0.5
 A lander at rest is the same in any order."""
 
 LEAST_DECISIONS = 5
-"""Decisions that a shuffled window must have; one alone has no order."""
+"""Least decisions of a shuffled window; one alone has no order."""
 
 
 def noise_windows(rng: np.random.Generator, seen: Transition, windows: Window) -> Window:
@@ -47,11 +47,11 @@ def shuffled_windows(rng: np.random.Generator, windows: Window) -> Window:
 
 
 def changed(windows: Window, others: Window, std: np.ndarray) -> np.ndarray:
-    """`[N]`, which windows have `LEAST_DECISIONS` or more and differ by `LEAST_CHANGE` or more.
+    """`[N]`: which windows have `LEAST_DECISIONS` or more and differ by `LEAST_CHANGE` or more.
 
     Args:
-      windows: `[N, ...]`, before.
-      others: the same after.
+      windows: `[N, ...]`.
+      others: the same, shuffled.
       std: `[O]`, of the observations.
     """
     gap = (np.asarray(others.observations) - np.asarray(windows.observations)) / np.asarray(std)

@@ -99,12 +99,12 @@ def reference_episodes(
 def reference_states(frozen: FrozenAgent, episodes: int, each: int) -> list[ReferenceState]:
     """Evenly spaced decisions of fresh episodes, played by the agent without a penalty.
 
-    Decisions fewer than H before a time limit are left out: no plan predicts it.
+    Decisions fewer than H before a time limit are left out: the model knows none.
 
     Args:
       frozen: the agent, the same for all that is compared.
       episodes: how many.
-      each: decisions of each at most.
+      each: decisions of an episode, at most.
     """
     horizon = frozen.config.planner.horizon
     paths, results = reference_episodes(frozen, episodes, 0.0)
@@ -125,7 +125,7 @@ def reference_states(frozen: FrozenAgent, episodes: int, each: int) -> list[Refe
 
 
 def rebuild(runner: EpisodeRunner, state: ReferenceState, index: int = 0) -> None:
-    """Brings an environment to a state; `index` names the episode (`EpisodeRunner.start`).
+    """Rebuilds a state in an environment; `index` names the episode (`EpisodeRunner.start`).
 
     Raises:
       UserError: the rebuilt observation is not the recorded one, bit for bit.
@@ -174,7 +174,7 @@ def execute_from(
 
 
 def reseed(runner: EpisodeRunner, number: int) -> None:
-    """Gives the environment's noise continuation `number` from the present state on.
+    """Reseeds the environment's noise: continuation `number` of the present state, >= 1.
 
     Gymnasium's environments draw their randomness from `np_random`; one that draws it elsewhere
     continues as its seed has it, and all its continuations are the same.

@@ -1,4 +1,4 @@
-"""Penalties of whole paths and windows, imagined or real."""
+"""Penalties of rollouts in the model and of real windows."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from mbrl.types import Trajectory
 
 
 def path_penalty(variant: Variant, paths: Trajectory, *, per_decision: bool) -> np.ndarray:
-    """`[N]`: penalty of imagined paths, mean over members.
+    """`[N]`: penalty of rollouts, mean over members.
 
     Args:
       variant: whose regulariser.
-      paths: leading with `[N, E]`.
+      paths: `[N, E, ...]`, rollouts in the members of the model.
       per_decision: the mean over decisions, each weighted by its survival probability; else the
         sum over them, as a score has it.
     """

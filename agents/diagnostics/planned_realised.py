@@ -36,9 +36,9 @@ class Pair:
     """One plan: its planned return and the return that was realised.
 
     Attributes:
-      regularizer, weight: what it was made with.
+      regularizer, weight: that it was made with.
       comparison: one of `COMPARISONS`.
-      run, episode, decision: where; the groups that intervals are drawn over.
+      run, episode, decision: where; intervals are over runs and episodes.
       planned: `[H]`, planned return up to each decision: risk-neutral, undiscounted, without the
         penalty, mean over members.
       realised: `[H]`, realised return up to each decision, mean over continuations; of an episode,
@@ -61,8 +61,8 @@ class Pair:
     ended: float
 
 
-class Comparison:
-    """One regulariser at several weights, on environments of its own.
+class Measurement:
+    """Measures one regulariser at several weights, on environments of its own.
 
     Args:
       variant: its agent plans for as many environments as there are weights.
@@ -94,9 +94,9 @@ class Comparison:
 
         Args:
           index: number of the state; names the randomness of the plans.
-          state: where.
-          continuations: of the environment's noise that each plan is executed in, >= 1; the first
-            is the one of the episode's seed.
+          state: that the plans are made for.
+          continuations: of the environment's noise, >= 1; every plan is executed once in each. The
+            first is that of the episode's seed.
 
         Returns:
           A pair a weight; and the rollouts of the plans in the model, `[W, E, ...]`.
@@ -166,13 +166,11 @@ class Comparison:
             for runner, action in zip(self._runners, plans.actions[:, 0], strict=True):
                 if runner.ended is None:
                     runner.step(action)
-            totals.append(
-                [r.return_ - b for r, b in zip(self._runners, before, strict=True)]
-            )  # fmt: skip
+            totals.append([r.return_ - b for r, b in zip(self._runners, before, strict=True)])
             if len(totals) == limit or all(runner.ended for runner in self._runners):
                 break
             plans = self._actor.plan(self._variant.state, self._runners, self._weights)
-        realised = self._up_to(np.asarray(totals).T, planned.shape[1], limit)
+        realised = self._to_horizon(np.asarray(totals).T, planned.shape[1], limit)
         return [
             self._pair(
                 comparison, start, place, planned[place], first.penalty[place],
@@ -182,7 +180,7 @@ class Comparison:
         ]  # fmt: skip
 
     @staticmethod
-    def _up_to(totals: np.ndarray, horizon: int, limit: int | None) -> np.ndarray:
+    def _to_horizon(totals: np.ndarray, horizon: int, limit: int | None) -> np.ndarray:
         """`[W, H]`, as `Pair.realised`: after an end the return stays as it is."""
         if limit is None:
             missing = np.full((len(totals), horizon - 1), np.nan)
@@ -215,7 +213,7 @@ def planned_returns(paths: Trajectory) -> jax.Array:
 
 
 def all_pairs(
-    comparison: Comparison,
+    measurement: Measurement,
     states: Sequence[ReferenceState],
     *,
     continuations: int,
@@ -226,7 +224,7 @@ def all_pairs(
     """All three comparisons of one regulariser.
 
     Args:
-      comparison: of it.
+      measurement: of the regulariser.
       states: for the open loop.
       continuations: of each.
       closed: how many of the states, evenly spaced, for the closed loop.
@@ -234,12 +232,12 @@ def all_pairs(
       horizon: H.
 
     Yields:
-      Pairs, one a weight; with the rollouts of the plans, where it is the open loop.
+      Pairs, one a weight; and the rollouts of the plans in the open loop, else None.
     """
     for index, state in enumerate(states):
-        yield comparison.open_loop(index, state, continuations)
+        yield measurement.open_loop(index, state, continuations)
     chosen = np.linspace(0, len(states) - 1, min(closed, len(states))).round().astype(int)
     for index in np.unique(chosen):
-        yield comparison.closed_loop(int(index), states[index], horizon), None
+        yield measurement.closed_loop(int(index), states[index], horizon), None
     for number, seed in enumerate(episodes):
-        yield comparison.episode(len(states) + number, seed), None
+        yield measurement.episode(len(states) + number, seed), None

@@ -1,7 +1,7 @@
 """Figures of planned against realised returns, from a document of `agents.diagnostics.returns`.
 
-Each answers one question of a reader. The first three show one regulariser, the run's own where it
-was measured; the others all of them.
+`scatter`, `by_step` and `calibration` show one regulariser, the run's own where it was measured;
+`trade_off` and `costs` show all of them.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from agents.analysis.tables import Row
 Document = Mapping[str, Any]
 
 _BINS = 5
+_BIAS = "bias (planned - realised)"
 _KINDS = {"real": CYCLE[0], "planned": CYCLE[1], "noise": CYCLE[3]}
 
 
@@ -33,16 +34,15 @@ def plot_returns(document: Document, directory: Path) -> list[Path]:
 
 
 def shown_regularizer(document: Document) -> str:
-    """The one that figures of a single regulariser show: the run's own, or the first measured."""
+    """The regulariser that figures of a single one show: the run's own, or the first measured."""
     names = list(dict.fromkeys(row["regularizer"] for row in document["summary"]))
     own = document["about"]["regularizer"]
     return own if own in names else names[0]
 
 
 def scatter(document: Document) -> Figure:
-    """Planned against realised return of every plan, a panel a weight; the diagonal is no error."""
-    name = shown_regularizer(document)
-    rows = [row for row in _open(document["pairs"]) if row["regularizer"] == name]
+    """Planned against realised return of every plan, a panel a weight; no error: the diagonal."""
+    name, rows = _shown(document, "pairs")
     weights = _weights(rows)
     columns = min(3, len(weights))
     lines = -(-len(weights) // columns)
@@ -68,9 +68,9 @@ def scatter(document: Document) -> Figure:
         axes.set_title(f"weight {weight:g}: bias {np.mean(planned - realised):+.0f}", fontsize=10)
         frame(axes)
     for axes in grid[-1]:
-        axes.set_xlabel("planned")
+        axes.set_xlabel("planned return")
     for axes in grid[:, 0]:
-        axes.set_ylabel("realised")
+        axes.set_ylabel("realised return")
     grid[0, 0].legend(frameon=False, fontsize="small", loc="upper left")
     figure.suptitle(f"{name}: planned and realised returns", fontsize=11)
     return figure
@@ -78,8 +78,7 @@ def scatter(document: Document) -> Figure:
 
 def by_step(document: Document) -> Figure:
     """Bias up to each decision of a plan, a line a weight, with its interval."""
-    name = shown_regularizer(document)
-    rows = [row for row in _open(document["by_step"]) if row["regularizer"] == name]
+    name, rows = _shown(document, "by_step")
     figure, axes = _single()
     axes.axhline(0.0, color=GREY, lw=1, ls="--")
     weights = _weights(rows)
@@ -91,15 +90,14 @@ def by_step(document: Document) -> Figure:
             low, high = _numbers(mine, "bias_low"), _numbers(mine, "bias_high")
             axes.fill_between(steps, low, high, color=colour, alpha=0.15, lw=0)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set(xlabel="decisions into the plan", ylabel="planned less realised, so far")
+    axes.set(xlabel="decisions of the plan", ylabel=f"{_BIAS}, so far")
     axes.legend(title="weight", frameon=False, fontsize="small", ncols=2)
     return _titled(figure, axes, f"{name}: bias along the plan")
 
 
 def calibration(document: Document) -> Figure:
-    """Mean realised return of plans with like planned returns; calibrated is the diagonal."""
-    name = shown_regularizer(document)
-    rows = [row for row in _open(document["pairs"]) if row["regularizer"] == name]
+    """Mean realised against mean planned return, by fifths of the plans; no error: the diagonal."""
+    name, rows = _shown(document, "pairs")
     figure, axes = _single()
     axes.axline((0.0, 0.0), slope=1.0, color=GREY, lw=1, ls="--")
     weights = _weights(rows)
@@ -113,13 +111,13 @@ def calibration(document: Document) -> Figure:
             color=_shade(number, len(weights)), marker=MARKERS[number % len(MARKERS)], ms=5,
             label=f"{weight:g}",
         )  # fmt: skip
-    axes.set(xlabel="planned, fifths of the plans", ylabel="realised, their mean")
+    axes.set(xlabel="planned return, by fifths of the plans", ylabel="realised return")
     axes.legend(title="weight", frameon=False, fontsize="small", ncols=2)
     return _titled(figure, axes, f"{name}: calibration of planned returns")
 
 
 def trade_off(document: Document) -> Figure:
-    """Realised return over bias: weights as points, a line a regulariser; best at top left."""
+    """Realised return against bias: a point a weight, a line a regulariser; best: top, at 0."""
     rows = _open(document["summary"])
     figure, axes = _single()
     axes.axvline(0.0, color=GREY, lw=1, ls="--")
@@ -138,9 +136,9 @@ def trade_off(document: Document) -> Figure:
                 f"{row['weight']:g}", (x, y), xytext=(4, 4), textcoords="offset points",
                 fontsize=7, color=colour,
             )  # fmt: skip
-    axes.set(xlabel="planned less realised (0: no bias)", ylabel="realised return of a plan")
+    axes.set(xlabel=_BIAS, ylabel="realised return")
     axes.legend(frameon=False, fontsize="small")
-    return _titled(figure, axes, "Realised return over bias, open loop; weights beside the points")
+    return _titled(figure, axes, "Realised return against bias, open loop; numbers are weights")
 
 
 def costs(document: Document) -> Figure:
@@ -169,14 +167,14 @@ def costs(document: Document) -> Figure:
         axes.set_xscale("symlog", linthresh=1.0)
         axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axes.axvline(1.0, color=GREY, lw=1, ls=":")
-        axes.set(xlabel="mean penalty of a decision", ylim=(0, 1.02))
+        axes.set(xlabel="mean penalty per decision", ylim=(0, 1.02))
         axes.set_title(name, fontsize=10)
         frame(axes)
         if number % columns == 0:
-            axes.set_ylabel("share of the windows below")
+            axes.set_ylabel("cumulative share")
         if number == 0:
             axes.legend(frameon=False, fontsize="small", loc="lower right")
-    figure.suptitle("0 is a familiar step, 1 an unusual one", fontsize=10)
+    figure.suptitle("Penalties: 0 is a familiar step, 1 an unusual one", fontsize=10)
     return figure
 
 
@@ -203,6 +201,12 @@ def _titled(figure: Figure, axes: Axes, title: str) -> Figure:
 
 def _open(rows: Sequence[Row]) -> list[Row]:
     return [row for row in rows if row["comparison"] == "open loop"]
+
+
+def _shown(document: Document, table: str) -> tuple[str, list[Row]]:
+    """The shown regulariser, and its rows of a table in the open loop."""
+    name = shown_regularizer(document)
+    return name, [row for row in _open(document[table]) if row["regularizer"] == name]
 
 
 def _names(rows: Sequence[Row]) -> list[str]:

@@ -6,12 +6,12 @@ run it speaks of that run's episodes only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from agents.analysis.bootstrap import Interval, intervals, resamples
+from agents.analysis.bootstrap import intervals, resamples
 from agents.analysis.statistics import auroc, concordance, rank_correlation, return_errors
 from agents.analysis.tables import Row
 from agents.diagnostics.planned_realised import COMPARISONS, Pair
@@ -53,12 +53,12 @@ class Group:
         """`[n, H]`."""
         return np.stack([pair.realised for pair in self.pairs])
 
-    def each(self, name: str) -> np.ndarray:
+    def values(self, name: str) -> np.ndarray:
         """`[n]`: one attribute of the pairs."""
         return np.asarray([getattr(pair, name) for pair in self.pairs])
 
 
-def group(pairs: Sequence[Pair]) -> list[Group]:
+def groups_of(pairs: Sequence[Pair]) -> list[Group]:
     """Pairs by regulariser, comparison and weight."""
     found: dict[tuple[str, str, float], list[Pair]] = {}
     for pair in pairs:
@@ -81,36 +81,36 @@ class Tables:
     """
 
     def __init__(self, pairs: Sequence[Pair], count: int):
-        self._groups = group(pairs)
+        self._groups = groups_of(pairs)
         self._count = count
         self._samples: dict[tuple, list[np.ndarray]] = {}
 
     def summary(self) -> Iterator[Row]:
         """A row a regulariser, weight and comparison: errors, and changes against weight 0."""
-        for each in self._groups:
-            samples = self._resamples(each)
-            last = [each.planned[:, -1], each.realised[:, -1]]
-            row = each.about | {"count": len(each.pairs)}
-            row |= _with(return_errors(*last), intervals(return_errors, last, samples))
-            row |= _with(*self._changes(each, samples))
+        for group in self._groups:
+            samples = self._resamples(group)
+            returns = group.planned[:, -1], group.realised[:, -1]
+            row = group.about | {"count": len(group.pairs)}
+            row |= _with_intervals(return_errors, returns, samples)
+            row |= _with_intervals(_mean_changes, self._changes(group), samples)
             row |= {
-                "penalty": float(each.each("penalty").mean()),
-                "ended": float(each.each("ended").mean()),
-                "noise_sd": float(np.sqrt(np.square(each.each("noise")).mean())),
+                "penalty": float(group.values("penalty").mean()),
+                "ended": float(group.values("ended").mean()),
+                "noise_sd": float(np.sqrt(np.square(group.values("noise")).mean())),
             }
             yield row
 
     def by_step(self) -> Iterator[Row]:
         """A row a regulariser, weight, comparison and horizon step, episodes apart."""
-        for each in self._groups:
-            if each.comparison == "episode":
+        for group in self._groups:
+            if group.comparison == "episode":
                 continue
-            planned, realised = each.planned, each.realised
+            planned, realised = group.planned, group.realised
             gap = (planned - realised,)
-            bias = intervals(_columns, gap, self._resamples(each))
-            for step, (name, value) in enumerate(_columns(*gap).items()):
+            bias = intervals(_by_step, gap, self._resamples(group))
+            for step, (name, value) in enumerate(_by_step(*gap).items()):
                 low, high = bias[name]
-                yield each.about | {
+                yield group.about | {
                     "step": step + 1,
                     "planned": float(planned[:, step].mean()),
                     "realised": float(realised[:, step].mean()),
@@ -125,22 +125,21 @@ class Tables:
         share of pairs in which the plan with the larger bias has the larger penalty;
         `planned_within` is the share in which the larger planned return realised more.
         """
-        for each in self._groups:
-            if (each.comparison, each.weight) != ("open loop", 0.0):
+        for group in self._groups:
+            if (group.comparison, group.weight) != ("open loop", 0.0):
                 continue
-            last = [each.each("penalty"), each.planned[:, -1] - each.realised[:, -1]]
-            known = _prediction(*last)
-            row = {"regularizer": each.regularizer, "count": len(each.pairs)}
-            row |= _with(known, intervals(_prediction, last, self._resamples(each)))
-            beside = [
+            data = group.values("penalty"), group.planned[:, -1] - group.realised[:, -1]
+            row = {"regularizer": group.regularizer, "count": len(group.pairs)}
+            row |= _with_intervals(_prediction, data, self._resamples(group))
+            weights = [
                 other
                 for other in self._groups
-                if (other.comparison, other.regularizer) == ("open loop", each.regularizer)
+                if (other.comparison, other.regularizer) == ("open loop", group.regularizer)
             ]
-            if len(beside) > 1:
-                penalty = np.stack([other.each("penalty") for other in beside], axis=1)
-                planned = np.stack([other.planned[:, -1] for other in beside], axis=1)
-                realised = np.stack([other.realised[:, -1] for other in beside], axis=1)
+            if len(weights) > 1:
+                penalty = np.stack([other.values("penalty") for other in weights], axis=1)
+                planned = np.stack([other.planned[:, -1] for other in weights], axis=1)
+                realised = np.stack([other.realised[:, -1] for other in weights], axis=1)
                 row["within"] = concordance(penalty, planned - realised)
                 row["planned_within"] = concordance(planned, realised)
             else:
@@ -149,32 +148,30 @@ class Tables:
 
     def plans(self) -> Iterator[Row]:
         """A row a plan."""
-        for each in self._groups:
-            for pair in each.pairs:
-                yield each.about | {
+        for group in self._groups:
+            for pair in group.pairs:
+                yield group.about | {
                     "run": pair.run, "episode": pair.episode, "decision": pair.decision,
                     "planned": float(pair.planned[-1]), "penalty": pair.penalty,
                     "realised": float(pair.realised[-1]), "noise_sd": pair.noise,
                     "ended": pair.ended,
                 }  # fmt: skip
 
-    def _changes(
-        self, each: Group, samples: Sequence[np.ndarray]
-    ) -> tuple[dict[str, float], dict[str, Interval]]:
-        """Against weight 0 of the same regulariser, state by state."""
+    def _changes(self, group: Group) -> tuple[np.ndarray, np.ndarray]:
+        """Planned and realised returns less those of weight 0, state by state, `[n]`."""
         (without,) = (
             other
             for other in self._groups
             if (other.regularizer, other.comparison, other.weight)
-            == (each.regularizer, each.comparison, 0.0)
+            == (group.regularizer, group.comparison, 0.0)
         )
-        planned = each.planned[:, -1] - without.planned[:, -1]
-        realised = each.realised[:, -1] - without.realised[:, -1]
-        pairs = planned, realised
-        return _mean_changes(*pairs), intervals(_mean_changes, pairs, samples)
+        return (
+            group.planned[:, -1] - without.planned[:, -1],
+            group.realised[:, -1] - without.realised[:, -1],
+        )
 
-    def _resamples(self, each: Group) -> list[np.ndarray]:
-        labels = tuple((pair.run, pair.episode) for pair in each.pairs)
+    def _resamples(self, group: Group) -> list[np.ndarray]:
+        labels = tuple((pair.run, pair.episode) for pair in group.pairs)
         if labels not in self._samples:
             self._samples[labels] = resamples(labels, self._count)
         return self._samples[labels]
@@ -186,27 +183,27 @@ def verdicts(summary: Sequence[Row]) -> Iterator[str]:
     for name in dict.fromkeys(row["regularizer"] for row in rows):
         mine = [row for row in rows if row["regularizer"] == name]
         (without,) = (row for row in mine if row["weight"] == 0)
-        said = (
+        text = (
             f"{name}: without a penalty the bias of planned returns is {_signed(without, 'bias')}"
         )
         weighted = [row for row in mine if row["weight"] > 0]
-        unbiased = [
+        halved = [
             row
             for row in weighted
             if abs(row["bias"]) <= abs(without["bias"]) / 2 and row["change_realised"] >= 0
         ]
-        if unbiased:
-            said += f"; from weight {unbiased[0]['weight']:g} on {_both(unbiased[0])}"
+        if halved:
+            text += f"; from weight {halved[0]['weight']:g} on {_bias_and_change(halved[0])}"
         elif weighted:
             least = min(weighted, key=lambda row: abs(row["bias"]))
-            said += (
-                "; no weight halves that and realises no less; the least, at weight"
-                f" {least['weight']:g}, is {_both(least)}"
+            text += (
+                "; no weight halves it without a loss of realised return; the smallest, at weight"
+                f" {least['weight']:g}, is {_bias_and_change(least)}"
             )
-        yield said
+        yield text
 
 
-def _both(row: Row) -> str:
+def _bias_and_change(row: Row) -> str:
     return (
         f"{_signed(row, 'bias')}, and the realised return changes by"
         f" {_signed(row, 'change_realised')}"
@@ -217,14 +214,20 @@ def _signed(row: Row, name: str) -> str:
     return f"{row[name]:+.1f} [{row[f'{name}_low']:.1f}, {row[f'{name}_high']:.1f}]"
 
 
-def _with(values: dict[str, float], bounds: dict[str, Interval]) -> Row:
+def _with_intervals(
+    statistics: Callable[..., dict[str, float]],
+    data: Sequence[np.ndarray],
+    samples: Sequence[np.ndarray],
+) -> Row:
+    """Statistics of data, each with its interval as `_low` and `_high`."""
+    bounds = intervals(statistics, data, samples)
     row: Row = {}
-    for name, value in values.items():
+    for name, value in statistics(*data).items():
         row |= {name: value, f"{name}_low": bounds[name][0], f"{name}_high": bounds[name][1]}
     return row
 
 
-def _columns(gap: np.ndarray) -> dict[str, float]:
+def _by_step(gap: np.ndarray) -> dict[str, float]:
     return {str(step): float(value) for step, value in enumerate(gap.mean(axis=0))}
 
 

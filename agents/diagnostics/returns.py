@@ -1,8 +1,8 @@
 """The benchmark of planned against realised returns: which weight removes the bias, at what cost?
 
 For every run, regulariser and weight the three comparisons of `planned_realised`, at states of
-fresh episodes of one frozen reference agent; written as tables with intervals, as figures, and as
-one document that a run's report is made from.
+fresh episodes of one reference agent, the run's last; written as tables with intervals, as figures,
+and as one document that a run's report is made from.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from agents.diagnostics import boney_weights, error_decomposition
 from agents.diagnostics.negative_windows import noise_windows
 from agents.diagnostics.open_loop import ReferenceState, reference_states
 from agents.diagnostics.path_penalties import path_penalty, window_penalty
-from agents.diagnostics.planned_realised import Comparison, Pair, all_pairs
+from agents.diagnostics.planned_realised import Measurement, Pair, all_pairs
 from agents.diagnostics.return_figures import plot_returns
 from agents.diagnostics.return_tables import Tables, verdicts
 from agents.diagnostics.variants import Variant, Variants
@@ -30,8 +30,10 @@ from agents.envs.dynamics import find_dynamics
 from agents.envs.making import make_runner
 from agents.errors import UserError
 from agents.planning.agent import HOLDOUT_WINDOWS
+from agents.training.checkpoint import at_or_after
 from agents.training.frozen import FrozenAgent, load_frozen
 from agents.training.log import RETURNS_FILE
+from agents.training.saved import CHECKPOINTS
 from mbrl.replay import Replay
 from mbrl.types import Trajectory
 
@@ -39,7 +41,7 @@ ACTING_SEED = 30_000
 """Of the first episode acted in; see `agents.diagnostics.open_loop.REFERENCE_SEED`."""
 
 Runs = Sequence[tuple[Path, FrozenAgent]]
-"""Directories of runs, one a training seed, and their agents."""
+"""Directories of runs, one a training seed, and their last agents."""
 
 
 def benchmark(
@@ -60,13 +62,10 @@ def benchmark(
       UserError: no usable run, a checkpoint that is missing, an environment that does not repeat
         itself, or `out` that cannot be used.
     """
-    # What is missing is said before the work begins.
     runs = [(run_dir, load_frozen(run_dir)) for run_dir in run_dirs]
-    if options.checkpoint:
-        runs = [
-            (run_dir, load_frozen(run_dir, env_steps=options.checkpoint, agent=latest.agent))
-            for run_dir, latest in runs
-        ]
+    if options.checkpoint:  # a missing one is refused before the work begins
+        for run_dir in run_dirs:
+            at_or_after(run_dir / CHECKPOINTS, options.checkpoint)
     env = runs[0][1].config.env
     equations = find_dynamics(options.dynamics, env.id, env.kwargs)
     with writing(out):
@@ -74,17 +73,21 @@ def benchmark(
     yield from measure_returns(runs, options, out)
     if equations is not None:
         rows = []
-        for run_dir, frozen in runs:
+        for run_dir, last in runs:
             terms = error_decomposition.decompose(
-                frozen, _states(frozen, options), equations, count=options.resamples
+                _measured(run_dir, last, options),
+                _states(last, options),
+                equations,
+                count=options.resamples,
             )
             rows += [row | _origin(run_dir) for row in terms]
         with writing(out):
             write_csv(out / "returns-exact.csv", rows)
         yield from map(error_decomposition.line, rows)
     if alphas:
-        run_dir, frozen = runs[0]
-        rows = [row | _origin(run_dir) for row in boney_weights.alphas(frozen)]
+        run_dir, last = runs[0]
+        table = boney_weights.alphas(_measured(run_dir, last, options))
+        rows = [row | _origin(run_dir) for row in table]
         with writing(out):
             write_csv(out / "boney-alphas.csv", rows)
         yield from map(boney_weights.line, rows)
@@ -92,14 +95,15 @@ def benchmark(
 
 
 def measure_returns(runs: Runs, options: ReturnsOptions, out: Path) -> Iterator[str]:
-    """The benchmark of agents that are loaded already; see `benchmark`."""
+    """Measures agents that are loaded already; writes and yields as `benchmark` does."""
     pairs: list[Pair] = []
     penalties: list[Row] = []
-    for run_dir, frozen in runs:
+    for run_dir, last in runs:
         name = run_dir.resolve().name
-        for found, charged in measure_run(frozen, name, options):
+        frozen = _measured(run_dir, last, options)
+        for found, rows in measure_run(frozen, _states(last, options), name, options):
             pairs += found
-            penalties += [{"run": name} | row for row in charged]
+            penalties += [{"run": name} | row for row in rows]
             yield from _progress(name, found)
         document = document_of(pairs, penalties, runs, options)
         with writing(out):  # at once: the whole takes long
@@ -108,11 +112,23 @@ def measure_returns(runs: Runs, options: ReturnsOptions, out: Path) -> Iterator[
 
 
 def measure_run(
-    frozen: FrozenAgent, name: str, options: ReturnsOptions
+    frozen: FrozenAgent, states: Sequence[ReferenceState], name: str, options: ReturnsOptions
 ) -> Iterator[tuple[list[Pair], list[Row]]]:
-    """One run: for every regulariser its pairs, and its penalties of real and other paths."""
+    """Measures one run.
+
+    Args:
+      frozen: the model, and the planner.
+      states: for the open and the closed loop.
+      name: of the run, for the record.
+      options: regularisers, weights, and numbers of continuations and episodes.
+
+    Yields:
+      For each regulariser its pairs, and its penalties of real windows, plans and noise.
+
+    Raises:
+      UserError: the environment does not repeat itself.
+    """
     config, weights = frozen.config, _with_zero(options.weights)
-    states = _states(frozen, options)
     variants = Variants(config, len(weights), {})
     runners = [make_runner(config.env) for _ in weights]
     own = config.regularizer.name
@@ -121,7 +137,7 @@ def measure_run(
         pairs: list[Pair] = []
         planned: list[float] = []
         for found, paths in all_pairs(
-            Comparison(variant, frozen.keys.evaluate, runners, weights, name),
+            Measurement(variant, frozen.keys.evaluate, runners, weights, name),
             states,
             continuations=options.continuations,
             closed=options.closed,
@@ -179,15 +195,23 @@ def write(document: dict[str, Any], out: Path) -> None:
 
 
 def _with_zero(weights: Sequence[float]) -> tuple[float, ...]:
-    """Zero first: all that is compared is compared with it."""
+    """Sorted, with zero first, against which changes are reported."""
     return (0.0, *sorted({weight for weight in weights if weight}))
 
 
-def _states(frozen: FrozenAgent, options: ReturnsOptions) -> list[ReferenceState]:
+def _measured(run_dir: Path, last: FrozenAgent, options: ReturnsOptions) -> FrozenAgent:
+    """The run's agent at `options.checkpoint`; its last one where that is 0."""
+    if not options.checkpoint:
+        return last
+    return load_frozen(run_dir, env_steps=options.checkpoint, agent=last.agent)
+
+
+def _states(last: FrozenAgent, options: ReturnsOptions) -> list[ReferenceState]:
+    """Of the last agent, so that the run is measured at the same states at every age."""
     each = -(-options.states // options.episodes)
-    found = reference_states(frozen, options.episodes, each)[: options.states]
+    found = reference_states(last, options.episodes, each)[: options.states]
     if not found:
-        horizon = frozen.config.planner.horizon
+        horizon = last.config.planner.horizon
         raise UserError(
             f"no decision of {options.episodes} episodes has {horizon} others before the time limit"
             " of the environment; a run with a smaller planner.horizon has"
@@ -202,7 +226,7 @@ def _origin(run_dir: Path) -> Row:
 def _penalties(
     variant: Variant, replay: Replay, horizon: int, planned: Sequence[float]
 ) -> list[Row]:
-    """Mean penalties of a decision: in held-out real windows, in plans, in windows of noise."""
+    """Mean penalties per decision, of held-out real windows, of plans and of windows of noise."""
     real = replay.held_out_windows(HOLDOUT_WINDOWS, horizon)
     noise = noise_windows(np.random.default_rng(0), replay.transitions(), real)
     kinds = {

@@ -35,8 +35,8 @@ class Variant:
     Attributes:
       name: of the regulariser.
       agent: plans and computes penalties with it.
-      state: the frozen model, and the regulariser fitted to the replay that the model came from.
-      errors: of the regulariser on held-out episodes, by name.
+      state: the frozen model, and the regulariser fitted to the replay of the model.
+      errors: of the fitted regulariser on held-out episodes, by name; empty for the run's own.
     """
 
     name: str

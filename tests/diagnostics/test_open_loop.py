@@ -1,4 +1,4 @@
-"""States of fresh episodes: come back to exactly, and left along plans with what these bring."""
+"""Reference states: rebuilt bit for bit, and plans executed from them in open loop."""
 
 import itertools
 from typing import NamedTuple
@@ -6,28 +6,29 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from spying import watch_agents
-from tiny import assert_same_tree, finished, sharing, tiny
+from tiny import assert_same_tree, finished, frozen_of, tiny
 
-from agents.diagnostics import variants as rivals
 from agents.diagnostics.open_loop import (
     REFERENCE_SEED,
-    Situation,
-    carry_out,
-    go_on,
+    ReferenceState,
+    execute,
+    execute_from,
     rebuild,
-    redraw,
-    situations,
+    reference_states,
+    reseed,
 )
 from agents.envs.episodes import EpisodeRunner
 from agents.envs.making import make_runner
 from agents.envs.spaces import random_action
 from agents.errors import UserError
+from agents.training.frozen import FrozenAgent
 
-EPISODES, HORIZON, ALL = 3, 3, 100
+EPISODES, ALL = 3, 100
+HORIZON = tiny().planner.horizon
 
 
 class Played(NamedTuple):
-    """What was done in one episode, and what came of it."""
+    """An episode: its actions, and what stood before each of them and at the end."""
 
     actions: list[np.ndarray]
     observations: list[np.ndarray]
@@ -36,20 +37,19 @@ class Played(NamedTuple):
 
 
 class Reference(NamedTuple):
-    run: rivals.RunState
-    found: list[Situation]  # every decision
+    frozen: FrozenAgent
+    states: list[ReferenceState]  # every decision
     played: dict[int, Played]  # by seed
-    weights: list[float | None]
+    weights: set[float]
 
 
 @pytest.fixture(scope="module")
 def reference():
-    with sharing():
-        run = rivals.load(finished().run_dir)
+    frozen = frozen_of(finished().run_dir)
     played: dict[int, Played] = {}
     step = EpisodeRunner.step
 
-    def seen_step(runner, action):
+    def recorded(runner, action):
         if runner.decisions == 0:
             played[runner.seed] = Played([], [runner.observation.copy()], [0.0], [None])
         ending = step(runner, action)
@@ -61,32 +61,24 @@ def reference():
         return ending
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(EpisodeRunner, "step", seen_step)
+        patch.setattr(EpisodeRunner, "step", recorded)
         plans = watch_agents(patch)
-        found = situations(run, EPISODES, ALL, HORIZON)
-    return Reference(run, found, played, [plan["weight"] for plan in plans])
-
-
-def places(found):
-    """How many decisions lie before each situation, by seed."""
-    by_seed: dict[int, list[int]] = {}
-    for each in found:
-        by_seed.setdefault(each.seed, []).append(len(each.past))
-    return by_seed
+        states = reference_states(frozen, EPISODES, ALL)
+    return Reference(frozen, states, played, {plan["weight"] for plan in plans})
 
 
 def world(name, **kwargs):
-    """A runner of one of `worlds`, each action held for one step."""
-    return make_runner(tiny(env={"id": f"worlds:{name}-v0", "kwargs": kwargs}))
+    """A runner of one of `worlds`, whose decisions are of one step."""
+    return make_runner(tiny(env={"id": f"worlds:{name}-v0", "kwargs": kwargs}).env)
 
 
-def after(runner, past, seed=0):
-    """The situation to which the actions `past` lead."""
+def after(runner, past, seed=7):
+    """The state to which the actions `past` lead."""
     runner.start(0, seed)
     for action in past:
         runner.step(action)
     nothing = np.zeros((0, 1), np.float32)
-    return Situation(seed, np.array(past, np.float32), nothing, runner.observation.copy())
+    return ReferenceState(seed, np.array(past, np.float32), nothing, runner.observation.copy())
 
 
 def line(*actions):
@@ -94,56 +86,50 @@ def line(*actions):
 
 
 def test_they_are_the_decisions_of_fresh_episodes_without_a_penalty(reference):
-    seeds = [REFERENCE_SEED + index for index in range(EPISODES)]
-    assert sorted(reference.played) == seeds == [20_000, 20_001, 20_002]
-    lengths = {seed: len(played.actions) for seed, played in reference.played.items()}
-    assert places(reference.found) == {seed: list(range(lengths[seed])) for seed in seeds}
-    assert set(reference.weights) == {0.0}
+    assert sorted(reference.played) == [REFERENCE_SEED + index for index in range(EPISODES)]
+    decisions = [
+        (seed, place)
+        for seed, played in sorted(reference.played.items())
+        for place in range(len(played.actions))
+    ]
+    assert [(state.seed, len(state.past)) for state in reference.states] == decisions
+    assert reference.weights == {0.0}
 
 
 @pytest.mark.parametrize("each", [1, 2, 3, 5])
-def test_they_are_evenly_spaced_from_first_to_last(reference, each):
-    chosen = places(situations(reference.run, EPISODES, each, HORIZON))
-    for seed, before in chosen.items():
+def test_they_are_evenly_spaced_and_the_same_every_time(reference, each):
+    known = {(state.seed, len(state.past)): vars(state) for state in reference.states}
+    places: dict[int, list[int]] = {seed: [] for seed in reference.played}
+    for state in reference_states(reference.frozen, EPISODES, each):
+        places[state.seed].append(len(state.past))
+        assert_same_tree(vars(state), known[state.seed, len(state.past)])
+    for seed, chosen in places.items():
         last = len(reference.played[seed].actions) - 1
-        assert len(before) == min(each, last + 1)
-        assert before[0] == 0
-        assert before[-1] == (last if each > 1 else 0)
-        gaps = np.diff(before)
+        assert len(chosen) == min(each, last + 1)
+        assert (chosen[0], chosen[-1]) == (0, last if each > 1 else 0)
+        gaps = np.diff(chosen)
         assert not len(gaps) or gaps.max() - gaps.min() <= 1
 
 
-def test_the_same_twice(reference):
-    again = situations(reference.run, EPISODES, ALL, HORIZON)
-    assert_same_tree([vars(each) for each in again], [vars(each) for each in reference.found])
-
-
-def test_past_and_ahead_are_what_was_really_done(reference):
-    for each in reference.found:
-        played, now = reference.played[each.seed], len(each.past)
-        assert_same_tree(each.observation, played.observations[now])
-        assert_same_tree(list(each.past), played.actions[:now])
-        assert_same_tree(list(each.ahead), played.actions[now : now + HORIZON])
-        assert 1 <= len(each.ahead) <= HORIZON
-
-
-def test_carried_out_what_was_ahead_happens_again_bit_for_bit(reference):
-    runner = make_runner(reference.run.config)
-    ends = []
-    for each in reference.found:
-        (outcome,) = carry_out(runner, each, [each.ahead])
-        played, now = reference.played[each.seed], len(each.past)
-        then = now + len(each.ahead)
-        assert_same_tree(list(outcome.observations), played.observations[now : then + 1])
-        assert outcome.return_ == played.returns[then] - played.returns[now]
-        assert outcome.ended == (played.ended[then] == "terminated")
-        ends.append(played.ended[then])
-    assert None in ends
-    assert len(set(ends)) > 1  # and some reach the end of their episode
+def test_the_actions_that_followed_have_the_same_results_again_bit_for_bit(reference):
+    runner = make_runner(reference.frozen.config.env)
+    ends = set()
+    for state in reference.states:
+        played, now = reference.played[state.seed], len(state.past)
+        then = now + len(state.ahead)
+        assert 1 <= len(state.ahead) <= HORIZON
+        assert_same_tree(state.observation, played.observations[now])
+        assert_same_tree([*state.past, *state.ahead], played.actions[:then])
+        (execution,) = execute_from(runner, state, [state.ahead])
+        assert_same_tree(list(execution.observations), played.observations[now : then + 1])
+        assert execution.return_ == played.returns[then] - played.returns[now]
+        assert execution.ended == (played.ended[then] == "terminated")
+        ends.add(played.ended[then])
+    assert {None, "terminated"} <= ends
 
 
 @pytest.mark.parametrize(
-    ("limit", "steps", "paid", "ended"),
+    ("limit", "steps", "return_", "ended"),
     [
         ({}, [1, 2, 3, 4, 5], 2 + 3 + 4 + 5, False),
         ({"terminate_at": 3}, [1, 2, 3, 3, 3], 2 + 3, True),
@@ -152,88 +138,79 @@ def test_carried_out_what_was_ahead_happens_again_bit_for_bit(reference):
         ({"terminate_at": 6}, [1, 2, 3, 4, 5], 2 + 3 + 4 + 5, False),
     ],
 )
-def test_behind_an_end_the_last_observation_stands_and_nothing_is_paid(limit, steps, paid, ended):
+def test_after_an_end_the_observation_stays_and_rewards_are_zero(limit, steps, return_, ended):
     runner = world("Counter", **limit)
-    (outcome,) = carry_out(runner, after(runner, [[0.5]]), [line(0.1, 0.2, 0.3, 0.4)])
-    assert outcome.observations[:, 0].tolist() == steps
+    (execution,) = execute_from(runner, after(runner, [[0.5]]), [line(0.1, 0.2, 0.3, 0.4)])
+    assert execution.observations[:, 0].tolist() == steps
     last = line(0.5, 0.1, 0.2, 0.3, 0.4)[[step - 1 for step in steps], 0]
-    assert outcome.observations[:, 1].tolist() == last.tolist()
-    assert outcome.return_ == paid
-    assert outcome.ended is ended
+    assert execution.observations[:, 1].tolist() == last.tolist()
+    assert execution.return_ == return_
+    assert execution.ended is ended
 
 
 def test_every_plan_starts_from_the_same_state():
     runner = world("Noisy", source="seeded")
-    situation = after(runner, [[0.5], [-0.5]], seed=7)
+    state = after(runner, [[0.5], [-0.5]])
     plans = [line(0.0, 0.0), line(1.0, -1.0), line(0.0, 0.0)]
-    idle, pushed, again = carry_out(runner, situation, plans)
+    idle, pushed, again = execute_from(runner, state, plans)
     assert_same_tree(vars(idle), vars(again))
     assert_same_tree(idle.observations[0], pushed.observations[0])
-    moved = (pushed.observations - idle.observations)[:, 0]
-    assert moved == pytest.approx([0.0, 1.0, 0.0], abs=1e-6)
+    change = (pushed.observations - idle.observations)[:, 0]
+    assert change == pytest.approx([0.0, 1.0, 0.0], abs=1e-6)
 
 
-def test_an_environment_that_does_not_repeat_itself_is_refused_in_one_line():
-    runner = world("Noisy", source="unseeded")
-    situation = after(runner, [[0.5], [-0.5]], seed=7)
+@pytest.mark.parametrize(
+    ("source", "past"),
+    [("unseeded", [[0.5], [-0.5]]), ("ends", [[0.5]]), ("ends", [[0.5], [-0.5]])],
+)
+def test_an_environment_that_does_not_repeat_itself_is_refused_in_one_line(source, past):
+    runner = world("Noisy", source=source)
     with pytest.raises(UserError) as info:
-        carry_out(runner, situation, [line(0.0)])
+        execute_from(runner, after(runner, past), [line(0.0)])
     message = str(info.value)
     assert "\n" not in message
     assert message.startswith(f"environment {runner.spec.id!r} does not repeat itself: episode 7 ")
-    assert "Noisy" in message
-    assert "after 2 decisions" in message
-
-
-@pytest.mark.parametrize("past", [[[0.5]], [[0.5], [-0.5]]])
-def test_an_environment_that_ends_early_when_repeated_is_refused_too(past):
-    runner = world("Noisy", source="ends")
-    with pytest.raises(UserError) as info:
-        carry_out(runner, after(runner, past, seed=7), [line(0.0)])
-    message = str(info.value)
-    assert "\n" not in message
-    assert f"episode 7 came out differently after {len(past)} decisions" in message
+    assert f"after {len(past)} decisions" in message
 
 
 @pytest.mark.parametrize("continuous", [True, False])
-def test_a_thousand_states_of_lunar_lander_are_rebuilt_bit_for_bit(continuous):
-    env = {"id": "LunarLander-v3", "kwargs": {"continuous": continuous}, "action_repeat": 6}
-    runner, other = make_runner(tiny(env=env)), make_runner(tiny(env=env))
-    rng = np.random.default_rng(0)
-    found: list[Situation] = []
+def test_five_hundred_states_of_lunar_lander_are_rebuilt_bit_for_bit(continuous):
+    config = tiny(
+        env={"id": "LunarLander-v3", "kwargs": {"continuous": continuous}, "action_repeat": 6}
+    )
+    runner, other = make_runner(config.env), make_runner(config.env)
+    rng, count = np.random.default_rng(0), 0
     for seed in itertools.count(50_000):
         runner.start(0, seed)
         past: list[np.ndarray] = []
-        while runner.ended is None and len(found) < 500:
+        while runner.ended is None and count < 500:
             taken = np.array(past, np.float32).reshape(-1, runner.spec.action_size)
-            found.append(Situation(seed, taken, taken, runner.observation.copy()))
+            state = ReferenceState(seed, taken, taken, runner.observation.copy())
+            rebuild(other, state)  # refuses where a bit differs
+            assert other.observation.tobytes() == state.observation.tobytes()
+            assert other.decisions == len(past)
             past.append(random_action(runner.spec, rng))
             runner.step(past[-1])
-        if len(found) == 500:
+            count += 1
+        if count == 500:
             break
-    for situation in found:
-        rebuild(other, situation)  # refuses where a bit differs
-        assert other.observation.tobytes() == situation.observation.tobytes()
-        assert other.decisions == len(situation.past)
 
 
-def test_another_future_begins_at_the_same_state():
+def test_reseeded_noise_continues_from_the_same_state():
     runner = world("Noisy", source="seeded")
-    situation = after(runner, [[0.5], [-0.5]], seed=7)
-    ends = []
+    state = after(runner, [[0.5], [-0.5]])
+    paths = []
     for number in (1, 2, 1):
-        rebuild(runner, situation)
-        redraw(runner, number)
-        ends.append(go_on(runner, line(0.0, 0.0)).observations)
-    assert_same_tree(ends[0], ends[2])
-    assert_same_tree(ends[0][0], ends[1][0])
-    assert not np.array_equal(ends[0][1:], ends[1][1:])
+        rebuild(runner, state)
+        reseed(runner, number)
+        paths.append(execute(runner, line(0.0, 0.0)).observations)
+    assert_same_tree(paths[0], paths[2])
+    assert_same_tree(paths[0][0], paths[1][0])
+    assert not np.array_equal(paths[0][1:], paths[1][1:])
 
 
 def test_decisions_that_a_time_limit_would_cut_short_are_left_out():
-    limit = {"max_episode_steps": 12}
-    with sharing():
-        run = rivals.load(finished(env={"id": "Pendulum-v1", "kwargs": limit}).run_dir)
-        found = situations(run, 1, ALL, HORIZON)
-    assert [len(each.past) for each in found] == list(range(12 - HORIZON + 1))
-    assert {len(each.ahead) for each in found} == {HORIZON}
+    env = {"id": "Pendulum-v1", "kwargs": {"max_episode_steps": 12}}
+    states = reference_states(frozen_of(finished(env=env).run_dir), 1, ALL)
+    assert [len(state.past) for state in states] == list(range(12 - HORIZON + 1))
+    assert {len(state.ahead) for state in states} == {HORIZON}

@@ -1,43 +1,43 @@
-"""The benchmark of returns on a tiny run: what it measures with, writes and refuses."""
+"""The benchmark of returns on a tiny run: what it measures, writes and refuses."""
 
 import csv
 import json
 import shutil
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
-from tiny import finished, sharing, tiny
+from tiny import finished, frozen_of, sharing, tiny
+from walking import fitting_quickly
 
 from agents.config.benchmarks import ReturnsOptions
 from agents.config.regularizer_schema import RegularizerName
 from agents.diagnostics import returns
-from agents.diagnostics import variants as rivals
 from agents.diagnostics.planned_realised import COMPARISONS
 from agents.diagnostics.return_figures import FIGURES
 from agents.errors import UserError
 
-# As long as those of the tiny configuration, whose compiled fits serve here, too.
-QUICK = {name: tiny().model_dump()["regularizer"][name] for name in rivals._THOROUGH}
+NAMES: tuple[RegularizerName, ...] = ("rnn-dae", "gaussian")
+WEIGHTS = (0.0, 0.5, 5.0)
 OPTIONS = ReturnsOptions(
-    weights=(5.0, 0.5, 5.0), regularizers=("rnn-dae", "gaussian"), states=4, episodes=2,
+    weights=(5.0, 0.5, 5.0), regularizers=NAMES, states=4, episodes=2,
     continuations=2, closed=2, acted=1, resamples=20,
 )  # fmt: skip
+OPEN_LOOP = {"regularizers": (), "closed": 0, "acted": 0}
 
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory):
     twin = shutil.copytree(finished().run_dir, tmp_path_factory.mktemp("runs") / "twin")
     out = tmp_path_factory.mktemp("out") / "new"
-    with sharing(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rivals, "_THOROUGH", QUICK)
+    with fitting_quickly():
         lines = list(returns.benchmark([finished().run_dir, twin], OPTIONS, out, alphas=True))
     return lines, json.loads((out / "returns.json").read_text()), out
 
 
-def read(path: Path) -> list[dict[str, str]]:
-    return list(csv.DictReader(path.read_text().splitlines()))
+def without(rows, *names):
+    return [{key: row[key] for key in row if key not in names} for row in rows]
 
 
 def test_every_regulariser_is_measured_at_every_weight_and_without(measured):
@@ -46,51 +46,47 @@ def test_every_regulariser_is_measured_at_every_weight_and_without(measured):
     assert keys == [
         (comparison, name, weight)
         for comparison in COMPARISONS
-        for name in ("rnn-dae", "gaussian")
-        for weight in (0.0, 0.5, 5.0)
+        for name in NAMES
+        for weight in WEIGHTS
     ]
 
 
-def test_counts_are_those_that_were_asked_for(measured):
+def test_counts_are_those_of_the_options(measured):
     _, document, _ = measured
     by_kind = {row["comparison"]: row["count"] for row in document["summary"]}
     assert by_kind == {"open loop": 8, "closed loop": 4, "episode": 2}
     assert len(document["pairs"]) == 6 * (8 + 4 + 2)
-    assert {row["run"] for row in document["pairs"]} == {finished().run_dir.name, "twin"}
+    noise = {row["comparison"]: row["noise_sd"] for row in document["pairs"]}
+    assert noise.pop("open loop") > 0.0
+    assert noise == {"closed loop": None, "episode": None}  # JSON has no NaN
 
 
-def test_all_regularisers_are_compared_at_the_same_states_without_a_penalty(measured):
-    _, document, _ = measured
-
-    def plans(name):
-        return [
-            {key: value for key, value in row.items() if key not in ("regularizer", "penalty")}
-            for row in document["pairs"]
-            if (row["regularizer"], row["weight"]) == (name, 0.0)
-        ]
-
-    assert plans("rnn-dae") == plans("gaussian")
-
-
-def test_a_copy_of_a_run_comes_out_as_the_run_does(measured):
+def test_without_a_penalty_all_regularisers_plan_alike_at_the_same_states(measured):
     _, document, _ = measured
     one, other = (
-        [
-            {key: value for key, value in row.items() if key != "run"}
-            for row in document["pairs"]
-            if row["run"] == run
-        ]
-        for run in (finished().run_dir.name, "twin")
+        without(
+            [row for row in document["pairs"] if (row["regularizer"], row["weight"]) == (name, 0)],
+            "regularizer", "penalty",
+        )
+        for name in NAMES
+    )  # fmt: skip
+    assert one == other
+
+
+def test_a_copy_of_a_run_is_measured_as_the_run_is(measured):
+    _, document, _ = measured
+    assert document["about"]["runs"] == [finished().run_dir.name, "twin"]
+    one, other = (
+        without([row for row in document["pairs"] if row["run"] == run], "run")
+        for run in document["about"]["runs"]
     )
     assert one == other
 
 
-def test_real_windows_plans_and_noise_are_charged(measured):
+def test_real_windows_plans_and_noise_have_penalties(measured):
     _, document, _ = measured
     kinds = {(row["regularizer"], row["kind"]) for row in document["costs"]}
-    assert kinds == {
-        (name, kind) for name in ("rnn-dae", "gaussian") for kind in ("real", "planned", "noise")
-    }
+    assert kinds == {(name, kind) for name in NAMES for kind in ("real", "planned", "noise")}
     for row in document["costs"]:
         if row["kind"] == "planned":
             assert len(row["values"]) == 4  # a plan a state
@@ -99,88 +95,75 @@ def test_real_windows_plans_and_noise_are_charged(measured):
 
 def test_the_files_are_there_and_say_where_they_come_from(measured):
     lines, document, out = measured
-    names = {path.name for path in out.iterdir()}
     tables = {
-        "returns.csv", "returns-by-step.csv", "returns-foretold.csv", "returns-plans.csv",
+        "returns.csv", "returns-by-step.csv", "returns-error-prediction.csv", "returns-plans.csv",
         "boney-alphas.csv",
     }  # fmt: skip
-    assert names == tables | {"returns.json"} | {f"returns-{name}.png" for name in FIGURES}
-    for name in tables:
-        assert all("commit" in row for row in read(out / name))
-    assert len(read(out / "returns.csv")) == len(document["summary"])
-    assert document["about"]["runs"] == [finished().run_dir.name, "twin"]
+    figures = {f"returns-{name}.png" for name in FIGURES}
+    assert {path.name for path in out.iterdir()} == tables | {"returns.json"} | figures
+    rows = {name: list(csv.DictReader((out / name).read_text().splitlines())) for name in tables}
+    assert all("commit" in row for table in rows.values() for row in table)
+    assert len(rows["returns.csv"]) == len(document["summary"])
     assert document["about"]["regularizer"] == "rnn-dae"
-    assert "written to" in lines[-1]
-    for name in FIGURES:
-        with Image.open(out / f"returns-{name}.png") as image:
+    assert str(out) in lines[-1]
+    for name in figures:
+        with Image.open(out / name) as image:
             assert image.width > 300
 
 
-def test_the_terminal_says_a_line_a_weight_and_a_verdict_a_regulariser(measured):
-    lines, _, _ = measured
-    assert [line.split()[:4] for line in lines[:3]] == [
-        [finished().run_dir.name, "rnn-dae", "weight", weight] for weight in ("0", "0.5", "5")
-    ]
-    assert len(lines) == 2 * 2 * 3 + 2 + 10 + 1
-    assert lines[12].startswith("rnn-dae: without a penalty plans promise ")
-    assert lines[14].startswith("Boney et al., Cartpole")
+@pytest.mark.parametrize(("own", "expected"), [("gaussian", "gaussian"), ("none", "rnn-dae")])
+def test_the_runs_own_regulariser_is_measured_or_the_default(own, expected):
+    frozen = replace(frozen_of(finished().run_dir), config=tiny(regularizer={"name": own}))
+    options = OPTIONS.model_copy(update=OPEN_LOOP)
+    states = returns.reference_states(frozen, 1, 2)
+    with fitting_quickly():
+        ((pairs, _),) = returns.measure_run(frozen, states, "run", options)
+    assert {pair.regularizer for pair in pairs} == {expected}
 
 
-def test_the_runs_own_regulariser_is_used_as_the_run_left_it(tmp_path, monkeypatch):
-    fitted = []
-    fit = rivals.Rivals.fitted
-
-    def seen(self, name, *args):
-        fitted.append(name)
-        return fit(self, name, *args)
-
-    monkeypatch.setattr(rivals, "_THOROUGH", QUICK)
-    monkeypatch.setattr(rivals.Rivals, "fitted", seen)
-    asked: tuple[tuple[RegularizerName, ...], ...] = ((), ("gaussian",))
-    few = {"states": 2, "episodes": 1, "closed": 0, "acted": 0, "weights": (0.0,)}
-    with sharing():
-        run = rivals.load(finished().run_dir)
-        for names in asked:
-            options = ReturnsOptions(regularizers=names, resamples=20, **few)
-            list(returns.measure(run, finished().run_dir, options))
-    assert fitted == ["gaussian"]
+def test_an_agent_is_that_of_the_first_checkpoint_at_or_after_an_age():
+    kept = sorted(int(path.name) for path in (finished().run_dir / "checkpoints").iterdir())
+    for age, found in ((1, kept[0]), (kept[0], kept[0]), (kept[0] + 1, kept[1])):
+        assert frozen_of(finished().run_dir, age).progress.env_steps == found
+    young, last = frozen_of(finished().run_dir, 1), frozen_of(finished().run_dir)
+    assert young.replay.steps < last.replay.steps
+    assert young.learned.model.steps < last.learned.model.steps
 
 
-def test_without_a_regulariser_of_its_own_a_run_is_judged_by_the_default():
-    run = tiny(regularizer={"name": "none"})
-    assert returns._own(type("Run", (), {"config": run})()) == "rnn-dae"  # pyright: ignore
-    assert returns._own(type("Run", (), {"config": tiny()})()) == "rnn-dae"  # pyright: ignore
+def test_a_younger_agent_is_measured_at_the_states_of_the_last(measured, tmp_path, monkeypatch):
+    _, document, _ = measured
+    played = []
+    reference_states = returns.reference_states
+
+    def recorded(frozen, episodes, each):
+        played.append(frozen.progress.env_steps)
+        return reference_states(frozen, episodes, each)
+
+    monkeypatch.setattr(returns, "reference_states", recorded)
+    options = OPTIONS.model_copy(update={**OPEN_LOOP, "checkpoint": 1})
+    with fitting_quickly():
+        list(returns.benchmark([finished().run_dir], options, tmp_path))
+    assert played == [document["about"]["env_steps"]]
+    young = json.loads((tmp_path / "returns.json").read_text())
+    assert young["about"]["env_steps"] == 1
+    before, after = (
+        next(row["planned"] for row in each["summary"] if row["regularizer"] == "rnn-dae")
+        for each in (young, document)
+    )
+    assert before != after
 
 
 def test_what_cannot_be_used_is_refused_before_any_work(tmp_path, monkeypatch):
-    monkeypatch.setattr(returns, "measure", lambda *args: pytest.fail("worked"))
+    monkeypatch.setattr(returns, "measure_returns", lambda *args: pytest.fail("worked"))
+    run_dir, out, file = finished().run_dir, tmp_path / "out", tmp_path / "file"
+    file.write_text("")
     with sharing():
-        with pytest.raises(UserError, match=r"config\.yaml"):
-            list(returns.benchmark([finished().run_dir, tmp_path], OPTIONS, tmp_path / "out"))
-        late = OPTIONS.model_copy(update={"checkpoint": 10**6})
-        with pytest.raises(UserError, match="no checkpoint at or after 1,000,000 steps"):
-            list(returns.benchmark([finished().run_dir], late, tmp_path / "out"))
-        wrong = OPTIONS.model_copy(update={"dynamics": "nowhere:step"})
-        with pytest.raises(UserError, match="cannot be imported"):
-            list(returns.benchmark([finished().run_dir], wrong, tmp_path / "out"))
-        (tmp_path / "file").write_text("")
-        with pytest.raises(UserError, match="cannot be written to"):
-            list(returns.benchmark([finished().run_dir], OPTIONS, tmp_path / "file"))
-    assert not (tmp_path / "out").exists()
-
-
-def test_an_older_checkpoint_can_be_asked_for():
-    run_dir = finished().run_dir
-    with sharing():
-        run = rivals.load(run_dir)
-        steps = sorted(int(path.name) for path in (run_dir / "checkpoints").iterdir())
-        options = ReturnsOptions(checkpoint=steps[0])
-        early, replay = returns._at(run, run_dir, options)
-        late, longer = returns._at(run, run_dir, ReturnsOptions())
-    assert replay.steps < longer.steps
-    assert not np.array_equal(early.scales.observation.mean, late.scales.observation.mean)
-
-
-def test_json_has_no_nan():
-    value = {"a": [np.nan, 1.0, (np.inf, "x")], "b": None}
-    assert returns._without_nan(value) == {"a": [None, 1.0, [None, "x"]], "b": None}
+        for run_dirs, change, place, message in (
+            ([run_dir, tmp_path], {}, out, r"config\.yaml"),
+            ([run_dir], {"checkpoint": 10**6}, out, "no checkpoint at or after 1,000,000 steps"),
+            ([run_dir], {"dynamics": "nowhere:step"}, out, "cannot be imported"),
+            ([run_dir], {}, file, "cannot be written to"),
+        ):
+            with pytest.raises(UserError, match=message):
+                list(returns.benchmark(run_dirs, OPTIONS.model_copy(update=change), place))
+    assert not out.exists()

@@ -6,7 +6,7 @@ import numpy as np
 
 
 def document(weights=(0.0, 1.0, 10.0), names=("rnn-dae", "deen"), states=9) -> dict[str, Any]:
-    """As `returns.json` has it; at weight w planned returns are 20 / (1 + w) too high."""
+    """As `returns.json` has it; at weight w the bias is 20 / (1 + w)."""
     rng = np.random.default_rng(0)
     summary, steps, pairs, costs = [], [], [], []
     for name in names:
@@ -16,12 +16,11 @@ def document(weights=(0.0, 1.0, 10.0), names=("rnn-dae", "deen"), states=9) -> d
             summary.append(about | {"bias": bias, "realised": 5.0 - weight})
             for step in (1, 2, 3):
                 at = bias * step / 3
-                steps.append(
-                    about | {"step": step, "bias": at, "bias_low": at - 1, "bias_high": at + 1}
-                )
+                bounds = {"bias_low": at - 1, "bias_high": at + 1}
+                steps.append(about | {"step": step, "bias": at} | bounds)
             for planned in rng.normal(size=states) * 50.0:
-                outcome = {"planned": planned, "realised": planned - bias, "ended": 0.0}
-                pairs.append(about | outcome)
+                returns = {"planned": planned, "realised": planned - bias, "ended": 0.0}
+                pairs.append(about | returns)
         for kind in ("real", "planned", "noise"):
             values = rng.exponential(size=states).tolist()
             costs.append({"regularizer": name, "kind": kind, "values": values})
