@@ -12,7 +12,7 @@ from agents.config.benchmarks import DenoiseOptions, DetectionOptions, ReturnsOp
 from agents.config.loading import load, options
 from agents.config.presets import PRESETS
 from agents.experiments.learning.options import LearningOptions
-from agents.experiments.learning.sweep_options import SweepOptions
+from agents.experiments.learning.sweep import SweepOptions
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 
