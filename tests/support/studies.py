@@ -59,15 +59,18 @@ def evaluated(trial: Trial, step: int, returns: list[float], **changes: Any) -> 
     append_row(trial.run_dir / FROZEN, row | changes)
 
 
-def concluded(
+def finish(
     trial: Trial, mean: float = 1.0, planned: float | None = 5.0, realised: float | None = 2.0
 ) -> None:
-    """What a finished trial of a sweep leaves, as far as its report reads it."""
-    trial.run_dir.mkdir(parents=True)
-    evaluation = summarise_returns([mean - 1, mean + 1], [0, 1], None)
-    summary = {"env_steps": 1_200, "evaluation": evaluation, "planned": planned}
-    summary |= {"realised": realised, "penalty": 0.0, "wall_seconds": 60.0}
-    write_summary(trial.run_dir, summary | {"versions": {}, "commit": "abc"})
+    """What a finished trial leaves, as far as a study reads it."""
+    returns = [mean - 1, mean + 1]
+    for step in trial.steps:
+        evaluated(trial, step, returns)
+    if trial.protocol is None:
+        trial.run_dir.mkdir(parents=True)
+        summary = {"evaluation": summarise_returns(returns, [0, 1], None), "env_steps": 1_200}
+        summary |= {"planned": planned, "realised": realised, "penalty": 0.0, "wall_seconds": 60.0}
+        write_summary(trial.run_dir, summary | {"versions": {}, "commit": "abc"})
 
 
 def table(file: Path) -> list[dict[str, str]]:

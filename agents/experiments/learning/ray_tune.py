@@ -235,5 +235,5 @@ def _reason(trial: Any) -> str:
 
 
 def _first_line(error: object) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else "no reason given"
+    lines = map(str.strip, str(error).splitlines())
+    return next(filter(None, lines), "no reason given")

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from pydantic import ValidationError
 
 from agents.analysis.statistics import mean_ci95
-from agents.analysis.tables import Row, markdown, write_csv, writing
+from agents.analysis.tables import Row, write_csv, writing
 from agents.config.loading import dump
 from agents.errors import UserError, shown
 from agents.experiments.learning.trials import SUMMARY, Study, Trial
@@ -112,7 +112,7 @@ def write_sweep_report(study: Study, failures: Mapping[str, str]) -> list[str]:
       failures: why trials failed, by name.
 
     Returns:
-      The means over seeds, as a table in Markdown, and where the files are, as lines.
+      The means over seeds, in columns, and where the files are, as lines for the terminal.
 
     Raises:
       UserError: a summary cannot be read, or the directory cannot be written to.
@@ -123,10 +123,7 @@ def write_sweep_report(study: Study, failures: Mapping[str, str]) -> list[str]:
         write_csv(csv, rows)
         _draw(rows, png)
         page.write_text(_page(study, rows, failures, png), encoding="utf-8")
-    return [
-        *markdown(_HEADINGS, _cells(rows)),
-        *(f"results    {file}" for file in (csv, png, page)),
-    ]
+    return [*_aligned([_HEADINGS, *_cells(rows)]), *(f"results    {f}" for f in (csv, png, page))]
 
 
 # --- the table -----------------------------------------------------------------------------------
@@ -151,6 +148,12 @@ def _interval(value: float | None, low: float | None, high: float | None) -> str
     if value is None:
         return "n/a"
     return f"{value:.1f}" if low is None or low != low else f"{value:.1f} [{low:.1f}, {high:.1f}]"
+
+
+def _aligned(body: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of cells in columns, the first one to the left, the others to the right."""
+    first, *widths = (max(map(len, column)) for column in zip(*body, strict=True))
+    return ["  ".join((head.ljust(first), *map(str.rjust, rest, widths))) for head, *rest in body]
 
 
 # --- the figure ----------------------------------------------------------------------------------
