@@ -39,7 +39,7 @@ def main() -> int:
     out = parsed.values.get(("out",), "scripts/results")
     if not out:
         raise UserError("--out: '' is not allowed; give a directory")
-    from agents.experiments.learning import results  # brings JAX, which bad input need not wait for
+    from agents.experiments.learning import results  # imports JAX: after the input is checked
 
     print(*results.draw(Path(places[0]), name, Path(out)), sep="\n")
     return 0

@@ -139,7 +139,7 @@ def cluster(address: str) -> Iterator[None]:
     for name in ("ray.tune.tune", "ray.tune.execution.tune_controller"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     before = signal.getsignal(signal.SIGTERM)
-    # `local`, since RAY_ADDRESS may name a cluster that was not asked for.
+    # `local`, since RAY_ADDRESS may name another cluster.
     own = {"num_cpus": cores(), "include_dashboard": False, "object_store_memory": _OBJECTS}
     kind: dict[str, Any] = {"address": address} if address else {"address": "local", **own}
     try:

@@ -48,7 +48,7 @@ def run_study(request: Request) -> int:
             interrupted = True
     # There is no claim if the study was interrupted before it began.
     if study.base is not None and (study.out / study.claim).is_file():
-        # Brings JAX, which does not bear that Ray forks.
+        # Imports JAX, which has to come after Ray.
         from agents.experiments.learning.sweep_report import write_sweep_report
 
         for line in write_sweep_report(study, failures):

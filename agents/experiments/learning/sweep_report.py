@@ -82,7 +82,7 @@ def over_seeds(rows: Sequence[Row]) -> list[Row]:
     """A row a regulariser and weight: means over the seeds that are finished.
 
     Returns:
-      `regularizer`, `weight`, `seeds` (finished), `asked` (all); the means of `mean`, `iqm`,
+      `regularizer`, `weight`, `seeds` (finished), `trials` (all); the means of `mean`, `iqm`,
       `planned`, `realised` and `bias`, each with `_low` and `_high`, the ends of Student's 95 %
       interval over seeds: NaN for one seed. A figure that some seed lacks is None.
     """
@@ -93,7 +93,7 @@ def over_seeds(rows: Sequence[Row]) -> list[Row]:
     for (name, weight), group in groups.items():
         done = [row for row in group if row["status"] == "finished"]
         means: Row = {"regularizer": name, "weight": weight, "seeds": len(done)}
-        means["asked"] = len(group)
+        means["trials"] = len(group)
         for key in _MEANS:
             values = [row[key] for row in done]
             known = bool(values) and None not in values
@@ -137,7 +137,7 @@ def _cells(rows: Sequence[Row]) -> list[tuple[str, ...]]:
         (
             row["regularizer"],
             "-" if row["weight"] is None else f"{row['weight']:g}",
-            f"{row['seeds']}" + f" of {row['asked']}" * (row["seeds"] != row["asked"]),
+            f"{row['seeds']}" + f" of {row['trials']}" * (row["seeds"] != row["trials"]),
             *(_interval(*(row[f"{key}{end}"] for end in ("", "_low", "_high"))) for key in _MEANS),
         )
         for row in over_seeds(rows)

@@ -1,6 +1,6 @@
 """What a worker process does with one trial.
 
-Nothing is imported here that brings JAX: it must be told its share of the cores before it starts.
+JAX is imported within functions only: its share of the cores has to be set before.
 """
 
 from __future__ import annotations

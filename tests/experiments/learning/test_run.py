@@ -171,12 +171,12 @@ def test_on_ray_a_killed_trial_ends_as_one_that_was_not(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     (line,) = done.stdout.splitlines()  # Ray itself says nothing
-    told = json.loads(line)
-    assert told["failures"] == {"failing": "ValueError: out of luck", "refused": "no such world"}
-    retried = sorted(line for line in told["lines"] if "retried (1 of at most 1 times)" in line)
+    answer = json.loads(line)
+    assert answer["failures"] == {"failing": "ValueError: out of luck", "refused": "no such world"}
+    retried = sorted(line for line in answer["lines"] if "retried (1 of at most 1 times)" in line)
     assert [line.partition(" ")[0] for line in retried] == ["failing", "killed"]
     assert retried[1].endswith("its worker process died")
-    assert "(4 of 4, " in told["lines"][-1]
+    assert "(4 of 4, " in answer["lines"][-1]
     metrics = [(tmp_path / name / "metrics.jsonl").read_bytes() for name in ("whole", "killed")]
     assert metrics[0] == metrics[1]
     assert "resumed at step" in (tmp_path / "killed" / OUTPUT).read_text()

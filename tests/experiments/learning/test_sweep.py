@@ -107,7 +107,7 @@ def test_intervals_over_seeds_are_students(tmp_path):
     one, two = study.trials
     finish(one, mean=10.0, planned=5.0, realised=2.0)
     (before,) = over_seeds(rows_of(study, {}))
-    assert (before["seeds"], before["asked"], before["mean"]) == (1, 2, 10.0)
+    assert (before["seeds"], before["trials"], before["mean"]) == (1, 2, 10.0)
     assert np.isnan(before["mean_low"])
     finish(two, mean=14.0, planned=3.0, realised=4.0)
     (after,) = over_seeds(rows_of(study, {}))

@@ -108,7 +108,7 @@ def test_the_heuristic_lands_and_random_actions_crash_the_same_way_each_time(tmp
     assert np.mean(found["random"]) < 0
 
 
-class Pupil:
+class FakeSac:
     """Stands for an agent of sbx-rl: it acts by the number of steps that it has learned from."""
 
     def __init__(self, policy, env, *, seed, policy_kwargs, **settings):
@@ -129,7 +129,7 @@ class Pupil:
 
 
 def test_an_agent_of_sbx_is_evaluated_on_the_way(tmp_path, monkeypatch):
-    sbx = types.SimpleNamespace(SAC=Pupil)
+    sbx = types.SimpleNamespace(SAC=FakeSac)
     real = model_free.importlib.import_module
     monkeypatch.setattr(
         model_free.importlib, "import_module", lambda name: sbx if name == "sbx" else real(name)
