@@ -1,4 +1,4 @@
-"""Directories that one process at a time may work in."""
+"""Directories that one process at a time may use."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def claimed(out: Path, file: Path, what: str) -> Iterator[None]:
     Args:
       out: the directory, given by `--out`.
       file: in it; made, empty, where missing, and locked.
-      what: that is at work in it, for the message.
+      what: runs in it, for the message.
 
     Raises:
       UserError: it cannot be written to, or another process has claimed it.
@@ -35,11 +35,11 @@ def claimed(out: Path, file: Path, what: str) -> Iterator[None]:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UserError(
-                f"{what} is at work in {shown(str(out))} already; wait for its end, or give"
+                f"{what} is running in {shown(str(out))} already; wait for its end, or give"
                 " another --out"
             ) from None
         except OSError as error:
-            # Some network disks have no locks; then nobody watches that there is one process.
+            # Some network disks have no locks; then several processes are not refused.
             if error.errno not in (errno.ENOLCK, errno.ENOTSUP):
                 raise
         yield

@@ -7,20 +7,17 @@ from pathlib import Path
 
 from agents.config.commands import report_errors
 from agents.experiments.learning.options import parse_learning
+from agents.experiments.learning.run import detach, run_study
 
 
 def main() -> int:
-    """Carries the benchmark out as the command line asks; returns the exit status."""
-    asked = parse_learning(sys.argv[1:])
-    from agents.experiments.learning import (
-        conduct as learning_run,  # brings JAX, which bad input need not wait for
-    )
-
-    if asked.background:
-        pid = learning_run.detach(asked, Path(__file__), sys.argv[1:])
-        print(f"works in the background as process {pid}; see {asked.out / 'output.txt'}")
-        return 0
-    return learning_run.conduct(asked)
+    """Carries out the benchmark that the command line asks for; returns the exit status."""
+    request = parse_learning(sys.argv[1:])
+    if not request.background:
+        return run_study(request)
+    pid = detach(request, Path(__file__), sys.argv[1:])
+    print(f"runs in the background as process {pid}; see {request.study.out / 'output.txt'}")
+    return 0
 
 
 if __name__ == "__main__":

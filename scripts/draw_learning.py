@@ -22,7 +22,7 @@ _ARGUMENTS = (
     Argument("out", declared(Path, "Directory of the files"), "DIR", f"default: {_OUT}"),
 )
 _TEXT = """\
-Draw what scripts/benchmark_learning.py has found so far: tables over seeds, curves with 95 %
+Draw the results of scripts/benchmark_learning.py so far: tables over seeds, curves with 95 %
 intervals, and the steps to solve the task."""
 
 
@@ -34,15 +34,13 @@ def main() -> int:
         raise UserError(f"one directory is allowed, not {', '.join(map(shown, places))}")
     name = parsed.values.get(("name",), "learning")
     if not re.fullmatch(r"\w[\w.-]*", name):
-        raise UserError(f"--name: {shown(name)} is no name for files")
+        raise UserError(
+            f"--name: {shown(name)} is not allowed; give letters, digits, `.`, `-`, `_`"
+        )
     out = parsed.values.get(("out",), _OUT)
-    if not out:
-        raise UserError("--out: '' is not allowed; give a directory")
-    from agents.experiments.learning import (
-        results as learning_results,  # brings JAX, which bad input need not wait for
-    )
+    from agents.experiments.learning import results  # imports JAX: after the input is checked
 
-    print(*learning_results.draw(Path(places[0]), name, Path(out)), sep="\n")
+    print(*results.draw(Path(places[0]), name, Path(out)), sep="\n")
     return 0
 
 

@@ -5,17 +5,13 @@ from __future__ import annotations
 import sys
 
 from agents.config.commands import report_errors
-from agents.experiments.learning.sweep_options import parse_sweep
+from agents.experiments.learning.run import run_study
+from agents.experiments.learning.sweep import parse_sweep
 
 
 def main() -> int:
-    """Sweeps as the command line asks; returns the exit status."""
-    asked = parse_sweep(sys.argv[1:])
-    from agents.experiments.learning import (
-        sweep_run,  # brings JAX, which bad input need not wait for
-    )
-
-    return sweep_run.conduct(asked)
+    """Carries out the sweep that the command line asks for; returns the exit status."""
+    return run_study(parse_sweep(sys.argv[1:]))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from agents.config.options import options
 from agents.config.presets import PRESETS
 from agents.config.schema import Config
 from agents.experiments.learning.options import LearningOptions
-from agents.experiments.learning.sweep_options import SweepOptions
+from agents.experiments.learning.sweep import SweepOptions
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"

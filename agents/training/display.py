@@ -21,6 +21,8 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from agents.analysis.clock import clock
+
 __all__ = ["Display"]
 
 _ROWS = 8  # episodes in the table
@@ -216,7 +218,7 @@ class Display:
         (then, before), (now, steps) = self._speed[0], self._speed[-1]
         if steps >= self._total or steps <= before:
             return ""
-        return f"{_clock((self._total - steps) * (now - then) / (steps - before))} left"
+        return f"{clock((self._total - steps) * (now - then) / (steps - before))} left"
 
     def _rate_text(self) -> str:
         return "" if self._rate is None else f"{_number(self._rate)} plans/s"
@@ -310,9 +312,3 @@ def _is_number(value: Any) -> bool:
 
 def _number(value: float | None, digits: int = 1) -> str:
     return "-" if value is None else f"{value:,.{digits}f}"
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -14,9 +14,9 @@ from typing import Any
 from agents.config.schema import Config
 from agents.devices import prepare
 from agents.errors import UserError
-from agents.experiments.learning import ray_tune as sweep_ray
-from agents.experiments.learning.sweep import SWEEP_FILE, Trial
-from agents.experiments.learning.sweep_trial import carry_out
+from agents.experiments.learning import ray_tune
+from agents.experiments.learning.trials import Contender, Trial
+from agents.experiments.learning.worker import carry_out
 
 KILLED_AT = 110
 """Steps after which the worker of `killed` dies, rows beyond its checkpoint."""
@@ -67,13 +67,12 @@ def die_on_the_way() -> None:
 
 
 def main(out: Path) -> None:
-    (out / SWEEP_FILE).touch()
-    config = Config.model_validate(SMALLEST)
+    contender = Contender("smallest", "planner", Config.model_validate(SMALLEST))
     names = ("failing", "killed", "refused", "whole")
     lines: list[str] = []
-    with sweep_ray.cluster(""):
-        failures = sweep_ray.run(
-            [Trial(config, out / name) for name in names],
+    with ray_tune.cluster(""):
+        failures = ray_tune.run(
+            [Trial(contender, 0, out / name) for name in names],
             cpus=1,
             retries=1,
             say=lines.append,

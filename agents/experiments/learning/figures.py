@@ -1,9 +1,11 @@
-"""The figure of a learning benchmark: what frozen contenders reach against the steps they took."""
+"""The figure of a learning benchmark: returns of frozen contenders over their training steps."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -33,9 +35,7 @@ def plot_learning(
     figure = Figure(figsize=(9, 4.4), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
     for axes, (key, title) in zip(panels, _PANELS.items(), strict=True):
-        _draw(axes, summary, key)
-        if key == "mean":
-            _seeds(axes, summary, evaluations)
+        _draw(axes, summary, key, evaluations if key == "mean" else ())
         if solved_at is not None:
             axes.axhline(solved_at, color=GREY, lw=0.8, zorder=0)
         axes.set_title(title, loc="left", fontsize=10)
@@ -53,31 +53,27 @@ def plot_learning(
     return write(figure, path)
 
 
-def _draw(axes: Axes, summary: Sequence[Row], key: str) -> None:
-    fixed = 0
+def _draw(axes: Axes, summary: Sequence[Row], key: str, points: Sequence[Row]) -> None:
+    """Draws a statistic of every contender over the steps, and the means of single evaluations."""
+    fixed = itertools.cycle(_FIXED_LINES)
     for index, label in enumerate(dict.fromkeys(row["label"] for row in summary)):
-        rows = [row for row in summary if row["label"] == label]
-        text = label.replace("$", r"\$")
+        rows, seeds = ([row for row in each if row["label"] == label] for each in (summary, points))
+        text, count = label.replace("$", r"\$"), rows[-1]["seeds"]
         if not rows[0]["env_steps"]:
-            line = _FIXED_LINES[fixed % len(_FIXED_LINES)]
-            axes.axhline(rows[0][key], color=GREY, ls=line, lw=1.4, label=text)
-            fixed += 1
+            axes.axhline(rows[0][key], color=GREY, ls=next(fixed), lw=1.4, label=text)
             continue
         steps = [row["env_steps"] for row in rows]
-        colour, marker = CYCLE[index % len(CYCLE)], MARKERS[index % len(MARKERS)]
-        count = rows[-1]["seeds"]
-        told = f"{text} ({count} seed{'s' * (count > 1)})"
-        axes.plot(steps, [row[key] for row in rows], color=colour, marker=marker, lw=2, label=told)
-        low, high = ([row[f"{key}_{end}"] for row in rows] for end in ("low", "high"))
+        style: dict[str, Any] = {
+            "color": CYCLE[index % len(CYCLE)],
+            "marker": MARKERS[index % len(MARKERS)],
+        }
+        text += f" ({count} seed{'s' * (count > 1)})"
+        axes.plot(steps, [row[key] for row in rows], lw=2, label=text, **style)
         if count > 1:
-            axes.fill_between(steps, low, high, color=colour, alpha=0.15, lw=0)
-
-
-def _seeds(axes: Axes, summary: Sequence[Row], evaluations: Sequence[Row]) -> None:
-    for index, label in enumerate(dict.fromkeys(row["label"] for row in summary)):
-        rows = [row for row in evaluations if row["label"] == label and row["env_steps"]]
-        axes.plot(
-            [row["env_steps"] for row in rows], [np.mean(row["returns"]) for row in rows],
-            ls="", marker=MARKERS[index % len(MARKERS)], ms=4, mfc="none",
-            color=CYCLE[index % len(CYCLE)], alpha=0.6,
-        )  # fmt: skip
+            low, high = ([row[f"{key}_{end}"] for row in rows] for end in ("low", "high"))
+            axes.fill_between(steps, low, high, color=style["color"], alpha=0.15, lw=0)
+        ages, means = (
+            [row["env_steps"] for row in seeds],
+            [np.mean(row["returns"]) for row in seeds],
+        )
+        axes.plot(ages, means, ls="", ms=4, mfc="none", alpha=0.6, zorder=2.1, **style)  # on lines

@@ -22,7 +22,7 @@ from agents.errors import UserError
 from agents.experiments.learning.trials import MODEL_FREE
 
 Act = Callable[[np.ndarray], Any]
-"""What to do, in the environment's own actions, after an observation."""
+"""A policy: observation -> action, as the environment takes them."""
 
 _LAYERS = {"net_arch": [256, 256]}
 _SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -35,7 +35,7 @@ _SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def check(kind: str, env: gym.Env) -> None:
-    """Refuses what cannot take part, before anything is trained.
+    """Refuses a policy that cannot act in an environment, before anything is trained.
 
     Args:
       kind: of `agents.experiments.learning.trials.FIXED` or `MODEL_FREE`.
@@ -45,10 +45,12 @@ def check(kind: str, env: gym.Env) -> None:
       UserError: sbx-rl is missing, its agents cannot act there, or there is no heuristic for it.
     """
     if kind == "heuristic" and not hasattr(_module_of(env), "heuristic"):
-        raise UserError(f"{_id(env)} has no heuristic; leave it out")
+        raise UserError(f"{_id(env)} has no heuristic; leave that contender out")
     if kind in MODEL_FREE:
         if not isinstance(env.action_space, gym.spaces.Box):
-            raise UserError(f"{kind} needs continuous actions, which {_id(env)} has not")
+            raise UserError(
+                f"{kind} needs continuous actions, not those of {_id(env)}; leave it out"
+            )
         if importlib.util.find_spec("sbx") is None:
             raise UserError(
                 f"{kind} needs sbx-rl, which is not installed:"
@@ -71,7 +73,7 @@ def make_fixed(kind: str, env: gym.Env) -> Act:
 
 
 class Episodes(gym.Wrapper):
-    """Counts a training environment's steps, and notes its episodes as a run's metrics do.
+    """Counts a training environment's steps, and records its episodes as `metrics.jsonl` does.
 
     Attributes:
       rows: a row for every finished episode.
@@ -90,7 +92,7 @@ class Episodes(gym.Wrapper):
         return super().reset(**kwargs)
 
     def step(self, action: Any) -> Any:
-        """Acts, and notes the episode if that ends it."""
+        """Acts, and records the episode if that ends it."""
         outcome = super().step(action)
         _, reward, terminated, truncated, _ = outcome
         self.env_steps += 1
@@ -109,7 +111,7 @@ class Episodes(gym.Wrapper):
 
 
 def learn(kind: str, env: Episodes, seed: int, steps: Sequence[int]) -> Iterator[tuple[int, Act]]:
-    """Trains an agent of sbx-rl and hands it out, frozen, at every age.
+    """Trains an agent of sbx-rl, and yields its policy at every age.
 
     Args:
       kind: of `agents.experiments.learning.trials.MODEL_FREE`.
@@ -118,8 +120,8 @@ def learn(kind: str, env: Episodes, seed: int, steps: Sequence[int]) -> Iterator
       steps: ages, ascending.
 
     Yields:
-      Each age and the policy of that moment, acting without noise; it is to be used before the next
-      one is asked for.
+      Each age and the policy at that age, without exploration noise; it changes when training goes
+      on, so that it has to be used before the next one is taken.
     """
     name, settings = _SETTINGS[kind]
     algorithm = getattr(importlib.import_module("sbx"), name)

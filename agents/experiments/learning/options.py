@@ -1,53 +1,152 @@
-"""The command line of the learning benchmark: what may be asked for, and every reason to refuse."""
+"""Command lines of studies: what all of them share, and that of the learning benchmark.
+
+Nothing here imports JAX, so that help and refusals come at once.
+"""
 
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import Field
 
-from agents.config import loading as configuration
 from agents.config.commands import TrainCommand, parse_train
-from agents.config.flags import Argument, declared, parse
-from agents.config.options import Count, flag
+from agents.config.flags import Argument, Parsed, declared, parse
+from agents.config.loading import override
+from agents.config.options import Count, Options, flag
 from agents.config.presets import PRESETS
+from agents.devices import cores
 from agents.errors import UserError, shown
-from agents.experiments.learning.trial_options import (
-    RAY_HINTS,
-    RayOptions,
-    Seeds,
-    arguments,
-    check_cores,
-    once,
-    seeds_of,
-)
 from agents.experiments.learning.trials import (
     FIXED,
     MODEL_FREE,
     Contender,
-    LearningTrial,
     Protocol,
+    Study,
     file_name,
-    trials,
+    make_trials,
 )
 
 LEARNING = "python scripts/benchmark_learning.py"
+MOST_TRIALS = 10_000
 
-_SWEPT = {
-    ("seed",): "--seeds",
-    ("env_steps",): "--steps",
-    ("milestones",): "--steps",
-    ("run_dir",): "--out",
+Seeds = tuple[Annotated[str, Field(pattern=r"^\d{1,10}(\.\.\d{1,10})?$")], ...]
+"""Seeds and ranges of seeds, as words: `3`, `0..4`."""
+
+
+class RayOptions(Options):
+    """Where trials are carried out."""
+
+    cpus: int = Field(default=1, ge=1, description="Cores a trial")
+    retries: int = Field(default=3, ge=0, description="Of a trial that fails")
+    address: str = Field(
+        default="",
+        pattern=r"^(auto|[^\s/]+:\d+)?$",
+        examples=["auto", "10.0.0.1:6379"],
+        description="HOST:PORT of a Ray cluster, or auto",
+    )
+
+
+_O = TypeVar("_O", bound=RayOptions)
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a command line asks for.
+
+    Attributes:
+      study: the trials.
+      options: where they are carried out.
+      background: whether the command returns at once.
+    """
+
+    study: Study
+    options: RayOptions
+    background: bool = False
+
+
+RAY_HINTS = {
+    "cpus": ("INT", "default: 1"),
+    "retries": ("INT", "default: 3"),
+    "address": ("ADDR", "default: this machine, no server"),
 }
-"""Flags of a contender that are the benchmark's, and what to give instead."""
+"""What the help shows for `RayOptions`."""
+
+
+def arguments(kind: type[Options], hints: dict[str, tuple[str, str]]) -> list[Argument]:
+    """A command's options as its own arguments, in the order of the hints.
+
+    Args:
+      kind: the options.
+      hints: for each of them what stands for its value, and what ends its line in the help.
+    """
+    return [Argument(name, kind.model_fields[name], *hint) for name, hint in hints.items()]
+
+
+def options_of(parsed: Parsed, defaults: _O) -> _O:
+    """The options of a study, out of its command line.
+
+    Raises:
+      UserError: a value is not allowed, or a trial needs more cores than this machine has and is to
+        run on it.
+    """
+    known = {(name,) for name in type(defaults).model_fields}
+    found = override(
+        defaults, {path: value for path, value in parsed.values.items() if path in known}
+    )
+    if not found.address and found.cpus > cores():
+        raise UserError(
+            f"--cpus: {found.cpus} is not allowed; give at most {cores()}, the cores there are"
+        )
+    return found
+
+
+def seeds_of(words: Sequence[str]) -> tuple[int, ...]:
+    """The seeds that words such as `3` and `0..4` stand for, both ends included.
+
+    Raises:
+      UserError: a range goes down or is too long, or a seed is too large or given twice.
+    """
+    found: list[int] = []
+    for word in words:
+        first, last = (int(each) for each in (word.split("..") * 2)[:2])
+        if last < first:
+            raise UserError(f"--seeds: {shown(word)} is not allowed; give the lower seed first")
+        if last - first >= MOST_TRIALS:
+            raise UserError(f"--seeds: {shown(word)} is not allowed; give {MOST_TRIALS:,} or less")
+        found += range(first, last + 1)
+    # The schema knows the largest seed.
+    override(PRESETS["quick"], {("seed",): max(found)}, {("seed",): "--seeds"})
+    return once("--seeds", found)
+
+
+def once(name: str, values: Sequence[_T]) -> tuple[_T, ...]:
+    """The values, none of which may be given twice."""
+    for value, count in Counter(values).items():
+        if count > 1:
+            raise UserError(f"{name}: {shown(value)} is given twice; give it once")
+    return tuple(values)
+
+
+def out_of(parsed: Parsed, default: str) -> Path:
+    """The directory given by `--out`; absolute, since a worker has a directory of its own.
+
+    Raises:
+      UserError: it is empty.
+    """
+    return Path(parsed.values.get(("out",), default)).absolute()
+
+
+# --- the learning benchmark ----------------------------------------------------------------------
 
 
 class LearningOptions(RayOptions):
-    """What is the same for all contenders, and where they are trained."""
+    """What all contenders share, and where they are trained."""
 
     seeds: Seeds = Field(
         default=("5..9",), min_length=1, strict=False, examples=["5..9"], description="Of training"
@@ -64,23 +163,6 @@ class LearningOptions(RayOptions):
     )
 
 
-@dataclass(frozen=True)
-class Asked:
-    """A benchmark that was asked for.
-
-    Attributes:
-      trials: all of them, finished or not.
-      out: absolute; their directories are in it.
-      options: how they are carried out.
-      background: whether the command is to return at once.
-    """
-
-    trials: list[LearningTrial]
-    out: Path
-    options: LearningOptions
-    background: bool
-
-
 _HINTS = {
     "seeds": ("SEED [SEED ...]", "default: 5..9"),
     "steps": ("INT [INT ...]", "default: 5000 8000 10000 15000 20000"),
@@ -91,15 +173,26 @@ _HINTS = {
 
 _ARGUMENTS = (
     Argument(
-        "contenders", declared(Path, "Who takes part"), "[LABEL=]CONTENDER ...", "", positional=True
+        "contenders",
+        declared(Path, "Agents and policies to compare"),
+        "[LABEL=]CONTENDER ...",
+        positional=True,
     ),
     *arguments(LearningOptions, _HINTS),
     Argument("out", declared(Path, "Of the trials"), "DIR", "default: runs/learning"),
     Argument("background", declared(bool, "Return at once; the output goes to DIR/output.txt")),
 )
 
+_SHARED = {
+    ("seed",): "--seeds",
+    ("env_steps",): "--steps",
+    ("milestones",): "--steps",
+    ("run_dir",): "--out",
+}
+"""Options that all contenders share, and the flags of the benchmark that set them."""
 
-def parse_learning(args: Sequence[str]) -> Asked:
+
+def parse_learning(args: Sequence[str]) -> Request:
     """Reads the command line of `scripts/benchmark_learning.py`.
 
     Args:
@@ -110,38 +203,29 @@ def parse_learning(args: Sequence[str]) -> Asked:
       SystemExit: help was asked for, and printed.
     """
     parsed = parse(args, LEARNING, _TEXT, _ARGUMENTS)
-    own = {(name,) for name in LearningOptions.model_fields}
-    options = configuration.override(
-        LearningOptions(), {path: value for path, value in parsed.values.items() if path in own}
-    )
-    out = parsed.values.get(("out",), "runs/learning")
-    if not out:
-        raise UserError("--out: '' is not allowed; give a directory")
+    options = options_of(parsed, LearningOptions())
+    out = out_of(parsed, "runs/learning")
     if list(options.steps) != sorted(set(options.steps)):
         raise UserError(f"--steps: {shown(list(options.steps))} is not ascending; sort them")
-    check_cores(options)
     words = parsed.positionals or ["lunar-lander", *FIXED, *MODEL_FREE]
     contenders = [_contender(word) for word in words]
     once("a label", [file_name(each.label) for each in contenders])
-    planners = [each for each in contenders if each.config is not None]
-    if not planners or planners[0].config is None:
-        raise UserError("no agent of this project takes part; give a preset, which names the task")
-    env = planners[0].config.env
-    for each in planners[1:]:
-        assert each.config is not None
-        if (each.config.env.id, each.config.env.kwargs) != (env.id, env.kwargs):
+    environments = [(each.label, each.config.env) for each in contenders if each.config is not None]
+    if not environments:
+        raise UserError(
+            f"contenders: {', '.join(words)} have no environment of their own; give a preset too"
+        )
+    first, env = environments[0]
+    for label, other in environments[1:]:
+        if (other.id, other.kwargs) != (env.id, env.kwargs):
             raise UserError(
-                f"{each.label} is for {each.config.env.id} with {each.config.env.kwargs}, but"
-                f" {planners[0].label} for {env.id} with {env.kwargs}; give them one environment"
+                f"{label} is for {other.id} with {other.kwargs}, but {first} for {env.id} with"
+                f" {env.kwargs}; give them one environment"
             )
-    protocol = Protocol(
-        env, once("--seeds", seeds_of(options.seeds)), options.steps, options.episodes,
-        options.first_seed,
-    )  # fmt: skip
-    place = Path(out).absolute()
-    return Asked(
-        trials(contenders, protocol, place), place, options, parsed.values[("background",)]
-    )
+    episodes = range(options.first_seed, options.first_seed + options.episodes)
+    protocol = Protocol(env, options.steps, episodes)
+    trials = make_trials(contenders, seeds_of(options.seeds), out, protocol)
+    return Request(Study("benchmark", trials, out), options, parsed.values[("background",)])
 
 
 def _contender(word: str) -> Contender:
@@ -152,20 +236,21 @@ def _contender(word: str) -> Contender:
     if not label or not label.isprintable():
         raise UserError(f"{shown(word)} has no label; give LABEL=CONTENDER")
     try:
-        words = shlex.split(text)
+        kind, *options = words = shlex.split(text) or [""]
     except ValueError as error:
-        raise UserError(f"{shown(word)} is no contender ({error})") from None
-    kind = words[0] if words else ""
+        raise UserError(f"{shown(word)} is no contender ({error}); close the quotation") from None
     if kind in (*FIXED, *MODEL_FREE):
-        if len(words) > 1:
-            raise UserError(f"{shown(word)}: {kind} takes no options")
+        if options:
+            raise UserError(f"{shown(word)}: {kind} takes no options; give {kind} alone")
         return Contender(label, kind)
     if kind not in PRESETS:
         known = ", ".join((*PRESETS, *FIXED, *MODEL_FREE))
         raise UserError(f"unknown contender {shown(word)}; give one of: {known}")
-    for path, instead in _SWEPT.items():
+    for path, instead in _SHARED.items():
         if any(each.partition("=")[0] == flag(path) for each in words):
-            raise UserError(f"{shown(word)}: {flag(path)} is not its own; {instead} is")
+            raise UserError(
+                f"{shown(word)}: {flag(path)} is shared by all contenders; give {instead}"
+            )
     command = parse_train(words)
     assert isinstance(command, TrainCommand)
     return Contender(label, "planner", command.config)
@@ -180,5 +265,5 @@ A contender is a preset, with options of scripts/train.py if it is quoted; {" or
 which learn nothing; or {" or ".join(MODEL_FREE)}, by sbx-rl. LABEL= names it. Left out, they are
 lunar-lander and all of these.
 
-The same command goes on with a benchmark that was interrupted. scripts/draw_learning.py draws it,
-also while it works."""
+The same command resumes a benchmark that was interrupted. scripts/draw_learning.py draws it, also
+while it runs."""

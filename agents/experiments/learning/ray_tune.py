@@ -1,11 +1,11 @@
-"""Carries the trials of a sweep out on Ray Tune: on this machine, or on a cluster.
+"""Carries out trials on Ray Tune: on this machine, or on a cluster.
 
-Ray decides where and when a trial runs, notices when it fails and starts it again. It is told
-nothing of what is learned: a trial goes on from the checkpoint in its own directory. So Tune's
-own snapshots are of no use, and what it writes goes to a directory that is removed.
+Ray decides where and when a trial runs, notices when it fails and starts it again. It knows nothing
+of the training: a trial resumes from the checkpoint in its own directory. So Tune's own snapshots
+are not needed, and what it writes goes to a directory that is removed.
 
 Ray is imported within `cluster` only, since it changes the environment of a process; and `cluster`
-has to come before JAX, which does not bear that Ray forks.
+has to be entered before JAX is imported, since Ray forks, and JAX has threads.
 """
 
 from __future__ import annotations
@@ -21,12 +21,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
+from agents.analysis.clock import clock
 from agents.devices import cores
 from agents.errors import UserError, shown
+from agents.experiments.learning.trials import Trial
 
-_STATE = ".ray"  # in the directory of the sweep
+_STATE = ".ray"  # in the directory of the study
 _OBJECTS = 100 * 2**20  # bytes for Ray's own messages; by default it takes a third of the memory
 
 _SETTINGS = {
@@ -45,30 +47,13 @@ _SETTINGS = {
 Say = Callable[[str], None]
 
 
-class Trial(Protocol):
-    """What a trial is here: a name, and a directory of that name beside those of the others."""
-
-    @property
-    def name(self) -> str:
-        """Of the trial."""
-        ...
-
-    @property
-    def run_dir(self) -> Path:
-        """Its own."""
-        ...
-
-
-_Trial = TypeVar("_Trial", bound=Trial)
-
-
 def run(
-    trials: Sequence[_Trial],
+    trials: Sequence[Trial],
     *,
     cpus: int,
     retries: int,
     say: Say,
-    work: Callable[[_Trial, int, Sequence[str]], None],
+    work: Callable[[Trial, int, Sequence[str]], None],
 ) -> dict[str, str]:
     """Carries out all trials within a `cluster`, as many at a time as it has cores for.
 
@@ -77,11 +62,11 @@ def run(
       cpus: cores a trial.
       retries: how often a trial that fails, or whose worker dies, is started again.
       say: gets a line for each trial that ends, fails or is tried again.
-      work: what is done with a trial; a function that workers can import.
+      work: ``work(trial, cpus, path)`` carries out a trial; a function that workers can import.
+        A `UserError` that it raises is not retried.
 
     Returns:
-      Why the trials failed that did, by name. What cannot go right the next time, a `UserError`, is
-      not retried.
+      Why trials failed, by name.
 
     Raises:
       KeyboardInterrupt: on an interrupt; the workers end with the cluster's block.
@@ -90,8 +75,8 @@ def run(
 
     out = trials[0].run_dir.parent
     by_name = {trial.name: trial for trial in trials}
-    reporter = Reporter(len(trials), retries, say)
     path = [os.getcwd()]
+    failures: dict[str, str] = {}
 
     def attempt(point: dict[str, str]) -> None:
         try:
@@ -108,17 +93,17 @@ def run(
                 name=_STATE,
                 storage_path=str(out),
                 failure_config=tune.FailureConfig(max_failures=retries),
-                callbacks=[_told_by_tune(reporter)],
+                callbacks=[_reporter(len(trials), retries, say, failures)],
                 verbose=0,
             ),
         ).fit()
     finally:
         shutil.rmtree(out / _STATE, ignore_errors=True)
-    return reporter.failures
+    return failures
 
 
 def require() -> None:
-    """Refuses to go on without Ray.
+    """Refuses to run without Ray.
 
     Raises:
       UserError: it is not installed.
@@ -127,13 +112,6 @@ def require() -> None:
         raise UserError(
             "this needs Ray, which is not installed: pip install -c constraints.txt -e '.[sweep]'"
         )
-
-
-def _prepare() -> None:
-    """Tells Ray, before it is imported, to keep to itself."""
-    require()
-    for name, value in _SETTINGS.items():
-        os.environ.setdefault(name, value)
 
 
 def _name(trial: Any) -> str:
@@ -151,27 +129,21 @@ def cluster(address: str) -> Iterator[None]:
     Raises:
       UserError: Ray is not installed, or there is no cluster at `address`.
     """
-    _prepare()
+    require()
+    for name, value in _SETTINGS.items():
+        os.environ.setdefault(name, value)
     _check_listener(address)
     import ray
 
-    # Of what Ray has to say, the user needs what `Reporter` says.
+    # Of Ray's own messages, the user needs what `_reporter` says.
     for name in ("ray.tune.tune", "ray.tune.execution.tune_controller"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     before = signal.getsignal(signal.SIGTERM)
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    # `local`, since RAY_ADDRESS may name another cluster.
+    own = {"num_cpus": cores(), "include_dashboard": False, "object_store_memory": _OBJECTS}
+    kind: dict[str, Any] = {"address": address} if address else {"address": "local", **own}
     try:
-        if address:
-            ray.init(address=address, **quiet)
-        else:
-            # `local`, since RAY_ADDRESS may name a cluster that was not asked for.
-            ray.init(
-                address="local",
-                num_cpus=cores(),
-                include_dashboard=False,
-                object_store_memory=_OBJECTS,
-                **quiet,
-            )
+        ray.init(log_to_driver=False, logging_level=logging.ERROR, **kind)
     except (ConnectionError, RuntimeError, ValueError) as error:
         if not address:
             raise
@@ -180,7 +152,7 @@ def cluster(address: str) -> Iterator[None]:
             " if it asks for a token, set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH"
         ) from None
     try:
-        # Ray has put a handler of its own there. What `kill` does should be what Ctrl-C does.
+        # Instead of Ray's own handler: `kill` does what Ctrl-C does.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         yield
     finally:
@@ -189,7 +161,7 @@ def cluster(address: str) -> Iterator[None]:
 
 
 def _check_listener(address: str) -> None:
-    """Asks at once whether anybody is there: Ray goes on asking for minutes."""
+    """Refuses at once an address where no server listens: Ray tries for minutes."""
     host, _, port = address.rpartition(":")
     if not host:  # this machine, or `auto`, which Ray looks up
         return
@@ -202,65 +174,51 @@ def _check_listener(address: str) -> None:
         ) from None
 
 
-class Reporter:
-    """Says what becomes of trials, a line each time, and remembers why they failed.
+def _reporter(count: int, retries: int, say: Say, failures: dict[str, str]) -> Any:
+    """A callback of Tune that says a line for each trial that ends, fails or is tried again.
+
+    It is of the kind of Tune's own, which prints more, and takes its place.
 
     Args:
       count: trials in all.
       retries: how often one is tried again.
       say: gets the lines.
+      failures: gets why trials failed, by name.
     """
-
-    def __init__(self, count: int, retries: int, say: Say) -> None:
-        self.failures: dict[str, str] = {}
-        self._count = count
-        self._ended = 0
-        self._retries = retries
-        self._say = say
-        self._started = time.monotonic()
-
-    def finished(self, name: str) -> None:
-        """A trial has come to its end."""
-        self._end(name, "finished")
-
-    def failed(self, name: str, why: str) -> None:
-        """A trial has failed for the last time."""
-        self.failures[name] = why
-        self._end(name, f"failed: {why}")
-
-    def retried(self, name: str, attempt: int, why: str) -> None:
-        """A trial has failed and will be tried again."""
-        self._say(f"{name}  retried ({attempt} of at most {self._retries} times): {why}")
-
-    def _end(self, name: str, how: str) -> None:
-        self._ended += 1
-        spent, left = time.monotonic() - self._started, self._count - self._ended
-        rest = f"; about {_clock(spent / self._ended * left)} left" if left else ""
-        self._say(f"{name}  {how} ({self._ended} of {self._count}, {_clock(spent)}{rest})")
-
-
-def _told_by_tune(reporter: Reporter) -> Any:
-    """The reporter as Tune wants it, where Tune's own, which says more, would stand."""
     from ray.tune.progress_reporter import TrialProgressCallback
 
-    class Told(TrialProgressCallback):
+    ended: list[str] = []
+    started = time.monotonic()
+
+    def end(trial: Any, how: str) -> None:
+        ended.append(_name(trial))
+        done, spent = len(ended), time.monotonic() - started
+        rest = f"; about {clock(spent / done * (count - done))} left" if done < count else ""
+        say(f"{ended[-1]}  {how} ({done} of {count}, {clock(spent)}{rest})")
+
+    def fail(trial: Any, why: str) -> None:
+        failures[_name(trial)] = why
+        end(trial, f"failed: {why}")
+
+    class Reporter(TrialProgressCallback):
         def on_trial_result(self, iteration, trials, trial, result, **info) -> None:
-            """A result says nothing that the end of its trial does not."""
+            """Says nothing: a line follows at the end of the trial."""
 
         def on_trial_complete(self, iteration, trials, trial, **info) -> None:
             refused = trial.last_result.get("refused")
             if refused:
-                reporter.failed(_name(trial), refused)
+                fail(trial, refused)
             else:
-                reporter.finished(_name(trial))
+                end(trial, "finished")
 
         def on_trial_recover(self, iteration, trials, trial, **info) -> None:
-            reporter.retried(_name(trial), trial.num_failures, _reason(trial))
+            attempt = f"{trial.num_failures} of at most {retries} times"
+            say(f"{_name(trial)}  retried ({attempt}): {_reason(trial)}")
 
         def on_trial_error(self, iteration, trials, trial, **info) -> None:
-            reporter.failed(_name(trial), _reason(trial))
+            fail(trial, _reason(trial))
 
-    return Told()
+    return Reporter()
 
 
 def _reason(trial: Any) -> str:
@@ -277,11 +235,5 @@ def _reason(trial: Any) -> str:
 
 
 def _first_line(error: object) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else "no reason given"
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+    lines = map(str.strip, str(error).splitlines())
+    return next(filter(None, lines), "no reason given")

@@ -1,4 +1,4 @@
-"""What a learning benchmark found: tables over seeds, and the files that hold all of it.
+"""Results of a learning benchmark: tables over seeds, and the files that hold all of them.
 
 Training seeds are few and differ by more than the episodes of one evaluation do, so that intervals
 are drawn over both (`agents.analysis.bootstrap`). A contender *solves* the task with a seed at the
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -20,7 +19,7 @@ from agents.analysis.statistics import iqm
 from agents.analysis.tables import Row, markdown, of_kind, write_csv, writing
 from agents.errors import UserError, shown
 from agents.experiments.learning.figures import plot_learning
-from agents.experiments.learning.trials import recorded
+from agents.experiments.learning.trials import evaluations_in
 from agents.training.log import METRICS
 
 _RESAMPLES = 2_000
@@ -41,7 +40,7 @@ def draw(benchmark: Path, name: str, out: Path) -> list[str]:
       UserError: nothing has been evaluated there, trials that cannot be compared, or `out` cannot
         be written to.
     """
-    found = recorded(benchmark)
+    found = evaluations_in(benchmark)
     if not found:
         raise UserError(
             f"{shown(str(benchmark))} holds no evaluated trial; give the --out of"
@@ -63,11 +62,12 @@ def draw(benchmark: Path, name: str, out: Path) -> list[str]:
         write_csv(
             out / f"{name}-episodes.csv", [each for row in evaluations for each in _episodes(row)]
         )
-        curves = [row for run_dir, rows in found for row in _curve(run_dir, rows[0])]
+        curves = [row for run_dir, rows in found for row in _curve(run_dir / METRICS, rows[0])]
         if curves:
             write_csv(out / f"{name}-curves.csv", curves)
         plot_learning(summary, evaluations, out / f"{name}.png", solved_at=solved_at)
-    return [*markdown(*_by_age(summary)), "", *markdown(*_solving(evaluations, solved_at))]
+    tables = markdown(*_by_age(summary))
+    return tables if solved_at is None else [*tables, "", *_solving(evaluations, solved_at)]
 
 
 def summarise(evaluations: Sequence[Row], solved_at: float | None) -> list[Row]:
@@ -81,32 +81,36 @@ def summarise(evaluations: Sequence[Row], solved_at: float | None) -> list[Row]:
     groups: dict[tuple[str, int], list[Row]] = {}
     for row in evaluations:
         groups.setdefault((row["label"], row["env_steps"]), []).append(row)
-    found = []
-    for (label, step), rows in groups.items():
-        returns = np.asarray([each for row in rows for each in row["returns"]])
-        groups_of = [(row["seed"],) for row in rows for _ in row["returns"]]
-        told = intervals(_statistics, [returns], resamples(groups_of, _RESAMPLES))
-        means = [float(np.mean(row["returns"])) for row in rows]
-        row: Row = {"label": label, "kind": rows[0]["kind"], "env_steps": step, "seeds": len(rows)}
-        for key, value in _statistics(returns).items():
-            row |= {key: value, f"{key}_low": told[key][0], f"{key}_high": told[key][1]}
-        row |= {"lowest": min(means), "highest": max(means), "share_solved": None, "solved": None}
-        if solved_at is not None:
-            row["share_solved"] = float(np.mean(returns >= solved_at))
-            row["solved"] = sum(mean >= solved_at for mean in means)
-        found.append(row)
     order = list(dict.fromkeys(row["label"] for row in evaluations))
-    return sorted(found, key=lambda row: (order.index(row["label"]), row["env_steps"]))
+    groups_in_order = sorted(groups, key=lambda group: (order.index(group[0]), group[1]))
+    return [_over_seeds(groups[group], solved_at) for group in groups_in_order]
+
+
+def _over_seeds(rows: Sequence[Row], solved_at: float | None) -> Row:
+    """Statistics of the evaluations of one contender at one age, a row a seed."""
+    returns = np.concatenate([row["returns"] for row in rows])
+    seeds = [(row["seed"],) for row in rows for _ in row["returns"]]
+    ends = intervals(_statistics, [returns], resamples(seeds, _RESAMPLES))
+    means = [float(np.mean(row["returns"])) for row in rows]
+    found: Row = {key: rows[0][key] for key in ("label", "kind", "env_steps")}
+    found["seeds"] = len(rows)
+    for key, value in _statistics(returns).items():
+        found |= {key: value, f"{key}_low": ends[key][0], f"{key}_high": ends[key][1]}
+    found |= {"lowest": min(means), "highest": max(means), "share_solved": None, "solved": None}
+    if solved_at is not None:
+        found["share_solved"] = float(np.mean(returns >= solved_at))
+        found["solved"] = sum(mean >= solved_at for mean in means)
+    return found
 
 
 def _statistics(returns: np.ndarray) -> dict[str, float]:
     return {"mean": float(np.mean(returns)), "iqm": iqm(returns)}
 
 
-def steps_to_solve(rows: Sequence[Row], solved_at: float) -> int | None:
-    """The first age at which a trial's mean return reaches the threshold; None if at none."""
+def steps_to_solve(rows: Sequence[Row], solved_at: float) -> float:
+    """The first age at which a trial's mean return reaches the threshold; infinity if at none."""
     ages = [row["env_steps"] for row in rows if np.mean(row["returns"]) >= solved_at]
-    return min(ages, default=None)
+    return min(ages, default=np.inf)
 
 
 def _row(row: Row, solved_at: float | None) -> Row:
@@ -135,16 +139,14 @@ def _episodes(row: Row) -> list[Row]:
     ]
 
 
-def _curve(run_dir: Path, trial: Row) -> list[Row]:
-    if not (run_dir / METRICS).is_file():
-        return []
+def _curve(metrics: Path, trial: Row) -> list[Row]:
+    """The training episodes of a trial; none of a policy that does not learn."""
     return [
         {
-            "label": trial["label"],
-            "seed": trial["seed"],
+            **{key: trial[key] for key in ("label", "seed")},
             **{key: row[key] for key in ("env_steps", "return", "length", "ended")},
         }
-        for row in of_kind(read_rows(run_dir / METRICS), "episode")
+        for row in of_kind(read_rows(metrics) if metrics.is_file() else [], "episode")
     ]
 
 
@@ -167,23 +169,20 @@ def _cell(row: Row | None) -> str:
     return f"{row['mean']:.0f} [{row['mean_low']:.0f}, {row['mean_high']:.0f}]{solved}"
 
 
-def _solving(
-    evaluations: Sequence[Row], solved_at: float | None
-) -> tuple[list[str], list[list[str]]]:
+def _solving(evaluations: Sequence[Row], solved_at: float) -> list[str]:
+    """A table of the steps to solve the task, by label and seed."""
     trials: dict[str, dict[int, list[Row]]] = {}
     for row in evaluations:
         if row["env_steps"]:
             trials.setdefault(row["label"], {}).setdefault(row["seed"], []).append(row)
     seeds = sorted({seed for each in trials.values() for seed in each})
-    body: list[list[str]] = []
-    for label, by_seed in trials.items() if solved_at is not None else ():
-        assert solved_at is not None
-        cells: dict[int, Any] = {s: steps_to_solve(r, solved_at) for s, r in by_seed.items()}
-        ages = [np.inf if age is None else age for age in cells.values()]
-        known = (_age(cells[seed]) if seed in cells else "n/a" for seed in seeds)
-        body.append([label, _age(float(np.median(ages))), *known])
-    return ["steps to solve", "median", *(f"seed {seed}" for seed in seeds)], body
+    body = []
+    for label, by_seed in trials.items():
+        ages = {seed: steps_to_solve(rows, solved_at) for seed, rows in by_seed.items()}
+        cells = (_age(ages[seed]) if seed in ages else "n/a" for seed in seeds)
+        body.append([label, _age(float(np.median(list(ages.values())))), *cells])
+    return markdown(["steps to solve", "median", *(f"seed {seed}" for seed in seeds)], body)
 
 
-def _age(age: float | None) -> str:
-    return "not" if age is None or np.isinf(age) else f"{age:,.0f}"
+def _age(age: float) -> str:
+    return "not" if np.isinf(age) else f"{age:,.0f}"

@@ -1,160 +1,184 @@
-"""A sweep: one configuration at several regularisers, weights and seeds, each in a directory.
-
-What a sweep is and how far it has come stands on the disk alone, so that it can be interrupted at
-any moment, gone on with by the same command, and read while it works. Nothing here imports JAX.
-"""
+"""A sweep: a grid of contenders that share a configuration but for regulariser and weight."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
-from agents.config import loading as configuration
+from pydantic import Field
+
+from agents.config.flags import Argument, declared, parse
+from agents.config.loading import difference, load, load_file, override
+from agents.config.options import flag
+from agents.config.presets import PRESETS, listing
+from agents.config.regularizer_schema import RegularizerName
 from agents.config.schema import Config
-from agents.config.yaml_files import dump
-from agents.directories import claimed
 from agents.errors import UserError, shown
+from agents.experiments.learning.options import (
+    MOST_TRIALS,
+    RAY_HINTS,
+    RayOptions,
+    Request,
+    Seeds,
+    arguments,
+    once,
+    options_of,
+    out_of,
+    seeds_of,
+)
+from agents.experiments.learning.trials import SWEEP_FILE, Contender, Study, make_trials
 
-SWEEP_FILE = "sweep.yaml"
-"""In the directory of a sweep: the configuration that all of its trials share."""
+SWEEP = "python scripts/sweep.py"
 
-SUMMARY = "summary.json"
-"""In the directory of a trial that is finished, as `agents.training.log` writes it."""
-
-SWEPT = {
-    ("seed",): "--seeds",
-    ("regularizer", "name"): "--regularizers",
-    ("regularizer", "weight"): "--weights",
-}
+_NAME, _WEIGHT = ("regularizer", "name"), ("regularizer", "weight")
+_SWEPT = {("seed",): "--seeds", _NAME: "--regularizers", _WEIGHT: "--weights"}
 """The options in which trials differ, and the flags that give their values."""
 
 
-@dataclass(frozen=True)
-class Grid:
-    """Every regulariser with every weight and every seed.
+class SweepOptions(RayOptions):
+    """What is swept over, and where trials are carried out."""
 
-    `none` has no penalty that a weight could scale, and is trained once a seed.
+    weights: tuple[Annotated[float, Field(ge=0)], ...] = Field(
+        default=(), strict=False, description="Of the penalty"
+    )
+    regularizers: tuple[RegularizerName, ...] = Field(
+        default=(), strict=False, description="Penalties; none has no weight"
+    )
+    seeds: Seeds = Field(
+        default=("0..4",), min_length=1, strict=False, examples=["0..4"], description="Of the runs"
+    )
 
-    Attributes:
+
+_HINTS = {
+    "weights": ("FLOAT [FLOAT ...]", "default: the preset's"),
+    "regularizers": ("NAME [NAME ...]", "default: the preset's"),
+    "seeds": ("SEED [SEED ...]", "default: 0..4"),
+    **RAY_HINTS,
+}
+
+_ARGUMENTS = (
+    Argument("preset", declared(Path, "Where to start from"), "PRESET", positional=True),
+    Argument("config", declared(Path, "YAML file, laid over the preset"), "FILE"),
+    *arguments(SweepOptions, _HINTS),
+    Argument(
+        "out",
+        declared(Path, "Of the sweep, on a disk that all machines share"),
+        "DIR",
+        "default: runs/sweep-PRESET",
+    ),
+)
+
+
+def parse_sweep(args: Sequence[str]) -> Request:
+    """Reads the command line of `scripts/sweep.py`.
+
+    Args:
+      args: the words after the script's name.
+
+    Raises:
+      UserError: whatever cannot be done as asked.
+      SystemExit: help was asked for, and printed.
+    """
+    example = next((word for word in args if word in PRESETS), "lunar-lander")
+    parsed = parse(args, SWEEP, f"{_TEXT}{example}.", _ARGUMENTS, PRESETS[example])
+    if len(parsed.positionals) != 1:
+        words = ", ".join(map(shown, parsed.positionals)) or "none"
+        raise UserError(f"one preset is allowed, not {words}; give one of: {', '.join(PRESETS)}")
+    for path, instead in _SWEPT.items():
+        if path in parsed.values:
+            raise UserError(f"{flag(path)} is swept over; give {instead}")
+    options = options_of(parsed, SweepOptions())
+    (preset,) = parsed.positionals
+    out, file = out_of(parsed, f"runs/sweep-{preset}"), parsed.values.get(("config",))
+    if file == "":
+        raise UserError("--config: '' is not allowed; give a YAML file")
+    own = {(each.name,) for each in _ARGUMENTS}
+    base = load(
+        preset,
+        None if file is None else Path(file),
+        {path: value for path, value in parsed.values.items() if path not in own},
+    )
+    weights = once("--weights", options.weights or (base.regularizer.weight,))
+    if "auto" in weights:
+        raise UserError("a sweep is over numbers, not regularizer.weight auto; give --weights")
+    names = once("--regularizers", options.regularizers or (base.regularizer.name,))
+    seeds = seeds_of(options.seeds)
+    if len(seeds) * len(names) * len(weights) > MOST_TRIALS:
+        raise UserError(f"the sweep has more than {MOST_TRIALS:,} trials; give fewer")
+    study = sweep(base, names, weights, seeds, out)
+    check_directory(base, out)
+    return Request(study, options)
+
+
+def sweep(
+    base: Config,
+    regularizers: Sequence[str],
+    weights: Sequence[float | str],
+    seeds: Sequence[int],
+    out: Path,
+) -> Study:
+    """Every regulariser with every weight and every seed; `none` has no penalty, so one weight, 0.
+
+    Args:
+      base: what all trials share.
       regularizers: by name.
       weights: of the penalty, >= 0.
       seeds: of the runs, >= 0.
+      out: absolute directory of the sweep.
+
+    Raises:
+      UserError: a regulariser does not go with the rest of the configuration.
     """
-
-    regularizers: tuple[str, ...]
-    weights: tuple[float, ...]
-    seeds: tuple[int, ...]
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self.points())
-
-    def points(self) -> Iterator[tuple[str, float, int]]:
-        """Regulariser, weight and seed of each trial.
-
-        Seed by seed, so that what is finished when a sweep is cut short compares all weights.
-        """
-        for seed in self.seeds:
-            for name in self.regularizers:
-                for weight in self.weights if name != "none" else (0.0,):
-                    yield name, weight, seed
+    contenders = [
+        Contender(
+            # The shortest text that is this very number: 0.03, 1, 1e-05.
+            f"{name}-w{repr(weight).removesuffix('.0').replace('+', '')}",
+            "planner",
+            override(base, {_NAME: name, _WEIGHT: weight}, _SWEPT),
+        )
+        for name in regularizers
+        for weight in (weights if name != "none" else (0.0,))
+    ]
+    return Study("sweep", make_trials(contenders, seeds, out), out, SWEEP_FILE, base)
 
 
-@dataclass(frozen=True)
-class Trial:
-    """One run of a sweep.
+def check_directory(base: Config, out: Path) -> None:
+    """Refuses a directory that holds something else than a sweep of this configuration.
 
-    Attributes:
-      config: the whole configuration.
-      run_dir: absolute; of the same shape as that of a run of `scripts/train.py`.
+    Its grid may be another one, so that seeds and weights can be added.
+
+    Raises:
+      UserError: it does.
     """
-
-    config: Config
-    run_dir: Path
-
-    @property
-    def name(self) -> str:
-        """`REGULARIZER-wWEIGHT-seedSEED`."""
-        return self.run_dir.name
-
-    @property
-    def finished(self) -> bool:
-        """Whether it has been trained and evaluated."""
-        return (self.run_dir / SUMMARY).is_file()
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """Some trials that share a configuration and a directory.
-
-    Attributes:
-      base: what they share.
-      grid: in what they differ.
-      out: absolute; the directory that theirs are in. All machines of a cluster must reach it.
-    """
-
-    base: Config
-    grid: Grid
-    out: Path
-
-    def trials(self) -> list[Trial]:
-        """All of them, finished or not.
-
-        Raises:
-          UserError: a regulariser does not go with the rest of the configuration.
-        """
-        return [
-            Trial(
-                configuration.override(
-                    self.base, dict(zip(SWEPT, (seed, name, weight), strict=True)), SWEPT
-                ),
-                self.out / f"{name}-w{_plainly(weight)}-seed{seed}",
-            )
-            for name, weight, seed in self.grid.points()
-        ]
-
-    def check_place(self) -> None:
-        """Refuses a directory that holds something else.
-
-        The grid may be another one, so that seeds and weights can be added.
-
-        Raises:
-          UserError: what is there is no sweep, or one of another configuration.
-        """
-        file, where = self.out / SWEEP_FILE, f"--out: {shown(str(self.out))}"
-        try:
-            there = os.path.lexists(self.out)
-            content = os.listdir(self.out) if there else []
-        except OSError as error:
-            raise UserError(f"{where} cannot be used ({error.strerror}); give another") from None
-        if content and SWEEP_FILE not in content:
-            raise UserError(
-                f"{where} holds other files and no sweep (no {SWEEP_FILE}); give another directory"
-            )
-        if content:
-            earlier = configuration.load_file(file)
-            changed = configuration.difference(earlier, self.base, SWEPT)
-            if changed:
-                raise UserError(
-                    f"{where} holds a sweep with {changed}; give the same options, or another --out"
-                )
-
-    @contextmanager
-    def place(self) -> Iterator[None]:
-        """Makes the directory, and keeps it from other sweeps within the block.
-
-        Raises:
-          UserError: it cannot be written to, or a sweep is at work in it.
-        """
-        file = self.out / SWEEP_FILE
-        with claimed(self.out, file, "a sweep"):
-            if not file.stat().st_size:
-                file.write_text(dump(self.base), encoding="utf-8")
-            yield
+    where = f"--out: {shown(str(out))}"
+    try:
+        content = os.listdir(out) if os.path.lexists(out) else []
+    except OSError as error:
+        raise UserError(f"{where} cannot be used ({error.strerror}); give another") from None
+    if not content:
+        return
+    if SWEEP_FILE not in content:
+        raise UserError(
+            f"{where} holds other files and no sweep (no {SWEEP_FILE}); give another directory"
+        )
+    changed = difference(load_file(out / SWEEP_FILE), base, _SWEPT)
+    if changed:
+        raise UserError(
+            f"{where} holds a sweep with {changed}; give the same options, or another --out"
+        )
 
 
-def _plainly(weight: float) -> str:
-    """The shortest text that is this very number: 0.03, 1, 1e-05."""
-    return repr(weight).removesuffix(".0")
+_TEXT = f"""\
+Train every regulariser with every weight and every seed, on the cores of this machine or on those
+of a Ray cluster, and write one table and one page:
+  {SWEEP} PRESET --weights 0 0.03 1 --regularizers rnn-dae deen --seeds 0..4
+
+The same command resumes a sweep that was interrupted, and retries trials that failed; weights and
+seeds may be added. A trial that is trained and evaluated is not run again.
+
+Presets:
+{listing()}
+
+The defaults shown are those of """

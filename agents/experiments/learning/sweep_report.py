@@ -1,12 +1,10 @@
-"""What a sweep found: a table, a figure, and a page that holds both and the configuration.
+"""The report of a sweep: a table, a figure, and a page that holds both and the configuration.
 
 Everything is read from the directories of the trials, so that it can be written at any moment.
 """
 
 from __future__ import annotations
 
-import base64
-import html
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,54 +13,49 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from pydantic import ValidationError
 
+from agents.analysis.page import Section, figure, image, page, paragraph, preformatted, table
 from agents.analysis.statistics import mean_ci95
 from agents.analysis.style import CYCLE, MARKERS, frame, write
 from agents.analysis.tables import Row, write_csv, writing
 from agents.config.yaml_files import dump
 from agents.errors import UserError, shown
-from agents.experiments.learning.sweep import SUMMARY, Sweep, Trial
+from agents.experiments.learning.trials import SUMMARY, Study, Trial
 from agents.reporting.comparison import Summary
 
-__all__ = ["conclude", "over_seeds", "rows_of"]
+__all__ = ["over_seeds", "rows_of", "write_sweep_report"]
 
-_FIGURES = ("mean", "sd", "iqm", "planned", "realised", "bias")
+_MEANS = ("mean", "iqm", "planned", "realised", "bias")
 
 
-def rows_of(sweep: Sweep, failures: Mapping[str, str]) -> list[Row]:
+def rows_of(study: Study, failures: Mapping[str, str]) -> list[Row]:
     """A row a trial, by regulariser, weight and seed; what is not known yet is None.
 
     Args:
-      sweep: finished or not.
-      failures: names of the trials that failed for good.
+      study: a sweep, finished or not.
+      failures: why trials failed, by name.
 
     Returns:
       `regularizer`, `weight` (None for `none`), `seed`; of the evaluation's episodes `mean`, `sd`
-      and `iqm` of the return; `planned` and `realised`, means over episodes of what the first plan
-      promised over its horizon and of what came, and `bias`, their difference; `wall_seconds`,
-      `commit` and `status`: `finished`, `failed` or `unfinished`.
+      and `iqm` of the return; `planned` and `realised`, means over episodes of the return of the
+      first plan over its horizon, as planned and as realised, and `bias`, their difference;
+      `wall_seconds`, `commit` and `status`: `finished`, `failed` or `unfinished`.
 
     Raises:
       UserError: a summary cannot be read.
     """
-    rows = [_row(trial, failures) for trial in sweep.trials()]
-    names, weights = sweep.grid.regularizers, sweep.grid.weights
-    return sorted(
-        rows,
-        key=lambda row: (
-            names.index(row["regularizer"]),
-            weights.index(row["weight"]) if row["weight"] is not None else 0,
-        ),
-    )
+    labels = list(dict.fromkeys(trial.contender.label for trial in study.trials))
+    trials = sorted(study.trials, key=lambda trial: labels.index(trial.contender.label))
+    return [_row(trial, failures) for trial in trials]
 
 
 def _row(trial: Trial, failures: Mapping[str, str]) -> Row:
-    config = trial.config
-    penalty = config.regularizer
+    penalty = trial.config.regularizer
     row: Row = {
         "regularizer": penalty.name,
         "weight": None if penalty.name == "none" else penalty.weight,
-        "seed": config.seed,
-        **dict.fromkeys((*_FIGURES, "wall_seconds", "commit")),
+        "seed": trial.seed,
+        **dict.fromkeys(("mean", "sd", "iqm", "planned", "realised", "bias")),
+        **dict.fromkeys(("wall_seconds", "commit")),
         "status": "failed" if trial.name in failures else "unfinished",
     }
     if not trial.finished:
@@ -74,9 +67,7 @@ def _row(trial: Trial, failures: Mapping[str, str]) -> Row:
         raise UserError(f"{shown(str(file))} cannot be read: {type(error).__name__}") from None
     planned, realised = summary.planned, summary.realised
     return row | {
-        "mean": summary.evaluation.mean,
-        "sd": summary.evaluation.sd,
-        "iqm": summary.evaluation.iqm,
+        **{key: getattr(summary.evaluation, key) for key in ("mean", "sd", "iqm")},
         "planned": planned,
         "realised": realised,
         "bias": None if planned is None or realised is None else planned - realised,
@@ -90,7 +81,7 @@ def over_seeds(rows: Sequence[Row]) -> list[Row]:
     """A row a regulariser and weight: means over the seeds that are finished.
 
     Returns:
-      `regularizer`, `weight`, `seeds` (finished), `asked` (all); the means of `mean`, `iqm`,
+      `regularizer`, `weight`, `seeds` (finished), `trials` (all); the means of `mean`, `iqm`,
       `planned`, `realised` and `bias`, each with `_low` and `_high`, the ends of Student's 95 %
       interval over seeds: NaN for one seed. A figure that some seed lacks is None.
     """
@@ -101,8 +92,8 @@ def over_seeds(rows: Sequence[Row]) -> list[Row]:
     for (name, weight), group in groups.items():
         done = [row for row in group if row["status"] == "finished"]
         means: Row = {"regularizer": name, "weight": weight, "seeds": len(done)}
-        means["asked"] = len(group)
-        for key in ("mean", "iqm", "planned", "realised", "bias"):
+        means["trials"] = len(group)
+        for key in _MEANS:
             values = [row[key] for row in done]
             known = bool(values) and None not in values
             low, high = mean_ci95(values) if known else (None, None)
@@ -112,80 +103,80 @@ def over_seeds(rows: Sequence[Row]) -> list[Row]:
     return found
 
 
+def write_sweep_report(study: Study, failures: Mapping[str, str]) -> list[str]:
+    """Writes `sweep.csv`, `sweep.png` and `sweep.html` into the directory of a sweep.
+
+    Args:
+      study: the sweep, finished or not.
+      failures: why trials failed, by name.
+
+    Returns:
+      The means over seeds, in columns, and where the files are, as lines for the terminal.
+
+    Raises:
+      UserError: a summary cannot be read, or the directory cannot be written to.
+    """
+    rows = rows_of(study, failures)
+    csv, png, html = (study.out / f"sweep.{ending}" for ending in ("csv", "png", "html"))
+    with writing(study.out):
+        write_csv(csv, rows)
+        _draw(rows, png)
+        html.write_text(_page(study, rows, failures, png), encoding="utf-8")
+    return [*_aligned([_HEADINGS, *_cells(rows)]), *(f"results    {f}" for f in (csv, png, html))]
+
+
+# --- the table -----------------------------------------------------------------------------------
+
 _HEADINGS = ("regularizer", "weight", "seeds", "mean return", "IQM", "planned", "realised", "bias")
 
 
-def _table(rows: Sequence[Row]) -> list[str]:
-    """The means over seeds as lines for the terminal, in columns."""
-    body = [_HEADINGS, *map(_cells, over_seeds(rows))]
-    widths = [max(len(line[place]) for line in body) for place in range(len(_HEADINGS))]
+def _cells(rows: Sequence[Row]) -> list[tuple[str, ...]]:
+    """The means over seeds as text, in the order of the headings."""
     return [
-        "  ".join(
-            cell.ljust(width) if place == 0 else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
+        (
+            row["regularizer"],
+            "-" if row["weight"] is None else f"{row['weight']:g}",
+            f"{row['seeds']}" + f" of {row['trials']}" * (row["seeds"] != row["trials"]),
+            *(_interval(*(row[f"{key}{end}"] for end in ("", "_low", "_high"))) for key in _MEANS),
         )
-        for line in body
+        for row in over_seeds(rows)
     ]
 
 
-def _cells(row: Row) -> tuple[str, ...]:
-    seeds = (
-        str(row["seeds"]) if row["seeds"] == row["asked"] else f"{row['seeds']} of {row['asked']}"
-    )
-    weight = "-" if row["weight"] is None else f"{row['weight']:g}"
-    keys = ("mean", "iqm", "planned", "realised", "bias")
-    return (row["regularizer"], weight, seeds, *(_interval(row, key) for key in keys))
-
-
-def _interval(row: Row, key: str) -> str:
-    value, low, high = row[key], row[f"{key}_low"], row[f"{key}_high"]
+def _interval(value: float | None, low: float | None, high: float | None) -> str:
     if value is None:
         return "n/a"
     return f"{value:.1f}" if low is None or low != low else f"{value:.1f} [{low:.1f}, {high:.1f}]"
 
 
-def conclude(sweep: Sweep, failures: Mapping[str, str]) -> list[str]:
-    """Writes `sweep.csv`, `sweep.png` and `sweep.html` into the directory of the sweep.
+def _aligned(body: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of cells in columns, the first one to the left, the others to the right."""
+    first, *widths = (max(map(len, column)) for column in zip(*body, strict=True))
+    return ["  ".join((head.ljust(first), *map(str.rjust, rest, widths))) for head, *rest in body]
 
-    Args:
-      sweep: finished or not.
-      failures: why trials failed, by name.
 
-    Returns:
-      The means over seeds and where the files are, as lines for the terminal.
-
-    Raises:
-      UserError: a summary cannot be read, or the directory cannot be written to.
-    """
-    rows = rows_of(sweep, failures)
-    csv, png, page = (sweep.out / f"sweep.{ending}" for ending in ("csv", "png", "html"))
-    with writing(sweep.out):
-        write_csv(csv, rows)
-        _draw(rows, png)
-        page.write_text(_page(sweep, rows, failures, png), encoding="utf-8")
-    return [*_table(rows), *(f"results    {file}" for file in (csv, png, page))]
+# --- the figure ----------------------------------------------------------------------------------
 
 
 def _draw(rows: Sequence[Row], path: Path) -> None:
-    """Returns, and what plans promised too much, over the weight: means, intervals, seeds."""
-    figure = Figure(figsize=(9, 4.2), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    """Returns, and the bias of planned returns, over the weight: means, intervals, seeds."""
+    drawn = Figure(figsize=(9, 4.2), layout="constrained")
+    left, right = drawn.subplots(1, 2)
     weights = sorted({row["weight"] for row in rows if row["weight"] is not None})
     places: dict[float | None, int] = {weight: place for place, weight in enumerate(weights)}
     if any(row["weight"] is None for row in rows):
         places[None] = len(weights)
-    _draw_means(left, rows, "mean", places)
-    _draw_means(right, rows, "bias", places)
-    right.axhline(0, color="black", lw=0.8)
-    left.set_title("Mean return of the evaluation", fontsize="medium")
-    right.set_title("First plan: promised less realised", fontsize="medium")
-    for axes in (left, right):
+    titles = {"mean": "Mean return of the evaluation", "bias": "First plan: planned less realised"}
+    for axes, (key, title) in zip((left, right), titles.items(), strict=True):
+        _draw_means(axes, rows, key, places)
+        axes.set_title(title, fontsize="medium")
         frame(axes)
         axes.set_xticks(list(places.values()), ["none" if w is None else f"{w:g}" for w in places])
         axes.set_xlim(-0.5, len(places) - 0.5)
         axes.set_xlabel("weight of the penalty")
+    right.axhline(0, color="black", lw=0.8)
     left.legend(frameon=False, fontsize="small")
-    write(figure, path)
+    write(drawn, path)
 
 
 def _draw_means(
@@ -202,62 +193,45 @@ def _draw_means(
         axes.plot(spots, [row[key] for row in known], marker=marker, color=colour, label=name)
         for spot, row in zip(spots, known, strict=True):
             axes.plot([spot] * 2, [row[f"{key}_low"], row[f"{key}_high"]], color=colour, lw=2)
-        for row in mine:
-            if row[key] is not None:
-                spot = places[row["weight"]] + shift + 0.05  # beside the bar, which would hide it
-                axes.plot(spot, row[key], ".", ms=7, color=colour, alpha=0.6, mew=0)
+        seeds = [row for row in mine if row[key] is not None]
+        beside = [places[row["weight"]] + shift + 0.05 for row in seeds]  # bars would hide them
+        axes.plot(beside, [row[key] for row in seeds], ".", ms=7, color=colour, alpha=0.6, mew=0)
 
 
-_STYLE = """\
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 64rem; margin: 2rem auto; padding: 0 1rem; }
-table { border-collapse: collapse; margin: 1rem 0; }
-th, td { padding: .25rem .7rem; text-align: right; border-bottom: 1px solid #ddd; }
-th:first-child, td:first-child { text-align: left; }
-img { max-width: 100%; }
-pre { background: #f5f5f5; padding: 1rem; overflow-x: auto; }"""
+# --- the page ------------------------------------------------------------------------------------
 
 
-def _page(sweep: Sweep, rows: Sequence[Row], failures: Mapping[str, str], figure: Path) -> str:
+def _page(study: Study, rows: Sequence[Row], failures: Mapping[str, str], png: Path) -> str:
     """The whole page, which refers to no other file."""
+    assert study.base is not None
     done = sum(row["status"] == "finished" for row in rows)
-    picture = base64.b64encode(figure.read_bytes()).decode()
-    env = html.escape(sweep.base.env.id)
-    each = [[_cell(value) for value in row.values()] for row in rows]
-    failed = "".join(
-        f"<li>{html.escape(name)}: {html.escape(why)}</li>" for name, why in failures.items()
+    count = f"{done} of {len(rows)} trials are finished, of {study.base.env_steps:,} steps each."
+    means = (
+        "Means over the finished seeds, and Student's 95 % intervals where there are several."
+        " Planned and realised: the return of the first plan of an episode over its horizon; bias:"
+        " their difference."
     )
-    return f"""\
-<!doctype html>
-<html lang="en">
-<head><meta charset="utf-8"><title>Sweep: {env}</title><style>{_STYLE}</style></head>
-<body>
-<h1>Sweep: {env}</h1>
-<p>{done} of {len(rows)} trials are finished, of {sweep.base.env_steps:,} steps each.</p>
-<h2>Over seeds</h2>
-<p>Means over the finished seeds, and Student's 95 % intervals where there are several. Planned and
-realised: what the first plan of an episode promised over its horizon, and what came; bias: their
-difference.</p>
-{_html_table(_HEADINGS, list(map(_cells, over_seeds(rows))))}
-<img alt="Mean return and bias of the first plan over the weight, by regulariser"
- src="data:image/png;base64,{picture}">
-<p>Lines join means, bars are the intervals, points the seeds.</p>
-{f"<h2>Failed</h2><ul>{failed}</ul>" if failed else ""}
-<h2>Trials</h2>
-{_html_table(list(rows[0]), each)}
-<h2>Configuration</h2>
-<p>Shared by all trials, but for seed, regularizer.name and regularizer.weight.</p>
-<pre>{html.escape(dump(sweep.base))}</pre>
-</body>
-</html>
-"""
-
-
-def _html_table(headings: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    def line(cells: Sequence[str], tag: str) -> str:
-        return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
-
-    return "\n".join(
-        ["<table>", line(headings, "th"), *(line(each, "td") for each in body), "</table>"]
+    alternative = "Mean return and bias of the first plan over the weight, by regulariser"
+    picture = figure(
+        image(png.read_bytes(), "png", alternative),
+        "Lines join means, bars are the intervals, points the seeds.",
+    )
+    failed = table(("trial", "why"), failures.items())
+    every = [[_cell(value) for value in row.values()] for row in rows]
+    shared = "Shared by all trials, but for seed, regularizer.name and regularizer.weight."
+    return page(
+        f"Sweep: {study.base.env.id}",
+        paragraph(count),
+        [
+            Section(
+                "means", "Over seeds", paragraph(means) + table(_HEADINGS, _cells(rows)) + picture
+            ),
+            *([Section("failed", "Failed", failed)] if failures else []),
+            Section("trials", "Trials", table(list(rows[0]), every)),
+            Section(
+                "configuration", "Configuration", paragraph(shared) + preformatted(dump(study.base))
+            ),
+        ],
     )
 
 

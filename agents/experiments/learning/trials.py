@@ -1,39 +1,45 @@
-"""The learning benchmark: who takes part, and what becomes of each with every seed.
+"""Trials: contenders, each with every seed, each trial in a directory of its own.
 
 A contender is an agent of this project, with a configuration of its own, or a policy to compare it
-with. Each is trained once a seed and then evaluated, frozen, at the same ages on the same episodes.
-What has been done stands on the disk alone, so that a benchmark can be interrupted at any moment,
-gone on with by the same command, and drawn while it works. Nothing here imports JAX.
+with. How far a study has come is known from the disk alone: it can be interrupted at any moment,
+resumed by the same command, and read while it runs. Nothing here imports JAX.
 """
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from agents.analysis.jsonl import read_rows
+from agents.analysis.tables import Row
 from agents.config.schema import Config, EnvConfig
-from agents.errors import UserError, shown
+from agents.config.yaml_files import dump
+from agents.directories import claimed
 
 FROZEN = "frozen.jsonl"
-"""In the directory of a trial: a row for every age at which it was evaluated."""
+"""In the directory of a benchmark's trial: a row for every age at which it was evaluated."""
+
+SUMMARY = "summary.json"
+"""In the directory of a sweep's trial that is finished, as `agents.training.log` writes it."""
+
+SWEEP_FILE = "sweep.yaml"
+"""In the directory of a sweep: the configuration that its contenders vary."""
 
 FIXED = ("random", "heuristic")
 """Policies that learn nothing, and are evaluated once."""
 
 MODEL_FREE = ("sac", "crossq")
-"""Peers that learn a policy and no model, by sbx-rl."""
+"""Agents of sbx-rl, which learn a policy and no model."""
 
 
 @dataclass(frozen=True)
 class Contender:
-    """One that takes part.
+    """An agent or a policy that is compared with others.
 
     Attributes:
-      label: what it is called in tables and figures.
+      label: its name in tables and figures.
       kind: `planner` for an agent of this project, or one of `FIXED` and `MODEL_FREE`.
       config: of an agent of this project; else None.
     """
@@ -45,91 +51,126 @@ class Contender:
 
 @dataclass(frozen=True)
 class Protocol:
-    """What is the same for all.
+    """How all contenders of a benchmark are evaluated.
 
     Attributes:
       env: the environment; a policy that is no agent of this project acts at every step of it.
-      seeds: of training.
       steps: ages of the frozen evaluations in simulator steps, ascending.
-      episodes: of each evaluation.
-      first_seed: that their first episode is reset with, >= 10,000; the others count up from it.
+      seeds: that the episodes of every evaluation are reset with, >= 10,000; consecutive.
     """
 
     env: EnvConfig
-    seeds: tuple[int, ...]
     steps: tuple[int, ...]
-    episodes: int
-    first_seed: int
-
-    @property
-    def episode_seeds(self) -> list[int]:
-        """Of the episodes of an evaluation."""
-        return list(range(self.first_seed, self.first_seed + self.episodes))
+    seeds: range
 
 
 @dataclass(frozen=True)
-class LearningTrial:
+class Trial:
     """A contender with one seed.
 
     Attributes:
       contender: which one.
-      seed: of its training; 0 for one that does not learn.
-      protocol: how it is evaluated.
+      seed: of its training.
       run_dir: absolute; of an agent of this project, a run as `scripts/train.py` makes it.
+      protocol: of a benchmark; None in a sweep, where a run is evaluated at its end alone.
     """
 
     contender: Contender
     seed: int
-    protocol: Protocol
     run_dir: Path
+    protocol: Protocol | None = None
 
     @property
     def name(self) -> str:
-        """`LABEL-seedSEED`, of characters that any file may have."""
+        """`LABEL-seedSEED`."""
         return self.run_dir.name
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """Ages to be evaluated at: 0 alone for a policy that does not learn, none in a sweep."""
+        if self.protocol is None:
+            return ()
+        return (0,) if self.contender.kind in FIXED else self.protocol.steps
 
     @property
     def config(self) -> Config:
         """Of an agent of this project: what it is trained with."""
         assert self.contender.config is not None
-        return self.contender.config.model_copy(
-            update={
-                "seed": self.seed,
-                "env_steps": self.protocol.steps[-1],
-                "milestones": self.protocol.steps,
-            }
-        )
+        steps = {"env_steps": self.steps[-1], "milestones": self.steps} if self.steps else {}
+        return self.contender.config.model_copy(update={"seed": self.seed, **steps})
 
-    @property
-    def steps(self) -> tuple[int, ...]:
-        """Ages to be evaluated at: 0 alone for one that does not learn."""
-        return (0,) if self.contender.kind in FIXED else self.protocol.steps
+    def evaluated(self) -> dict[int, Row]:
+        """The evaluations of its protocol that are done, by age.
 
-    def evaluated(self) -> dict[int, dict[str, Any]]:
-        """Rows of the evaluations that the protocol asks for and that are done, by age."""
-        rows = {row["env_steps"]: row for row in read_rows(self.run_dir / FROZEN)}
-        wanted = self.protocol.episode_seeds
-        return {
-            step: rows[step] for step in self.steps if rows.get(step, {}).get("seeds") == wanted
-        }
+        Raises:
+          UserError: the file of evaluations is damaged.
+        """
+        file = self.run_dir / FROZEN
+        if self.protocol is None or not file.is_file():
+            return {}
+        seeds = list(self.protocol.seeds)
+        rows = {row["env_steps"]: row for row in read_rows(file) if row["seeds"] == seeds}
+        return {step: rows[step] for step in self.steps if step in rows}
 
     @property
     def finished(self) -> bool:
-        """Whether it has been evaluated at every age."""
+        """Whether it is evaluated at every age of its protocol; in a sweep, at its end."""
+        if self.protocol is None:
+            return (self.run_dir / SUMMARY).is_file()
         return len(self.evaluated()) == len(self.steps)
 
 
-def trials(contenders: Sequence[Contender], protocol: Protocol, out: Path) -> list[LearningTrial]:
-    """All trials of a benchmark, seed by seed, so that what is cut short compares all contenders.
+@dataclass(frozen=True)
+class Study:
+    """Trials that are carried out by one command.
+
+    Attributes:
+      kind: `sweep` or `benchmark`.
+      trials: all of them, finished or not.
+      out: absolute; holds their directories. All machines of a cluster must reach it.
+      claim: name of the file in it that is locked while the study runs.
+      base: the configuration that the contenders of a sweep vary; None for a benchmark.
+    """
+
+    kind: str
+    trials: list[Trial]
+    out: Path
+    claim: str = ".benchmark"
+    base: Config | None = None
+
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Makes the directory, and keeps it from other studies within the block.
+
+        Raises:
+          UserError: it cannot be written to, or another study runs in it.
+        """
+        file = self.out / self.claim
+        with claimed(self.out, file, f"a {self.kind}"):
+            if self.base is not None and not file.stat().st_size:
+                file.write_text(dump(self.base), encoding="utf-8")
+            yield
+
+
+def make_trials(
+    contenders: Sequence[Contender],
+    seeds: Sequence[int],
+    out: Path,
+    protocol: Protocol | None = None,
+) -> list[Trial]:
+    """Every contender with every seed; a policy that does not learn with the first one alone.
+
+    Seed by seed, so that an interrupted study compares all contenders.
 
     Args:
-      contenders: with labels that make different file names.
-      protocol: what is the same for all.
-      out: absolute directory that the trials' own are in.
+      contenders: with labels of different `file_name`s.
+      seeds: of training.
+      out: absolute; will hold the directories of the trials.
+      protocol: of a benchmark; None in a sweep.
     """
     return [
-        LearningTrial(each, seed, protocol, out / f"{file_name(each.label)}-seed{seed}")
-        for place, seed in enumerate(protocol.seeds)
+        Trial(each, seed, out / f"{file_name(each.label)}-seed{seed}", protocol)
+        for place, seed in enumerate(seeds)
         for each in contenders
         if each.kind not in FIXED or place == 0
     ]
@@ -140,47 +181,18 @@ def file_name(label: str) -> str:
     return "".join(c if c.isascii() and (c.isalnum() or c in ".-_") else "-" for c in label)
 
 
-def read_rows(file: Path) -> list[dict[str, Any]]:
-    """Rows of a file of JSON lines, none where there is no file.
+def evaluations_in(out: Path) -> list[tuple[Path, list[Row]]]:
+    """Directories of a benchmark's trials that have been evaluated, with their rows by age.
 
-    A last line that was cut short when a process died is left out; whoever goes on writes it anew.
+    Agents of this project come first, then those of sbx-rl, then policies that do not learn.
 
     Raises:
-      UserError: another line is no JSON.
-    """
-    if not file.is_file():
-        return []
-    found = []
-    lines = file.read_text(encoding="utf-8").split("\n")
-    for number, line in enumerate(lines, start=1):
-        try:
-            found += [json.loads(line)] if line else []
-        except ValueError:
-            if number == len(lines):
-                break
-            raise UserError(f"{shown(str(file))}, line {number}, is damaged; delete it") from None
-    return found
-
-
-def add_row(file: Path, row: dict[str, Any]) -> None:
-    """Adds a row, on disk when the call returns; a line that was cut short before it is dropped."""
-    before = "".join(f"{json.dumps(each)}\n" for each in read_rows(file))
-    aside = file.with_name(f"{file.name}.new")
-    with aside.open("w", encoding="utf-8") as stream:
-        stream.write(f"{before}{json.dumps(row)}\n")
-        stream.flush()
-        os.fsync(stream.fileno())
-    aside.replace(file)
-
-
-def recorded(out: Path) -> list[tuple[Path, list[dict[str, Any]]]]:
-    """Directories of the trials in `out` that have been evaluated, with the rows of each by age.
-
-    Agents of this project come first, then those of sbx-rl, then what does not learn.
+      UserError: a file of evaluations is damaged.
     """
     kinds = ("planner", *MODEL_FREE, *FIXED)
-    found = [(file.parent, read_rows(file)) for file in sorted(out.glob(f"*/{FROZEN}"))]
-    ordered = [
-        (place, sorted(rows, key=lambda row: row["env_steps"])) for place, rows in found if rows
+    found = [
+        (file.parent, sorted(read_rows(file), key=lambda row: row["env_steps"]))
+        for file in sorted(out.glob(f"*/{FROZEN}"))
     ]
-    return sorted(ordered, key=lambda trial: kinds.index(trial[1][0]["kind"]))
+    evaluated = [(place, rows) for place, rows in found if rows]
+    return sorted(evaluated, key=lambda trial: kinds.index(trial[1][0]["kind"]))

@@ -1,27 +1,35 @@
-"""One trial of the learning benchmark, as a worker carries it out.
+"""What a worker process does with one trial.
 
-Nothing is imported here that brings JAX: it must be told its share of the cores before it starts.
+JAX is imported within functions only: its share of the cores has to be set before.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import platform
+import sys
 import time
-from collections.abc import Sequence
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
 from typing import Any
 
-from agents.config import loading as configuration
-from agents.config.loading import CONFIG_FILE
+from agents.analysis.jsonl import append_row
+from agents.devices import prepare
 from agents.errors import UserError, shown
-from agents.experiments.learning.sweep_trial import OUTPUT, begin_work, told_to
-from agents.experiments.learning.trials import FIXED, FROZEN, LearningTrial, add_row
+from agents.experiments.learning.trials import FIXED, FROZEN, Protocol, Trial
+
+OUTPUT = "output.txt"
+"""In the directory of a trial: what it printed, over all its attempts."""
 
 
-def carry_out(trial: LearningTrial, cpus: int, path: Sequence[str] = ()) -> None:
-    """Trains a trial and evaluates it at every age, from wherever it was left.
+def carry_out(trial: Trial, cpus: int, path: Sequence[str] = ()) -> None:
+    """Trains and evaluates a trial on processor cores, from wherever it was interrupted.
 
-    An agent of this project goes on from its latest checkpoint, and ends with the same numbers as
-    one that was not interrupted. An agent of sbx-rl begins again.
+    An agent of this project resumes from its latest checkpoint, exactly: it ends with the same
+    numbers as one that was not interrupted. An agent of sbx-rl begins again.
 
     Args:
       trial: which one.
@@ -29,128 +37,146 @@ def carry_out(trial: LearningTrial, cpus: int, path: Sequence[str] = ()) -> None
       path: where modules of the user are, as in `--env.id my_module:MyEnv-v0`.
 
     Raises:
-      UserError: its directory holds another run, or as `agents.training.loop` does.
+      UserError: this machine does not have the study's directory, a checkpoint is missing or cannot
+        be used, or the environment cannot be.
     """
-    begin_work(cpus, path)
-    if trial.finished:
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")  # Ray assigns cores, and no accelerator
+    prepare(cpus)
+    sys.path += [each for each in path if each not in sys.path]
+    out, protocol = trial.run_dir.parent, trial.protocol
+    if not out.is_dir():
+        raise UserError(
+            f"{platform.node() or 'a machine'} has no {shown(str(out))}; give an --out on a disk"
+            " that all machines of the cluster share"
+        )
+    if trial.finished:  # a worker died between the last file and its own end
         return
-    trial.run_dir.mkdir(parents=True, exist_ok=True)
-    with told_to(trial.run_dir / OUTPUT):
-        if trial.contender.config is not None:
-            _plan(trial)
+    trial.run_dir.mkdir(exist_ok=True)
+    with redirected_to(trial.run_dir / OUTPUT):
+        if protocol is None:
+            _train(trial, conclude=True)
+        elif trial.contender.config is not None:
+            _train(trial, conclude=False)
+            _evaluate(trial, protocol)
         elif trial.contender.kind in FIXED:
-            _act(trial)
+            _act(trial, protocol)
         else:
-            _learn(trial)
+            _learn(trial, protocol)
 
 
-def _plan(trial: LearningTrial) -> None:
-    """An agent of this project: trained first, then evaluated from its checkpoints."""
-    from agents.training import checkpoint
-    from agents.training import loop as training
-    from agents.training.evaluation import evaluate_frozen
-    from agents.training.run import RunState
+@contextmanager
+def redirected_to(file: Path) -> Iterator[None]:
+    """Appends what is printed within the block to a file, with the error that ends it, if any."""
+    with file.open("a", encoding="utf-8") as out, redirect_stdout(out), redirect_stderr(out):
+        try:
+            yield
+        except BaseException as error:
+            traceback.print_exception(error)
+            raise
+
+
+def _train(trial: Trial, *, conclude: bool) -> None:
+    """Trains an agent of this project to its last step, from its latest checkpoint if it has one.
+
+    Args:
+      trial: which one.
+      conclude: whether it is evaluated and reported on at its end, as `scripts/train.py` does.
+    """
+    from agents.reporting.conclude import conclude as report
+    from agents.training import checkpoint, session
     from agents.training.saved import CHECKPOINTS
 
-    checkpoints = trial.run_dir / CHECKPOINTS
-    check_place(trial)
-    latest = checkpoint.latest(checkpoints)
-    if latest is None:
-        training.train(trial.config, trial.run_dir, concluded=False)
-    elif latest < trial.config.env_steps:
-        training.resume(trial.run_dir, trial.config.env_steps, concluded=False)
-    run = RunState(trial.config)
-    protocol, done = trial.protocol, trial.evaluated()
-    for step in (each for each in trial.steps if each not in done):
-        at = checkpoint.at_or_after(checkpoints, step)
-        if at >= step + trial.config.num_envs * trial.config.env.action_repeat:
+    latest = checkpoint.latest(trial.run_dir / CHECKPOINTS)
+    if latest is not None and not conclude and latest >= trial.config.env_steps:
+        return
+    opened = (
+        session.begin(trial.config, trial.run_dir)
+        if latest is None
+        else session.resume(trial.run_dir, trial.config.env_steps)
+    )
+    with opened as run:
+        run.train()
+        if conclude:
+            report(run)
+
+
+def _evaluate(trial: Trial, protocol: Protocol) -> None:
+    """Evaluates an agent of this project from its checkpoints, at the ages that are left."""
+    from agents.training.evaluation import evaluate_frozen
+    from agents.training.frozen import load_frozen
+
+    agent = None
+    for step in sorted(set(trial.steps) - set(trial.evaluated())):
+        frozen = load_frozen(trial.run_dir, env_steps=step, agent=agent)
+        agent, progress = frozen.agent, frozen.progress
+        if progress.env_steps >= step + trial.config.num_envs * trial.config.env.action_repeat:
             raise UserError(
                 f"{shown(str(trial.run_dir))} kept no checkpoint of step {step:,}, since it was not"
                 " among the --steps that it was trained with; give another --out"
             )
-        run.load_learned(trial.run_dir, at)
         began = time.perf_counter()
-        results, summary = evaluate_frozen(
-            run, protocol.episodes, protocol.first_seed, lambda done: None
-        )
-        _note(
-            trial, step, [(each.return_, each.length) for each in results], began,
-            at=at, training_seconds=run.progress.wall_seconds,
-            planned=summary["planned"], realised=summary["realised"],
-            survival_bonus=summary["survival_bonus"],
+        results, summary = evaluate_frozen(frozen, len(protocol.seeds), protocol.seeds.start)
+        _record(
+            trial, protocol, step, [(each.return_, each.length) for each in results], began,
+            at=progress.env_steps, training_seconds=progress.wall_seconds,
+            **{key: summary[key] for key in ("planned", "realised", "survival_bonus")},
         )  # fmt: skip
 
 
-def _act(trial: LearningTrial) -> None:
-    """A policy that does not learn."""
+def _act(trial: Trial, protocol: Protocol) -> None:
+    """Evaluates a policy that does not learn."""
     from agents.envs.making import make_environment
     from agents.experiments.learning.model_free import make_fixed, play
 
-    env = make_environment(trial.protocol.env.id, trial.protocol.env.kwargs)
+    env = make_environment(protocol.env.id, protocol.env.kwargs)
     began = time.perf_counter()
     act = make_fixed(trial.contender.kind, env)
-    _note(trial, 0, play(act, env, trial.protocol.episode_seeds), began)
+    _record(trial, protocol, 0, play(act, env, protocol.seeds), began)
 
 
-def _learn(trial: LearningTrial) -> None:
-    """An agent of sbx-rl: evaluated on the way."""
+def _learn(trial: Trial, protocol: Protocol) -> None:
+    """Trains an agent of sbx-rl, and evaluates it at every age on the way."""
     from agents.envs.making import make_environment
     from agents.experiments.learning.model_free import Episodes, learn, play
     from agents.training.log import METRICS
 
-    def make() -> Any:
-        return make_environment(trial.protocol.env.id, trial.protocol.env.kwargs)
-
-    # Begun again, it would repeat what it did: rows of an attempt before it would be no others.
+    env, fresh = (make_environment(protocol.env.id, protocol.env.kwargs) for _ in range(2))
+    training = Episodes(env)
+    # It begins again, and repeats what an earlier attempt did.
     (trial.run_dir / FROZEN).unlink(missing_ok=True)
-    env, fresh = Episodes(make()), make()
-    training, began = 0.0, time.perf_counter()
-    for step, act in learn(trial.contender.kind, env, trial.seed, trial.steps):
-        training += time.perf_counter() - began
-        rows = "".join(f"{json.dumps(row)}\n" for row in env.rows)
+    seconds, began = 0.0, time.perf_counter()
+    for step, act in learn(trial.contender.kind, training, trial.seed, trial.steps):
+        seconds += time.perf_counter() - began
+        rows = "".join(f"{json.dumps(row)}\n" for row in training.rows)
         (trial.run_dir / METRICS).write_text(rows, encoding="utf-8")
         began = time.perf_counter()
-        played = play(act, fresh, trial.protocol.episode_seeds)
-        _note(trial, step, played, began, at=env.env_steps, training_seconds=training)
+        played = play(act, fresh, protocol.seeds)
+        _record(
+            trial, protocol, step, played, began, at=training.env_steps, training_seconds=seconds
+        )
         began = time.perf_counter()
 
 
-def _note(
-    trial: LearningTrial, step: int, played: Sequence[tuple[float, int]], began: float, **more: Any
-) -> None:
-    """Writes one evaluation down."""
+def _record(
+    trial: Trial, protocol: Protocol, step: int, played: Sequence[tuple[float, int]], began: float,
+    **more: Any,
+) -> None:  # fmt: skip
+    """Appends one evaluation, of which `played` are the returns and the lengths."""
     from agents.analysis.provenance import commit
 
-    add_row(
+    append_row(
         trial.run_dir / FROZEN,
         {
             "label": trial.contender.label,
             "kind": trial.contender.kind,
-            "env_id": trial.protocol.env.id,
+            "env_id": protocol.env.id,
             "seed": trial.seed,
             "env_steps": step,
             **more,
-            "seeds": trial.protocol.episode_seeds,
-            "returns": [each for each, _ in played],
+            "seeds": list(protocol.seeds),
+            "returns": [return_ for return_, _ in played],
             "lengths": [length for _, length in played],
             "evaluation_seconds": time.perf_counter() - began,
             "commit": commit(),
         },
     )
-
-
-def check_place(trial: LearningTrial) -> None:
-    """Refuses to go on with a run of another configuration; its total of steps may be raised.
-
-    Raises:
-      UserError: the directory of the trial holds one.
-    """
-    if not (trial.run_dir / CONFIG_FILE).is_file():
-        return
-    there = configuration.load_run(trial.run_dir)
-    found = configuration.difference(there, trial.config, {("env_steps",), ("milestones",)})
-    if found:
-        raise UserError(
-            f"{shown(str(trial.run_dir))} holds a run with {found}; give the same options, or"
-            " another --out"
-        )
