@@ -38,8 +38,8 @@ from agents.experiments.denoising import baselines, blog_study
 from agents.experiments.denoising.figures import Example, plot_blog, plot_denoising
 from agents.experiments.denoising.timed_fit import timed_fit
 from agents.training.log import commit
-from mbrl import corruption, normalizer
-from mbrl.corruption import Corruption
+from mbrl import normalizer
+from mbrl.corruption import CORRUPTIONS, Corruption
 from mbrl.normalizer import Normalizer
 from mbrl.regularizers import Window, as_trajectory, make_rnn_dae
 from mbrl.regularizers.rnn_dae import ARCHITECTURES
@@ -52,13 +52,6 @@ NAMES = {
     )
 }  # fmt: skip
 """What the numbers of an observation are; others are o0, o1, ..."""
-
-CORRUPTIONS: dict[str, Callable[[float], Corruption]] = {
-    "additive": corruption.additive,
-    "multiplicative": corruption.multiplicative,
-    "masking": corruption.masking,
-    "salt-and-pepper": corruption.salt_and_pepper,
-}
 
 _HELD_OUT = 4096
 _RIDGE_WINDOWS = 20_000
@@ -179,7 +172,7 @@ def gather(options: DenoiseOptions, seed: int) -> Data:
     transitions = replay.transitions()
     drawn = replay.draw_windows(0, 1, 2 * _RIDGE_WINDOWS, options.length)
     held_out = sum(
-        len(episode.holds)
+        len(episode.repeats)
         for index, episode in enumerate(replay.episodes)
         if replay.is_held_out(index)
     )
