@@ -12,7 +12,7 @@ from agents.envs.dynamics import KnownDynamics, with_dynamics
 from agents.envs.episodes import EpisodeRunner, describe, make_environment
 from agents.errors import UserError
 from mbrl.dynamics import make_ensemble
-from mbrl.rollout import imagine
+from mbrl.rollout import roll_out
 
 
 @pytest.mark.parametrize("repeat", [1, 3])
@@ -30,7 +30,7 @@ def test_pendulums_equations_are_its_own(repeat):
         runner.start(0, seed)
         plan = rng.uniform(-1.2, 1.2, (12, 1)).astype(np.float32).clip(-1, 1)
         keys = jax.random.split(jax.random.key(0), 12)
-        path = imagine(
+        path = roll_out(
             lambda params, key, state, action: ensemble.step(None, params, key, state, action),
             None, keys, jnp.asarray(runner.observation), jnp.asarray(plan),
         )  # fmt: skip

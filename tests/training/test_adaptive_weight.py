@@ -53,7 +53,7 @@ def test_it_climbs_where_plans_promise_too_much_and_falls_where_they_do_not(foll
     run.start_episode(0)
     while slot.runner.ended is None:
         slot.runner.step(np.zeros(1, np.float32))
-    many = len(slot.runner.episode().holds)
+    many = len(slot.runner.episode().repeats)
     assert run.learn_from(0) is None  # nothing was promised
     assert run.progress.dual.multiplier == dual.multiplier
     for promised, sign in ((1e3, 1), (-1e3, -1)):

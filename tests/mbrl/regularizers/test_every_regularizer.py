@@ -10,13 +10,13 @@ import pytest
 from analytic import quickly, white
 from hypothesis import given
 from hypothesis import strategies as st
-from judging import (
+from small_regularizers import (
     LEARNED,
     LENGTH,
     REGULARIZERS,
     UNITS,
     UNLEARNED,
-    seen_by_members,
+    with_members,
     small,
     some_path,
 )
@@ -49,8 +49,8 @@ def test_compiled_or_in_a_batch_it_is_the_same(name):
 def test_states_after_an_end_change_no_penalty_before_it(name, ends_in):
     goes_on = np.ones(LENGTH, np.float32)
     goes_on[ends_in] = 0.4  # more likely than not, it ends there
-    before = some_path(goes_on=goes_on)
-    after = seen_by_members(
+    before = some_path(continues=goes_on)
+    after = with_members(
         dataclasses.replace(
             before,
             observations=before.observations.at[ends_in + 2 :].set(50.0),
@@ -67,9 +67,9 @@ def test_states_after_an_end_change_no_penalty_before_it(name, ends_in):
 def test_the_end_itself_is_judged(name, ends_in):
     goes_on = np.ones(LENGTH, np.float32)
     goes_on[ends_in] = 0.4
-    before = some_path(goes_on=goes_on)
+    before = some_path(continues=goes_on)
     wreck, other = (
-        seen_by_members(dataclasses.replace(before, **{part: changed}))
+        with_members(dataclasses.replace(before, **{part: changed}))
         for part, changed in (
             ("observations", before.observations.at[ends_in + 1].add(1.0)),
             ("actions", before.actions.at[ends_in].add(1.0)),
@@ -116,7 +116,7 @@ def windows():
 def in_other_units(name, windows):
     """``(factor, shift) -> `` the calibrated penalties of `windows` if the raw ones were so."""
     regularizer, params = REGULARIZERS[name], small(name).params
-    paths = jax.vmap(seen_by_members)(as_trajectory(windows))
+    paths = jax.vmap(with_members)(as_trajectory(windows))
 
     @quickly
     def penalties(factor, shift):
