@@ -1,7 +1,6 @@
 """The properties that all planners share."""
 
 import dataclasses
-from collections import defaultdict
 from functools import cache, partial
 from typing import Any
 
@@ -10,56 +9,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from analytic import certain, quickly
+from small_planners import KEEPS, MAKERS, PROPOSAL, REPORTED, A, H, planner_of
 
-from mbrl import (
-    Evaluation,
-    Plan,
-    Search,
-    categorical,
-    gaussian,
-    make_cem,
-    make_gradient,
-    make_icem,
-    make_mppi,
-    make_random_shooting,
-)
+from mbrl import Evaluation, Plan, categorical
 from mbrl.planners.proposals import Gaussian
 from mbrl.planners.sampling import SearchState
 
-H, A, N, STARTS, KEYS = 3, 2, 10, 4, 1000
-MAKERS = {
-    # With everything switched on: two elites are kept, and each iteration is smaller than the last.
-    "icem": partial(make_icem, elites=3, keep=0.5, decay=1.25),
-    "cem": partial(make_cem, elites=3),
-    "mppi": partial(make_mppi, temperature=0.3),
-    "gradient": partial(make_gradient, starts=STARTS, iterations=3, learning_rate=0.1),
-    "random-shooting": make_random_shooting,
-}
-# Plans per iteration, plans compared at the end, scores reported.
-ROUNDS = {
-    "icem": [10, 8, 6], "cem": 3 * [N], "mppi": 3 * [N], "gradient": 3 * [STARTS],
-    "random-shooting": [N],
-}  # fmt: skip
-FINALISTS = dict.fromkeys(MAKERS, 2) | {"gradient": 2 * STARTS}
-REPORTED = {"icem": 3, "cem": 3, "mppi": N, "gradient": STARTS, "random-shooting": 1}
-KEEPS = ("icem", "random-shooting")  # whose elites are candidates again
+KEYS = 1000
 EDGE, PEAK = 0.2, 0.3
 
 each_planner = pytest.mark.parametrize("name", MAKERS)
-
-
-PROPOSAL = gaussian(H, A, init_std=0.5, noise_beta=0.0)
-
-
-def planner_of(name: str, proposal=PROPOSAL, particles=1, final_particles=1, returns=None, **knobs):
-    if name == "gradient":
-        knobs |= {"particles": particles, "final_particles": final_particles}
-        return MAKERS[name](proposal, **knobs)
-    search = Search(
-        population=N, iterations=3, particles=particles, final_particles=final_particles,
-        returns=returns or "better",
-    )  # fmt: skip
-    return MAKERS[name](proposal, search, **knobs)
 
 
 def distribution_of(state):
@@ -244,38 +203,6 @@ def test_plans_go_up_to_the_bounds_and_never_beyond(name):
         assert np.all(np.abs(state.kept) <= 1.0)
 
 
-# Keys.
-
-
-@each_planner
-def test_the_noise_is_fresh_in_every_round_and_shared_within_one(name, key):
-    seen, particles_of = defaultdict(list), []
-
-    def record(particles, key, actions):
-        seen[tuple(key.tolist())].append(tuple(np.ravel(actions).tolist()))
-        particles_of.append(particles)
-
-    def spying(key, actions, *, particles):
-        jax.debug.callback(partial(record, particles), jax.random.key_data(key), actions)
-        return certain(jnp.nan)  # so that the proposal stays, and only the noise can differ
-
-    planner = planner_of(name, particles=2, final_particles=7)
-    plan, _ = quickly(lambda key: planner.plan(spying, key, planner.init()))(key)
-    jax.effects_barrier()
-    *rounds, comparison, reported = seen.values()
-    assert sorted(map(len, rounds)) == sorted(ROUNDS[name])
-    assert len(comparison) == len(reported) == FINALISTS[name]
-    assert sorted(comparison) == sorted(reported)  # in one batch
-    drawn = [actions for group in rounds for actions in group]
-    # Gradient ascent moves the plans that it drew first; all others draw new ones.
-    assert len(set(drawn)) == (STARTS if name == "gradient" else sum(ROUNDS[name]))
-    assert tuple(np.ravel(plan.actions).tolist()) in reported
-    # A gradient step costs three evaluations.
-    steps, finals = particles_of.count(2), particles_of.count(7)
-    assert steps + finals == len(particles_of)
-    assert planner.paths == 2 * steps * (3 if name == "gradient" else 1) + 7 * finals
-
-
 @each_planner
 def test_the_same_key_gives_the_same_plan_and_another_key_another(name):
     plans = [np.asarray(search(name, two_peaks, seed=seed)[0].actions) for seed in (1, 1, 2)]
@@ -340,62 +267,3 @@ def test_the_next_plan_starts_from_this_one_shifted(name):
         assert np.array_equal(kept[:, :, -1], kept[:, :, -2])
         error = kept.std(axis=0) / np.sqrt(KEYS)
         assert np.all(np.abs(kept.mean(axis=0) - shifted) < 4 * error + 0.01)
-
-
-# Batches.
-
-
-@pytest.mark.usefixtures("float64")
-@each_planner
-def test_vmap_over_environments_and_jit_agree_with_a_plain_loop(name):
-    alike = {"decay": 1.0} if name == "icem" else {}  # one size to compile; the rest is as above
-    planner = planner_of(name, gaussian(2, 1, init_std=0.5, noise_beta=1.0), **alike)
-
-    def plan(weight, key, state, observation):
-        def score(key, actions, *, particles):
-            noise = jax.random.uniform(key, actions.shape)
-            path = observation + jnp.cumsum(actions + noise)
-            return certain(-jnp.sum(jnp.square(path)) - weight * jnp.sum(jnp.abs(actions)))
-
-        return planner.plan(score, key, state)
-
-    weight, observations = jnp.array(0.1), jnp.array([1.0, -2.0])
-    keys = jax.random.split(jax.random.key(3), 2)
-    # The second environment has planned before.
-    states = jax.tree.map(
-        lambda leaf: jnp.stack([leaf, ~leaf if leaf.dtype == bool else leaf + 0.1]), planner.init()
-    )
-    together = quickly(jax.vmap(plan, in_axes=(None, 0, 0, 0)))(weight, keys, states, observations)
-    assert together[0].actions.dtype == jnp.float64
-    one, other = (
-        jax.tree.map(lambda leaf, b=b: leaf[b], (keys, states, observations)) for b in (0, 1)
-    )
-    loop = [quickly(plan)(weight, *one)]
-    with jax.disable_jit():  # step by step, in Python
-        loop.append(plan(weight, *other))
-    for b, alone in enumerate(loop):
-        for leaf, leaf_alone in zip(jax.tree.leaves(together), jax.tree.leaves(alone), strict=True):
-            assert leaf[b] == pytest.approx(np.asarray(leaf_alone), rel=1e-9, abs=1e-9)
-    assert np.max(np.abs(loop[0][0].actions - loop[1][0].actions)) > 0.1
-
-
-@each_planner
-def test_a_plan_step_is_traced_once_whatever_the_key_the_state_and_the_weight(name, key):
-    traces, planner = [], planner_of(name)
-
-    @quickly
-    def plan(weight, key, state):
-        traces.append(name)
-
-        def score(key, actions, *, particles):
-            return certain(weight * actions[0, 0])
-
-        return planner.plan(score, key, state)
-
-    state, made = planner.init(), None
-    for weight in (1.0, 0.0, -5.0):
-        key, plan_key = jax.random.split(key)
-        made, state = plan(jnp.float32(weight), plan_key, state)
-    assert len(traces) == 1
-    assert made is not None
-    assert made.actions[0, 0] < 0.0

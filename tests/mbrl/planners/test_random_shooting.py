@@ -6,6 +6,7 @@ import pytest
 from spying import contains, shifted, watch
 
 from mbrl import Search, gaussian, make_random_shooting
+from mbrl.planners.sampling import Returns
 
 H, A, N, KEPT = 4, 1, 20, 3
 GOAL = 0.6
@@ -19,7 +20,7 @@ def best_first(plans: np.ndarray) -> np.ndarray:
     return plans[np.argsort(np.sum(np.square(plans - GOAL), axis=(1, 2)))]
 
 
-def planner(keep: int = 1, returns="better"):
+def planner(keep: int = 1, returns: Returns = "better"):
     search = Search(population=N, particles=1, final_particles=1, returns=returns)
     return make_random_shooting(gaussian(H, A, init_std=0.5, noise_beta=0.0), search, keep=keep)
 
