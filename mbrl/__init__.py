@@ -1,16 +1,29 @@
-"""Model-based planning that knows when not to believe itself: a pure JAX library.
+"""Model-based planning with a learned penalty for plans that leave the data: a pure JAX library.
 
-A model is learned, plans are optimised in it, and the error of a denoising autoencoder is
-subtracted from what they promise. See `mbrl.types` for the records and the letters used in shapes.
+    make_ensemble, make_fitter, fit      learn a model of the environment
+    make_rnn_dae, make_deen, ...         learn a penalty: the error of a denoising autoencoder
+    make_objective                       score of a plan: return, less risk, less penalty
+    make_icem, make_cem, make_mppi, ...  search for the plan of the highest score
+
+All of them are pure functions of arrays. See `mbrl.types` for the records and the letters used in
+shapes.
 """
 
-from mbrl.corruption import Corruption, additive, masking, multiplicative, salt_and_pepper
+from mbrl.corruption import (
+    CORRUPTIONS,
+    Corruption,
+    additive,
+    masking,
+    multiplicative,
+    salt_and_pepper,
+)
 from mbrl.dynamics import Ensemble, Scales, Transition, make_ensemble
 from mbrl.fitting import FitResult, Fitter, Trainable, fit, make_fitter
 from mbrl.objective import Objective, make_objective, survival
 from mbrl.parallel import Spread, spread
 from mbrl.planners import (
     Planner,
+    Search,
     categorical,
     gaussian,
     make_cem,
@@ -32,10 +45,11 @@ from mbrl.regularizers import (
 )
 from mbrl.replay import Episode, Replay
 from mbrl.risk import Risk, cvar, mean, mean_minus_std, worst_case
-from mbrl.rollout import expectation, imagine, ts1, ts_infinity, with_predictions
+from mbrl.rollout import expectation, roll_out, ts1, ts_infinity, with_predictions
 from mbrl.types import Evaluation, Plan, Predictions, ScoreFn, StepFn, StepOutput, Trajectory
 
 __all__ = [
+    "CORRUPTIONS",
     "Corruption",
     "Ensemble",
     "Episode",
@@ -52,6 +66,7 @@ __all__ = [
     "Risk",
     "Scales",
     "ScoreFn",
+    "Search",
     "Spread",
     "StepFn",
     "StepOutput",
@@ -65,7 +80,6 @@ __all__ = [
     "expectation",
     "fit",
     "gaussian",
-    "imagine",
     "make_cem",
     "make_deen",
     "make_disagreement",
@@ -84,6 +98,7 @@ __all__ = [
     "mean",
     "mean_minus_std",
     "multiplicative",
+    "roll_out",
     "salt_and_pepper",
     "spread",
     "survival",

@@ -1,24 +1,23 @@
-"""A weight of the penalty that follows the gap between what plans promise and what they bring.
+"""A weight of the penalty that follows the gap between planned and realised return.
 
-Maximise the return subject to ``gap <= target``: the weight is the constraint's multiplier, and
-climbs while promises exceed outcomes by more than is allowed, falls while they exceed them by less,
+Maximise the return subject to ``gap <= target``: the weight is the constraint's multiplier. It
+rises while planned returns exceed realised ones by more than the target, and falls while by less,
 
     u <- clip(u exp(rate clip(gap / (target scale) - 1, -1, 1)), least, most),   weight = u scale
     scale = sqrt(mean of squared realised returns, of all episodes so far)
 
-so that everything is in units of the returns that the world pays: returns a thousand times as large
-give a weight a thousand times as large, and the same plans. The step is on the logarithm, since
-useful weights span decades. It is clipped because one crash may be a gap of many targets, and at
-the same size both ways, so that plans that keep their promises (a gap of 0) take a weight down as
-fast as plans that break them take it up.
+so that the weight is in units of return: returns a thousand times as large give a weight a thousand
+times as large, and the same plans. The step is on the logarithm, since useful weights span decades.
+It is clipped, since one crash may be a gap of many targets, and symmetrically, so that a gap of 0
+lowers the weight as fast as a crash raises it.
 
-Where the gap falls as the weight grows, the right weight is where it meets the target. Near it
-``log u`` walks about its place with the variance ``rate s^2 / (k (2 - rate k))``, where s is the
-standard deviation of one episode's gap, and k what the gap falls by as ``log u`` grows by one, both
-in targets: a smaller rate is steadier and slower. What lies further than a target from the target
-counts as one, so that it is the mean of the gaps so clipped that meets the target.
+Where the gap falls as the weight rises, the weight converges to where the gap equals the target.
+Near it ``log u`` fluctuates with the variance ``rate s^2 / (k (2 - rate k))``, where s is the
+standard deviation of one episode's gap, and k the decrease of the gap per unit of ``log u``, both
+in targets: a smaller rate is steadier and slower. Gaps are clipped at one target above and below
+the target, so that it is the mean of the clipped gaps that equals the target.
 
-It is a controller, not a proof: a gap that no penalty closes sends the weight to its upper bound.
+There is no guarantee: a gap that no penalty closes raises the weight to its upper bound.
 """
 
 from __future__ import annotations
@@ -32,13 +31,13 @@ from jaxtyping import Float
 
 @dataclass(frozen=True)
 class DualState:
-    """What the rule remembers.
+    """The state of the rule.
 
     Attributes:
       multiplier: u.
-      mean_square: of the realised returns so far.
-      count: of them.
-      steps: of the multiplier so far.
+      mean_square: mean square of the realised returns so far.
+      count: number of them.
+      steps: updates of the multiplier so far.
     """
 
     multiplier: float
@@ -48,17 +47,17 @@ class DualState:
 
     @property
     def scale(self) -> float:
-        """Of realised returns, >= 0; 0 before there were any."""
+        """Root mean square of the realised returns, >= 0; 0 before there were any."""
         return math.sqrt(self.mean_square)
 
     @property
     def weight(self) -> float:
-        """Of the penalty, in units of return; 0 before anything was realised."""
+        """Weight of the penalty, in units of return; 0 before there were realised returns."""
         return self.multiplier * self.scale
 
 
 def observe(state: DualState, realised: Float[np.ndarray, " n"]) -> DualState:
-    """Takes in realised returns over the horizon, planned or not; only the scale changes."""
+    """Updates the scale with realised returns over the horizon, those of random actions too."""
     if not len(realised):
         return state
     count = state.count + len(realised)
@@ -72,9 +71,9 @@ def update(
     """One step of the multiplier.
 
     Args:
-      state: with a scale > 0, else nothing is known of the gap's size and nothing changes.
-      gap: mean of planned less realised return; NaN, from a model gone wild, changes nothing.
-      target: share of the scale that plans may promise too much, > 0.
+      state: with a scale of 0 the size of the gap is unknown, and nothing changes.
+      gap: mean of planned less realised return; NaN, from a diverged model, changes nothing.
+      target: largest gap allowed, as a share of the scale, > 0.
       rate: largest change of ``log u``, in (0, 10].
       least: smallest u, > 0.
       most: largest u, >= `least`.
@@ -89,16 +88,16 @@ def update(
 def horizon_returns(
     rewards: Float[np.ndarray, " D"], horizon: int, *, discount: float, terminated: bool
 ) -> Float[np.ndarray, " n"]:
-    """What the next `horizon` decisions brought, for every decision that has them.
+    """The realised returns over the next `horizon` decisions, for every decision that has them.
 
-    An episode that terminated pays nothing more, so that all its decisions count; one that was cut
-    short says nothing of its last ones.
+    After a termination all rewards are 0, so that every decision of the episode counts; the last
+    ones of a truncated episode are left out.
 
     Args:
       rewards: of each decision.
       horizon: H, >= 1.
       discount: per decision, in (0, 1].
-      terminated: whether the episode ended by itself.
+      terminated: whether the episode terminated (and was not truncated).
     """
     count = len(rewards) if terminated else len(rewards) - horizon + 1
     padded = np.concatenate([np.asarray(rewards, np.float64), np.zeros(horizon)])

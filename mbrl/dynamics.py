@@ -1,25 +1,24 @@
-"""A probabilistic ensemble that predicts the next observation, the reward and the end.
+"""A probabilistic ensemble that predicts the next observation, the reward and the termination.
 
-Per member (all in standardised units; `h` in (0, 1] is the share of a full hold that the action was
-held for, 1 when planning):
+Per member (all in standardised units; `h` in (0, 1] is the duration of the action as a share of the
+action repeat, 1 when planning):
 
     o' - o          ~ N(mean(o, a, h), diag exp(log_variance(o, a, h)))
     reward          = (1 - p_end) * running + p_end * terminal(o, a, h, o')
     running         = potential(o') - potential(o) + residual(o, a, h, o')
     p_end           = sigmoid(end(o, a, h, o'))
 
-Three choices carry the learning.
+Three design choices:
 
-* The head of an end is fed **the member's own predicted** `o'`, in training as in planning: the
-  signature of a crash is in the true next state and not in the predicted one, so that a head
-  trained on the former never fires on a plan.
-* The reward of an end (+-100 on Lunar Lander) has an output of its own, so that one sharp event
-  does not bend the smooth reward around it.
-* The running reward is trained on **the true** `o'`, of which it is a function without noise, and
-  begins from a difference of potentials. Summed over a plan, such differences leave what its first
-  and its last state are worth: errors on the way cancel, where those of a plain network add up. The
-  residual keeps every other reward within reach. Weight decay holds it back from being exact, so
-  that it gets none (`decayed`).
+* The termination head reads **the member's own predicted** `o'`, in training as in planning: the
+  true next state shows that a crash happened and the predicted one does not, so that a head
+  trained on the former never predicts a crash in a plan.
+* The reward of a termination (+-100 on Lunar Lander) has an output of its own, so that a rare,
+  large reward does not distort the smooth running reward.
+* The running reward is trained on **the true** `o'`, of which it is a noise-free function, and is
+  in part a difference of potentials. Summed over a plan, such differences telescope: errors on the
+  way cancel, where those of a plain network add up. The residual represents every other reward.
+  Weight decay would keep both from being exact, so that they get none (`decayed`).
 
 Source: Chua et al. (2018) for the ensemble; Seitzer et al. (2022) for the weighted likelihood; Ng
 et al. (1999) for rewards that are differences of potentials.
@@ -38,26 +37,28 @@ from mbrl import networks, normalizer
 from mbrl.normalizer import Normalizer, normalize
 from mbrl.types import AnyArray, KeyArray, Params, Predictions, StepOutput, record
 
-KnownFn = Callable[[Float[Array, " O"], Float[Array, " A"], Float[Array, " O"]], Float[Array, ""]]
+AnalyticFn = Callable[
+    [Float[Array, " O"], Float[Array, " A"], Float[Array, " O"]], Float[Array, ""]
+]
 """``(observation, action, next_observation) -> []``, of one decision."""
 
 
 @record
 class Transition:
-    """What was observed while one action was held.
+    """One observed transition: an action, repeated for a number of simulator steps.
 
     Attributes:
       observation: before the action, in the environment's units.
       action: in [-1, 1] (or one-hot).
-      hold: simulator steps that the action was meant for, as a share of a full hold, in (0, 1].
-      next_observation: after the hold, or at the end within it.
+      duration: intended simulator steps of the action, as a share of the action repeat, in (0, 1].
+      next_observation: after the action, or at the termination within it.
       reward: sum over the simulator steps.
-      terminal: 1 where the episode terminated within the hold (truncation is not an end), else 0.
+      terminal: 1 where the episode terminated within the action (not truncated), else 0.
     """
 
     observation: Float[AnyArray, "*B O"]
     action: Float[AnyArray, "*B A"]
-    hold: Float[AnyArray, "*B"]
+    duration: Float[AnyArray, "*B"]
     next_observation: Float[AnyArray, "*B O"]
     reward: Float[AnyArray, "*B"]
     terminal: Float[AnyArray, "*B"]
@@ -69,7 +70,7 @@ class Scales:
 
     Attributes:
       observation: of observations, `[O]`.
-      delta: of changes over a full hold, `[O]`.
+      delta: of changes of the observation over a full action, `[O]`.
       rewards: of running and terminal rewards, `[2]`.
     """
 
@@ -86,7 +87,7 @@ class Ensemble(NamedTuple):
       init: ``init(key) -> params`` of all members.
       step: ``step(scales, params, noise, observation, action) -> (observation, StepOutput)`` with
         the parameters of one member: the `StepFn` of the planner once `scales` is bound.
-      draw: ``draw(key, shape) -> noise``, what steps need of randomness; see `mbrl.rollout.Draw`.
+      draw: ``draw(key, shape) -> noise``, the randomness of steps; see `mbrl.rollout.Draw`.
       predict: ``predict(scales, params, observation, action) -> Predictions`` of one member.
       loss: ``loss(scales, params, key, batch) -> []``, batch leading with `[E, B]`.
       metrics: ``metrics(scales, params, key, batch) -> dict`` of held-out errors, batch `[B]`.
@@ -103,13 +104,13 @@ class Ensemble(NamedTuple):
 
 class _Prediction(NamedTuple):
     delta: distrax.MultivariateNormalDiag  # standardised change of the observation
-    next_observation: Float[Array, " O"]  # that the heads were fed, in the environment's units
+    next_observation: Float[Array, " O"]  # input of the heads, in the environment's units
     rewards: Float[Array, " 2"]  # running and terminal, standardised
     end_logit: Float[Array, ""]
 
 
 def decayed(params: Params) -> dict[str, bool]:
-    """Which parts of an ensemble's parameters weight decay is for, as a mask of `optax.adamw`."""
+    """Which parts of an ensemble's parameters have weight decay, as a mask of `optax.adamw`."""
     return {part: part not in ("potential", "residual") for part in params}
 
 
@@ -119,8 +120,8 @@ def beta_nll(
     """Negative log-likelihood with each dimension's term weighted by ``variance^beta``.
 
     The weight is a constant to the gradient. `beta` = 0 is the likelihood itself, 1 gives the mean
-    the gradient of a squared error; 0.5 is the authors' choice. Without it, a dimension that is
-    hard to predict inflates its variance and then stops learning its mean.
+    the gradient of a squared error; 0.5 is the authors' choice. Without
+    the weight, a dimension that is hard to predict learns a large variance and hardly any mean.
 
     Source: Seitzer et al. (2022), "On the pitfalls of heteroscedastic uncertainty estimation".
     """
@@ -141,9 +142,9 @@ def make_ensemble(
     potential: bool = True,
     sample_noise: bool = False,
     beta: float = 0.5,
-    input_noise: float = 0.0,
-    known_reward: KnownFn | None = None,
-    known_termination: KnownFn | None = None,
+    input_noise: float = 0.03,
+    analytic_reward: AnalyticFn | None = None,
+    analytic_termination: AnalyticFn | None = None,
 ) -> Ensemble:
     """Builds the ensemble.
 
@@ -152,18 +153,18 @@ def make_ensemble(
       action_size: A.
       members: E >= 1.
       hidden: widths of the dynamics network.
-      head_hidden: widths of the residual reward's network and of the end's.
+      head_hidden: widths of the networks of the residual reward and of the termination.
       potential_hidden: widths of the potential's network.
-      potential: whether the running reward begins from a difference of potentials, which suits
-        shaped rewards; else the residual is all of it, which suits costs of the state.
-      sample_noise: whether an imagined next observation is drawn from the predicted Gaussian; else
-        it is its mean. The heads see the same in training.
+      potential: whether the running reward contains a difference of potentials, for shaped rewards;
+        else it is the residual alone, for costs of the state.
+      sample_noise: whether the next observation is drawn from the predicted Gaussian; else it is
+        its mean. The heads read the same in training.
       beta: exponent of the weighted likelihood, in [0, 1]; see `beta_nll`.
       input_noise: standard deviation of the noise added to observations in training, in
         standardised units; >= 0.
-      known_reward: ``(o[O], a[A], o_next[O]) -> []``, the reward of a full hold in the
-        environment's units, in place of the learned one; the reward of an end stays learned.
-      known_termination: ``(o, a, o_next) -> []``, the probability of an end, likewise.
+      analytic_reward: ``(o[O], a[A], o_next[O]) -> []``, the reward of a full action in the
+        environment's units, in place of the learned one; that of a termination stays learned.
+      analytic_termination: ``(o, a, o_next) -> []``, the probability of a termination, likewise.
 
     Returns:
       The ensemble's pure functions.
@@ -190,9 +191,9 @@ def make_ensemble(
         shape = (*shape, observation_size)
         return jax.random.normal(key, shape) if sample_noise else jnp.zeros(shape)
 
-    def running_reward(scales, params, state, action, hold, change):
+    def running_reward(scales, params, state, action, duration, change):
         """Standardised; of a standardised state and change."""
-        features = jnp.concatenate([state, action, hold[None], change])
+        features = jnp.concatenate([state, action, duration[None], change])
         reward = residual_head.apply(params["residual"], features)[0]
         if not potential:
             return reward
@@ -202,23 +203,23 @@ def make_ensemble(
         )
         return reward + after - before
 
-    def foresee(
-        scales, params, noise, observation, action, hold, corruption=None, true_change=None
+    def forward(
+        scales, params, noise, observation, action, duration, corruption=None, true_change=None
     ) -> _Prediction:
-        """One step; in training, where `true_change` (standardised) is known, for the losses."""
+        """One step; in training with the true change of the observation, standardised."""
         training = true_change is not None
         clean = normalize(scales.observation, observation)
         state = clean if corruption is None else clean + corruption
-        inputs = jnp.concatenate([state, action, hold[None]])
+        inputs = jnp.concatenate([state, action, duration[None]])
         mean, variance = dynamics.apply(params["dynamics"], inputs)
         delta = distrax.MultivariateNormalDiag(mean, jnp.sqrt(variance))
         change = mean + delta.scale_diag * noise if sample_noise else mean
-        # In training the head judges the predicted state and may not move it to where it is right;
-        # a planner that follows gradients has to feel how an action moves it.
+        # In training the head's loss must not change the predicted state; a gradient-based planner
+        # needs the gradient through it.
         features = jnp.concatenate([inputs, jax.lax.stop_gradient(change) if training else change])
         end_logit, terminal = end_head.apply(params["end"], features)
         running = running_reward(
-            scales, params, clean, action, hold, true_change if training else change
+            scales, params, clean, action, duration, true_change if training else change
         )
         return _Prediction(
             delta=delta,
@@ -227,20 +228,20 @@ def make_ensemble(
             end_logit=end_logit,
         )
 
-    def outcome(scales, prediction: _Prediction, observation, action):
-        """Running reward, terminal reward and probability of an end, in the environment's units."""
+    def rewards_and_end(scales, prediction: _Prediction, observation, action):
+        """Running and terminal reward in the environment's units; probability of a termination."""
         running, terminal = normalizer.denormalize(scales.rewards, prediction.rewards)
         end_prob = jax.nn.sigmoid(prediction.end_logit)
-        if known_reward is not None:
-            running = known_reward(observation, action, prediction.next_observation)
-        if known_termination is not None:
-            end_prob = known_termination(observation, action, prediction.next_observation)
+        if analytic_reward is not None:
+            running = analytic_reward(observation, action, prediction.next_observation)
+        if analytic_termination is not None:
+            end_prob = analytic_termination(observation, action, prediction.next_observation)
         return running, terminal, end_prob
 
     def step(scales, params, noise, observation, action):
-        hold = jnp.ones((), observation.dtype)
-        prediction = foresee(scales, params, noise, observation, action, hold)
-        running, terminal, end_prob = outcome(scales, prediction, observation, action)
+        duration = jnp.ones((), observation.dtype)
+        prediction = forward(scales, params, noise, observation, action, duration)
+        running, terminal, end_prob = rewards_and_end(scales, prediction, observation, action)
         output = StepOutput(
             observation=prediction.next_observation,
             reward=(1 - end_prob) * running + end_prob * terminal,
@@ -265,12 +266,12 @@ def make_ensemble(
             shape = transition.observation.shape
             corruption = input_noise * jax.random.normal(corruption_key, shape)
             change = normalize(scales.delta, transition.next_observation - transition.observation)
-            prediction = foresee(
+            prediction = forward(
                 scales, params, draw(noise_key, ()), transition.observation, transition.action,
-                transition.hold, corruption, change,
+                transition.duration, corruption, change,
             )  # fmt: skip
-            # What is observed at an end is the wreck. Left out, the dynamics say what would have
-            # come had the episode gone on, in which a crash to come shows clearly.
+            # The observation at a termination is that of a wreck. Without it, the dynamics
+            # extrapolate as if the episode had continued, and the head recognises a crash in that.
             dynamics_loss = jnp.where(
                 transition.terminal,
                 0.0,
@@ -293,13 +294,13 @@ def make_ensemble(
 
     def metrics(scales, params, key, batch: Transition):
         def one(params, key, transition: Transition):
-            prediction = foresee(
+            prediction = forward(
                 scales, params, draw(key, ()), transition.observation, transition.action,
-                transition.hold,
+                transition.duration,
             )  # fmt: skip
             change = transition.next_observation - transition.observation
             nll = jnp.negative(prediction.delta.log_prob(normalize(scales.delta, change)))
-            running, terminal, end_prob = outcome(
+            running, terminal, end_prob = rewards_and_end(
                 scales, prediction, transition.observation, transition.action
             )
             reward = jnp.where(transition.terminal, terminal, running)

@@ -1,7 +1,7 @@
-"""The one training driver for models and regularisers: minibatches, holdout, best weights.
+"""Fits models and regularisers: minibatches, early stopping on held-out data, best weights.
 
-Batches have a fixed shape and are drawn on the host, so that a growing replay compiles nothing: one
-epoch is one compiled `lax.scan` over `[S, ...]` minibatches, whatever the amount of data.
+Batches have a fixed shape and are sampled on the host, so that a growing replay compiles nothing:
+one epoch is one compiled `lax.scan` over `[S, ...]` minibatches, whatever the amount of data.
 """
 
 from collections.abc import Callable
@@ -20,13 +20,13 @@ LossFn = Callable[..., Float[Array, ""]]
 
 
 class Trainable(NamedTuple):
-    """All that a fit changes; what belongs to one moment of training stays together.
+    """The state of training; all of it belongs to the same step.
 
     Attributes:
-      params: where the optimiser is.
-      opt_state: what it remembers.
-      average: exponential moving average of `params`: **what is judged and used**. A refit ends
-        where the last minibatches happened to lead; the average does not jump with it.
+      params: the current parameters of the optimiser.
+      opt_state: its state.
+      average: exponential moving average of `params`: **the weights that are evaluated and used**.
+        It is free of the noise of the last minibatches.
       steps: minibatches so far, all fits included.
     """
 
@@ -37,10 +37,10 @@ class Trainable(NamedTuple):
 
 
 class FitResult(NamedTuple):
-    """Outcome of a fit.
+    """The result of a fit.
 
     Attributes:
-      trainable: the best weights seen, with the optimiser's state of the same moment.
+      trainable: the best weights, with the optimiser's state of the same step.
       epochs: epochs run, early stopping included.
       holdout_loss: loss of the best weights on the held-out batch.
     """
@@ -68,7 +68,7 @@ def make_fitter(
     loss: LossFn,
     optimizer: optax.GradientTransformation,
     *,
-    averaging: float = 0.0,
+    averaging: float = 0.999,
     compiler_options: dict[str, Any] | None = None,
 ) -> Fitter:
     """Compiles one epoch and one evaluation of `loss` under `optimizer`.
@@ -76,9 +76,9 @@ def make_fitter(
     Args:
       loss: of a minibatch.
       optimizer: changes the parameters.
-      averaging: decay of the moving average of the parameters, in [0, 1): it reaches back about
-        ``1 / (1 - averaging)`` minibatches, fewer at the start (``(1 + t) / (10 + t)`` bounds it,
-        so that the first, random parameters are soon forgotten). 0 uses the latest as they are.
+      averaging: decay of the moving average of the parameters, in [0, 1): its time constant is
+        ``1 / (1 - averaging)`` minibatches, less at the start (``(1 + t) / (10 + t)`` bounds it, so
+        that the random initial parameters soon lose their weight). 0: no averaging.
       compiler_options: of XLA, for the epoch; see `jax.jit`.
 
     Source: Polyak and Juditsky (1992).
@@ -122,19 +122,19 @@ def fit(
     max_epochs: int,
     patience: int,
 ) -> FitResult:
-    """Trains until the held-out loss stops falling, and keeps the best weights.
+    """Trains until the held-out loss stops falling, and returns the best weights.
 
     Args:
       fitter: the compiled pieces.
       scales: units of the data, passed to the loss.
-      trainable: where to start: usually the last fit's result.
+      trainable: initial state: usually the last fit's result.
       key: random key, consumed.
       draw_batches: ``draw_batches(epoch) -> [S, ...]`` fresh minibatches from the training
         episodes.
       holdout: one batch from the held-out episodes; of one shape over the whole run.
-      min_epochs: epochs before any weights are judged; 0 lets the fit return where it started, so
-        that it never makes things worse. Weights from before are never returned: a
-        small holdout of old episodes would otherwise veto all that is new.
+      min_epochs: epochs before any weights are evaluated, and so can be returned. With 0 the fit
+        may return its initial weights; with more it cannot, so that a small held-out set of old
+        episodes does not prevent learning from new ones.
       max_epochs: epochs at most.
       patience: epochs without improvement after which to stop.
 

@@ -1,7 +1,7 @@
-"""The networks: the only room that knows Haiku. All of them work in standardised units.
+"""The networks, in standardised units: the only module that uses Haiku.
 
-Each maker returns a `Network`, a pair of pure functions, so that the rest of the code never sees a
-module. The functions inside are impure; `hk.transform` makes them pure.
+Each maker returns a `Network`, a pair of pure functions: `hk.transform` turns the modules inside
+into them.
 """
 
 from collections.abc import Callable, Sequence
@@ -49,9 +49,9 @@ def mlp(input_size: int, hidden: Sequence[int], output_size: int) -> Network:
 def gaussian_mlp(input_size: int, hidden: Sequence[int], output_size: int) -> Network:
     """A feed-forward network that gives a mean and a bounded variance.
 
-    The log-variance `v` is squeezed softly between two learned bounds per output, so that it can
-    neither explode nor collapse outside the data; the loss that pulls the bounds together is made
-    from `log_variance_bounds`. In closed form, which saves two logarithms an output,
+    The log-variance `v` is limited softly by two learned bounds per output, so that it can neither
+    explode nor collapse outside the data; the loss that pulls the bounds together is computed from
+    `log_variance_bounds`. In closed form, which saves two logarithms an output,
 
         variance = exp(lower) + exp(upper) sigmoid(v - upper)
 
@@ -89,7 +89,7 @@ class MinimalGatedUnit(hk.RNNCore):
         h' = (1 - f) h + f tanh(W x + f * (U h) + b)
 
     Source: Zhou et al. (2016), "Minimal gated unit for recurrent neural networks", with the gate
-    applied behind the product, so that one product serves both lines.
+    applied after the product, so that one product computes both.
     """
 
     def __init__(self, hidden: int, name: str | None = None):
@@ -122,8 +122,8 @@ def _unroll(
 ) -> tuple[Float[Array, "T K"], Float[Array, " hidden"]]:
     """A recurrent unit over a sequence; masked elements leave its state as it was.
 
-    `read_out` is applied within the loop: what a small layer makes of the states is written instead
-    of the states themselves, which on a processor is most of the memory that is moved.
+    `read_out` is applied within the loop: its small output is stored instead of the states, which
+    on a processor are most of the memory traffic.
     """
 
     def step(inputs, state):
@@ -138,41 +138,40 @@ def _unroll(
 
 
 def _soften(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """``x / sqrt(1 + |x|)``: keeps small numbers and tames large ones to their square root.
+    """``x / sqrt(1 + |x|)``: keeps small numbers and compresses large ones to their square root.
 
-    A first leg contact lies tens of standard deviations out. The logarithm that others use for this
-    (Hafner et al., 2023) denoises no better here and takes a third of the network's time.
+    A first leg contact lies tens of standard deviations from the mean. The symmetric logarithm of
+    Hafner et al. (2023) denoises no better here and takes a third of the network's time.
     """
     return x * jax.lax.rsqrt(1.0 + jnp.abs(x))
 
 
 def _neighbours(x: Float[Array, "T D"], mask: Bool[Array, " T"], reach: int) -> Float[Array, "T K"]:
-    """Each element with the `reach` before and behind it; beyond the ends, the outermost again."""
+    """Each element with the `reach` before and after it; at the ends, the outermost is repeated."""
     last = jnp.maximum(jnp.sum(mask) - 1, 0)
     places = jnp.arange(x.shape[0])[:, None] + jnp.arange(-reach, reach + 1)
     return x[jnp.clip(places, 0, last)].reshape(x.shape[0], -1)
 
 
 def correction_autoencoder(size: int, hidden: int, restored: int, *, reach: int = 2) -> Network:
-    """A denoiser without a bottleneck: reads both ways and corrects each element.
+    """A denoiser without a bottleneck: bidirectional, with a correction of each element.
 
         g(x)_t = x_t + U forward_t + V backward_t + W [x_{t-reach} .. x_{t+reach}, soft x_t]
 
-    A small gated unit reads in each direction, the second from where the first one ended, and a
-    linear layer the neighbours: most of smoothing is linear, and the units are free for what is
-    not. All last layers start at zero, so that an
-    untrained network copies its input; soft x is `_soften`. The optimum is Boney's
-    ``g(x) - x = sigma^2 * score(x)``.
+    A small gated unit reads in each direction, the second from the last state of the first, and a
+    linear layer reads the neighbours: most of smoothing is linear, and the units learn the rest.
+    All last layers start at zero, so that an untrained network copies its input; soft x is
+    `_soften`. The optimum is Boney's ``g(x) - x = sigma^2 * score(x)``.
 
     Args:
       size: D, numbers an element.
       hidden: units of each direction.
-      restored: K <= D, how many numbers, the first ones, are restored.
-      reach: neighbours on each side that the linear layer sees.
+      restored: K <= D, how many numbers are restored, the first ones.
+      reach: neighbours on each side that the linear layer reads.
 
     Returns:
       A network with ``apply(params, x[T, D], mask[T]) -> [T, K]``. `mask` is True up to the end of
-      the episode; elements behind it change nothing at the others.
+      the episode; masked elements do not affect the others.
     """
 
     def forward(x: Float[Array, "T D"], mask: Bool[Array, " T"]) -> Float[Array, "T K"]:
@@ -191,10 +190,10 @@ def correction_autoencoder(size: int, hidden: int, restored: int, *, reach: int 
 
 
 def encoder_decoder(size: int, hidden: int, restored: int) -> Network:
-    """The blog's denoiser: the encoder's last state seeds a decoder that writes the sequence.
+    """The blog's denoiser: the encoder's last state starts a decoder that writes the sequence.
 
-    Everything that the decoder knows passes through `hidden` numbers. It is kept because the
-    project grew from it and as the reference that `correction_autoencoder` has to beat.
+    The code is a bottleneck of `hidden` numbers. It is the reference that `correction_autoencoder`
+    is compared with.
 
     Returns:
       A network with ``apply(params, x[T, size], mask[T]) -> [T, restored]``.
@@ -203,7 +202,7 @@ def encoder_decoder(size: int, hidden: int, restored: int) -> Network:
     def forward(x: Float[Array, "T D"], mask: Bool[Array, " T"]) -> Float[Array, "T K"]:
         _, code = _unroll(MinimalGatedUnit(hidden, name="encoder"), _soften(x), mask)
         write = hk.Linear(restored, name="reconstruction")
-        nothing = jnp.zeros((x.shape[0], 1))
-        return _unroll(MinimalGatedUnit(hidden, name="decoder"), nothing, mask, write, code)[0]
+        no_input = jnp.zeros((x.shape[0], 1))
+        return _unroll(MinimalGatedUnit(hidden, name="decoder"), no_input, mask, write, code)[0]
 
     return _transform(forward, jnp.zeros((2, size)), jnp.ones(2, bool))

@@ -24,7 +24,7 @@ class Normalizer:
 
 
 def identity(size: int) -> Normalizer:
-    """The normaliser that changes nothing, for use before there is data."""
+    """The normaliser that changes nothing, for use before there is any data."""
     return Normalizer(mean=jnp.zeros(size), std=jnp.ones(size))
 
 
@@ -32,12 +32,12 @@ def fit(data: AnyArray, floor: float = FLOOR) -> Normalizer:
     """Measures the mean and the standard deviation of `data`.
 
     A feature with a standard deviation below `floor` (a leg contact that was never made, say) gets
-    1 instead: dividing by its own near-zero spread would turn its first change into thousands of
+    1 instead: divided by its own near-zero deviation, its first change would be thousands of
     standard deviations.
 
     Args:
       data: `[N, D]`, N >= 0; without rows the result is the identity.
-      floor: smallest standard deviation that is believed, in units of the data.
+      floor: smallest standard deviation that is used, in units of the data.
 
     Returns:
       The normaliser, float32.

@@ -1,20 +1,19 @@
-"""What a plan is worth: imagined return, less risk, less the regulariser's penalty.
+"""The score of a plan: its planned return, adjusted for risk, less the regulariser's penalty.
 
     score = risk_p (R_p + discount^H s_H bonus) - weight * mean_p sum_t s_t penalty_t
-    R_p   = sum_{t<H} discount^t s_t r_t,     s_t = prod_{i<t} P(episode goes on after i)
+    R_p   = sum_{t<H} discount^t s_t r_t,     s_t = prod_{i<t} P(episode continues after i)
 
 `s_t` is the probability that decision t is made at all: the decision that ends an episode counts in
-full and nothing after it does. Only here do a rollout and a penalty meet.
+full and nothing after it does.
 
-The survival bonus stands for what a plan is too short to see. Without it an episode that goes on
-behind the horizon is worth what one that has ended is, nothing, and a plan that gains a little by
-risking an end takes the risk. It is a constant where others learn a value: it moves no plan that
-risks nothing, and nothing is learned that could drift. It must be less than a good end pays, or no
-plan would want one.
+The survival bonus is the value of an episode that continues beyond the horizon. Without it that
+value is 0, as of an episode that has ended, and a plan that gains a little at the risk of a
+termination is preferred. It is a constant in place of a learned value function: it changes the
+ranking only of plans that differ in their risk of termination, and it cannot diverge. It must be
+less than the reward of a successful termination, or plans would avoid that too.
 
-Source: Boney et al. (2019), eq. 4, with the sum over imagined decisions weighted by survival and
-the penalty calibrated (`mbrl.regularizers.calibrated_penalty`), so that `weight` is return per unit
-of it.
+Source: Boney et al. (2019), eq. 4, with the sum over decisions weighted by survival and the penalty
+calibrated (`mbrl.regularizers.calibrated_penalty`), so that `weight` is return per unit of it.
 """
 
 from collections.abc import Callable
@@ -24,8 +23,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from mbrl.risk import Risk, mean
+from mbrl.risk import Risk, mean_minus_std
 from mbrl.types import Evaluation, KeyArray, Params, Trajectory
+
+DEFAULT_RISK = mean_minus_std(1.0)
 
 
 class Objective(Protocol):
@@ -48,11 +49,11 @@ class Objective(Protocol):
           params: of the model and of the regulariser.
           weight: return given up per unit of penalty, >= 0.
           key: random key, consumed.
-          observation: where the plan starts, in the environment's units.
+          observation: initial state of the plan, in the environment's units.
           actions: the plan.
-          particles: imagined paths.
-          survival_bonus: return that going on behind the horizon is taken for: part of the score
-            and of no return. Negative where every decision costs and an end is the goal.
+          particles: paths per plan.
+          survival_bonus: value of an episode that continues beyond the horizon, part of the score
+            and of no return. Negative where every decision costs and termination is the goal.
         """
         ...
 
@@ -74,9 +75,9 @@ def make_objective(
     penalty: Callable[[Params, Trajectory], Float[Array, " H"]],
     *,
     discount: float = 1.0,
-    risk: Risk = mean,
+    risk: Risk = DEFAULT_RISK,
 ) -> Objective:
-    """Joins a way of imagining and a penalty into one number per candidate.
+    """Combines a propagation, a penalty and a measure of risk into the objective of a planner.
 
     Args:
       propagate: ``(model_params, key, observation, actions, *, particles) -> Trajectory[P]``, for
@@ -84,7 +85,7 @@ def make_objective(
       penalty: ``(regularizer_params, trajectory) -> [H]``, calibrated, of one particle.
       discount: per decision, in (0, 1]. Lunar Lander's shaping is a potential difference with
         discount 1; a smaller one changes the ranking of plans near the ground.
-      risk: what counts of the returns of the particles; see `mbrl.risk`.
+      risk: the measure of risk of the particles' returns; see `mbrl.risk`.
 
     Returns:
       The objective. Weight and bonus are traced: changing them compiles nothing, and they may be
@@ -98,8 +99,8 @@ def make_objective(
         model_params, regularizer_params = params
         trajectories = propagate(model_params, key, observation, actions, particles=particles)
         returns = jax.vmap(lambda path: discounted_return(path, discount))(trajectories)
-        going_on = trajectories.continue_probs
-        beyond = survival_bonus * discount ** going_on.shape[-1] * jnp.prod(going_on, axis=-1)
+        continues = trajectories.continue_probs
+        beyond = survival_bonus * discount ** continues.shape[-1] * jnp.prod(continues, axis=-1)
 
         def total_penalty(path: Trajectory) -> Float[Array, ""]:
             return jnp.sum(survival(path.continue_probs) * penalty(regularizer_params, path))

@@ -1,17 +1,17 @@
 """One plan on several devices: candidates, or environments, divided among them.
 
-`spread(devices)` gives two functions that belong together. Inside `run`, every device computes the
+`spread(devices)` gives functions that belong together. Inside `run`, every device computes the
 same, except that a `vmap` from here is divided: each device maps its share of the rows, and all of
-them receive all the results. A planner has one such place, the evaluation of its candidates, where
-all the time goes; what it makes of their scores is a moment's work that each device repeats, and so
+them receive all the results. A planner uses it for the evaluation of its candidates, which takes
+nearly all of its time. The update from their scores is cheap, and each device repeats it, so that
 plans do not depend on the number of devices.
 
     over = mbrl.spread(jax.devices())
-    planner = mbrl.make_cem(proposal, vmap=over.vmap)
+    planner = mbrl.make_cem(proposal, mbrl.Search(vmap=over.vmap))
     plan = over.jit(lambda key, state: planner.plan(score_fn, key, state))
 
-Processor cores count as devices when JAX is told so before it starts, which is worth it where
-matrices are too small for one product to keep several cores busy.
+Processor cores count as devices when JAX is configured so before it starts. This is faster where
+matrices are too small for one product to use several cores.
 """
 
 from collections.abc import Callable, Sequence
@@ -33,12 +33,12 @@ class Spread(NamedTuple):
       count: devices, >= 1.
       vmap: like ``jax.vmap(function)`` with all arguments batched along their first axis, which
         is divided among the devices. Any number of rows will do. Only within `run`.
-      loop: the same, but a device maps its rows one after the other: for rows of which a single
-        one fills its cache.
+      loop: the same, but a device maps its rows one after the other, for rows that fill its cache
+        by themselves.
       run: ``run(function)`` is `function`, computed on all devices at once.
-      jit: ``jit(function, **options)`` is ``jax.jit(run(function), **options)``, told that its
-        arguments may come from anywhere: else what one call returns, which is on all devices,
-        would make the next call compile a second time.
+      jit: ``jit(function, **options)`` is ``jax.jit(run(function), **options)`` with replicated
+        arguments: else the results of one call, which are on all devices, would compile the next
+        call again.
     """
 
     count: int
@@ -70,7 +70,7 @@ def spread(devices: Sequence[Any]) -> Spread:
         def mapped(*rows):
             total = jax.tree.leaves(rows)[0].shape[0]
             share = -(-total // count)
-            # The last device may have fewer rows; it repeats the last one, and nobody reads that.
+            # The last device may have fewer rows; it repeats the last one, which is dropped below.
             first = jax.lax.axis_index(_AXIS) * share
             index = jnp.minimum(first + jnp.arange(share), total - 1)
             results = each(function)(*jax.tree.map(lambda leaf: leaf[index], rows))

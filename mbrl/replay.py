@@ -1,12 +1,12 @@
-"""Episodes on the host, and the batches that are drawn from them.
+"""Episodes on the host, and the batches that are sampled from them.
 
-An action is held for up to `repeat` simulator steps, and every simulator step is kept: a window of
-a hold that starts at any of its steps and has any length is a transition too, with the length as an
-input of the model (`Transition.hold`). That is `repeat (repeat + 1) / 2` transitions for one
-decision.
+An action is repeated for up to `repeat` simulator steps, and every simulator step is stored: a part
+of an action that starts at any of its steps and has any length is a transition too, with the length
+as an input of the model (`Transition.duration`). That is `repeat (repeat + 1) / 2` transitions for
+one decision.
 
 No window crosses the end of an episode. Episodes are held out whole; each member of an ensemble
-has a bootstrap sample of its own, drawn once per decision and kept.
+has a bootstrap sample of its own, drawn once per decision.
 """
 
 from collections.abc import Mapping
@@ -18,30 +18,30 @@ from mbrl.dynamics import Transition
 from mbrl.regularizers.base import Window
 
 ALIGNED_SHARE = 0.5
-"""Share of training transitions that span a whole hold, as those of a plan do."""
+"""Share of training transitions that span a whole action, as those of a plan do."""
 
 
 @dataclass(frozen=True)
 class Episode:
-    """One episode, or what happened of it so far.
+    """One episode, finished or not.
 
     Attributes:
       observations: `[T + 1, O]` float32, at every simulator step.
       actions: `[D, A]` float32, one per decision, in [-1, 1] or one-hot.
-      holds: `[D]` int32, simulator steps that each action was held; their sum is T.
+      repeats: `[D]` int32, simulator steps of each action; their sum is T.
       rewards: `[T]` float32, of every simulator step.
-      terminated: whether it came to an end of its own (not by a time limit, nor cut short).
+      terminated: whether the environment terminated it (no time limit, no truncation).
     """
 
     observations: np.ndarray
     actions: np.ndarray
-    holds: np.ndarray
+    repeats: np.ndarray
     rewards: np.ndarray
     terminated: bool
 
 
 class _Table:
-    """Decisions of some episodes, end to end: row numbers into joined observations and rewards."""
+    """Decisions of several episodes: row numbers into their joined observations and rewards."""
 
     def __init__(self, episodes: list[Episode], indices: list[int]):
         self.observations = np.concatenate([e.observations for e in episodes])
@@ -50,12 +50,12 @@ class _Table:
             [np.concatenate([[0.0], np.cumsum(e.rewards, dtype=np.float64)]) for e in episodes]
         )
         self.actions = np.concatenate([e.actions for e in episodes])
-        self.holds = np.concatenate([e.holds for e in episodes])
+        self.repeats = np.concatenate([e.repeats for e in episodes])
         starts, ends, last, episode_of, offset = [], [], [], [], 0
         for index, episode in zip(indices, episodes, strict=True):
-            steps = np.concatenate([[0], np.cumsum(episode.holds)])
+            steps = np.concatenate([[0], np.cumsum(episode.repeats)])
             starts.append(offset + steps[:-1])
-            final = np.zeros(len(episode.holds), bool)
+            final = np.zeros(len(episode.repeats), bool)
             final[-1:] = episode.terminated
             ends.append(final)
             last.append(np.arange(len(final), 0, -1))
@@ -70,27 +70,27 @@ class _Table:
         return len(self.start)
 
     def transition(self, decision, offset, length, repeat: int) -> Transition:
-        """Windows of holds: from `offset` steps into `decision`, meant to last `length` steps."""
+        """Parts of actions: from step `offset` of `decision` on, with an intended length."""
         first = self.start[decision] + offset
-        reached = np.minimum(length, self.holds[decision] - offset)
+        reached = np.minimum(length, self.repeats[decision] - offset)
         final = first + reached
-        terminal = self.ends[decision] & (offset + reached == self.holds[decision])
+        terminal = self.ends[decision] & (offset + reached == self.repeats[decision])
         reward = self.reward_so_far[final] - self.reward_so_far[first]
         return Transition(
             observation=self.observations[first],
             action=self.actions[decision],
-            hold=(length / repeat).astype(np.float32),
+            duration=(length / repeat).astype(np.float32),
             next_observation=self.observations[final],
             reward=reward.astype(np.float32),
             terminal=terminal.astype(np.float32),
         )
 
     def window(self, decision, length: int) -> Window:
-        """`length` decisions from `decision` on; behind the episode's end, its last one again."""
+        """`length` decisions from `decision` on; after the episode's end, its last one repeated."""
         ahead = np.arange(length)
         mask = ahead < self.left[decision][..., None]
         chosen = decision[..., None] + np.minimum(ahead, self.left[decision][..., None] - 1)
-        following = self.start[chosen] + self.holds[chosen]
+        following = self.start[chosen] + self.repeats[chosen]
         rows = np.concatenate([self.start[decision][..., None], following], axis=-1)
         return Window(observations=self.observations[rows], actions=self.actions[chosen], mask=mask)
 
@@ -100,15 +100,15 @@ class Replay:
 
     Args:
       members: E, bootstrap samples to keep.
-      repeat: simulator steps of a full hold.
+      repeat: simulator steps of a full action.
       holdout: share of episodes that are never trained on, in (0, 0.5].
-      bootstrap: how often a decision stands in a member's sample on average, > 0: 1 is the usual
+      bootstrap: mean number of copies of a decision in a member's sample, > 0: 1 is the usual
         bootstrap, which leaves out a third of the data; at 3 each member misses a twentieth.
-      seed: of the bootstrap samples and of all that is drawn from the replay.
+      seed: of the bootstrap samples and of all batches.
     """
 
     def __init__(
-        self, *, members: int, repeat: int, holdout: float, seed: int, bootstrap: float = 1.0
+        self, *, members: int, repeat: int, holdout: float, seed: int, bootstrap: float = 5.0
     ):
         self.episodes: list[Episode] = []
         self._members = members
@@ -134,21 +134,21 @@ class Replay:
         return index % self._period == 1
 
     def transitions(self) -> Transition:
-        """Every full hold of every training episode, `[D]`, for measuring scales."""
+        """Every whole action of every training episode, `[D]`, for measuring scales."""
         table = self._table(held_out=False)
         everything = np.arange(len(table))
-        length = np.where(table.ends, self._repeat, table.holds)
+        length = np.where(table.ends, self._repeat, table.repeats)
         return table.transition(everything, np.zeros_like(everything), length, self._repeat)
 
     def draw_transitions(self, draw: int, steps: int, batch_size: int) -> Transition:
         """Minibatches for an ensemble, `[steps, E, batch_size, ...]`.
 
-        Half of them are whole holds; the others start at any step of a hold and have any length. A
-        hold that ended the episode after m of its steps would have ended it as well had it been
-        meant for longer, so that such windows come with every intended length.
+        Half of them are whole actions; the others start at any step of an action and have any
+        length. An action that ended the episode after m steps would have ended it with any longer
+        intended length too, so that such transitions come with every intended length.
 
         Args:
-          draw: names the random numbers: the same `draw` on the same data gives the same batches.
+          draw: number of the sample: the same `draw` on the same data gives the same batches.
           steps: S, minibatches.
           batch_size: B, per member.
         """
@@ -160,32 +160,31 @@ class Replay:
             [rows[(which[:, e] * len(rows)).astype(int)] for e, rows in enumerate(self._bootstrap)],
             axis=1,
         )
-        held, ends = table.holds[decision], table.ends[decision]
+        repeats, ends = table.repeats[decision], table.ends[decision]
         aligned = rng.random(shape) < ALIGNED_SHARE
-        offset = np.where(aligned, 0, (rng.random(shape) * held).astype(int))
-        longest = np.where(ends, self._repeat, held - offset)
+        offset = np.where(aligned, 0, (rng.random(shape) * repeats).astype(int))
+        longest = np.where(ends, self._repeat, repeats - offset)
         length = np.where(aligned, longest, 1 + (rng.random(shape) * longest).astype(int))
         return table.transition(decision, offset, length, self._repeat)
 
     def draw_windows(self, draw: int, steps: int, batch_size: int, length: int) -> Window:
         """Minibatches of `length` decisions in a row, `[steps, batch_size, ...]`.
 
-        A window may start at any decision of a training episode; decisions behind its end are
-        masked.
+        A window may start at any decision of a training episode; those after its end are masked.
         """
         table = self._table(held_out=False)
         rng = np.random.default_rng([self._seed, 2, draw])
         return table.window(rng.integers(len(table), size=(steps, batch_size)), length)
 
     def held_out_transitions(self, size: int) -> Transition:
-        """A batch of `size` whole holds of held-out episodes, evenly spread."""
+        """A batch of `size` whole actions of held-out episodes, evenly spaced."""
         table = self._table(held_out=True)
         decision = np.linspace(0, len(table) - 1, size).round().astype(int)
-        length = np.where(table.ends[decision], self._repeat, table.holds[decision])
+        length = np.where(table.ends[decision], self._repeat, table.repeats[decision])
         return table.transition(decision, np.zeros_like(decision), length, self._repeat)
 
     def held_out_windows(self, size: int, length: int) -> Window:
-        """A batch of `size` windows of held-out episodes, evenly spread."""
+        """A batch of `size` windows of held-out episodes, evenly spaced."""
         table = self._table(held_out=True)
         return table.window(np.linspace(0, len(table) - 1, size).round().astype(int), length)
 
@@ -197,15 +196,16 @@ class Replay:
         return {
             "observations": np.concatenate([e.observations for e in episodes]),
             "actions": np.concatenate([e.actions for e in episodes]),
-            "holds": np.concatenate([e.holds for e in episodes]),
+            # The key that checkpoints have had from the start: older ones must load.
+            "holds": np.concatenate([e.repeats for e in episodes]),
             "rewards": np.concatenate([e.rewards for e in episodes]),
             "steps": np.array([len(e.rewards) for e in episodes]),
-            "decisions": np.array([len(e.holds) for e in episodes]),
+            "decisions": np.array([len(e.repeats) for e in episodes]),
             "terminated": np.array([e.terminated for e in episodes]),
         }
 
     def load_arrays(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Takes the episodes of `to_arrays` in place of its own."""
+        """Replaces all episodes by those of `to_arrays`."""
         self.episodes = []
         self._tables.clear()
         if not arrays:
@@ -213,13 +213,15 @@ class Replay:
         steps, decisions = arrays["steps"], arrays["decisions"]
         observations = np.split(arrays["observations"], np.cumsum(steps + 1)[:-1])
         actions = np.split(arrays["actions"], np.cumsum(decisions)[:-1])
-        holds = np.split(arrays["holds"], np.cumsum(decisions)[:-1])
+        repeats = np.split(arrays["holds"], np.cumsum(decisions)[:-1])
         rewards = np.split(arrays["rewards"], np.cumsum(steps)[:-1])
-        for parts in zip(observations, actions, holds, rewards, arrays["terminated"], strict=True):
+        for parts in zip(
+            observations, actions, repeats, rewards, arrays["terminated"], strict=True
+        ):
             self.episodes.append(Episode(*parts[:4], terminated=bool(parts[4])))
 
     def _table(self, *, held_out: bool) -> _Table:
-        """Joins the episodes of one side, once per change."""
+        """The table of the training or of the held-out episodes, built once per change."""
         if held_out not in self._tables:
             indices = [i for i in range(len(self.episodes)) if self.is_held_out(i) == held_out]
             if not indices:
@@ -234,16 +236,16 @@ class Replay:
     def _resample(self, table: _Table) -> list[np.ndarray]:
         """Each member's bootstrap sample: every decision, Poisson(bootstrap) times.
 
-        Drawn per episode from its own seed, so that a decision's counts never change: a member sees
-        the same data at every fit, and more as it comes.
+        Drawn per episode from its own seed, so that a decision's counts never change: a member
+        keeps its data from fit to fit.
         """
         counts = []
         for index in dict.fromkeys(table.episode.tolist()):
             rng = np.random.default_rng([self._seed, 0, index])
             counts.append(
-                rng.poisson(self._rate, size=(len(self.episodes[index].holds), self._members))
+                rng.poisson(self._rate, size=(len(self.episodes[index].repeats), self._members))
             )
         per_member = np.concatenate(counts).T
         everything = np.arange(len(table))
-        # A member whose sample came out empty, possible only with a handful of decisions, gets all.
+        # A sample can be empty only with very few decisions; the member then gets all of them.
         return [np.repeat(everything, c) if c.any() else everything for c in per_member]

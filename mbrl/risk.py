@@ -1,14 +1,14 @@
-"""From the returns of a plan's particles to one number: how much doubt about the model costs.
+"""Measures of risk: from the returns of a plan's particles to one number.
 
-    mean             average return: indifferent to doubt
-    mean_minus_std   mean - aversion * sd: doubt costs, in units of return
+    mean             average return: risk-neutral
+    mean_minus_std   mean - aversion * sd: uncertainty costs, in units of return
     cvar             mean of the worst share of the particles (conditional value at risk)
     worst_case       the worst particle
 
 With `mbrl.rollout.ts_infinity` a particle is a member of the ensemble, so that all of these measure
-what the members disagree about. Which to take: `mean_minus_std` is smooth and uses every particle;
-`cvar` ignores how good the good cases are, for tasks with rare disasters and many particles; the
-worst of five particles is `cvar` with a share of 0.2.
+the disagreement of the members. How to choose: `mean_minus_std` is smooth and uses every particle;
+`cvar` ignores the upper tail, for tasks with rare failures and many particles; the worst of five
+particles is `cvar` with a share of 0.2.
 """
 
 import math
@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 Risk = Callable[[Float[Array, " P"]], Float[Array, ""]]
-"""``risk(returns[P]) -> []``, what the planner maximises of the returns; linear in their unit."""
+"""``risk(returns[P]) -> []``, the value that a planner maximises; linear in the unit of return."""
 
 
 def mean(returns: Float[Array, " P"]) -> Float[Array, ""]:
@@ -27,19 +27,19 @@ def mean(returns: Float[Array, " P"]) -> Float[Array, ""]:
 
 
 def mean_minus_std(aversion: float) -> Risk:
-    """``mean(R) - aversion * sd(R)``, the deviation taken over the particles as they are.
+    """``mean(R) - aversion * sd(R)``, with the standard deviation of the population.
 
     Args:
-      aversion: returns given up per unit of standard deviation, >= 0.
+      aversion: return given up per unit of standard deviation, >= 0.
     """
 
     def risk(returns: Float[Array, " P"]) -> Float[Array, ""]:
         centred = returns - jnp.mean(returns)
         variance = jnp.mean(jnp.square(centred))
-        # The square root has no slope at 0, where one particle, or members that agree, would hand a
-        # planner that follows gradients a NaN.
-        doubtful = variance > 0
-        std = jnp.where(doubtful, jnp.sqrt(jnp.where(doubtful, variance, 1.0)), 0.0)
+        # The square root has no gradient at 0, where one particle, or members that agree, would
+        # give a gradient-based planner a NaN.
+        positive = variance > 0
+        std = jnp.where(positive, jnp.sqrt(jnp.where(positive, variance, 1.0)), 0.0)
         return jnp.mean(returns) - aversion * std
 
     return risk

@@ -1,13 +1,13 @@
-"""From a plan to imagined trajectories: how uncertainty about the model is propagated.
+"""Rollouts of a plan in the model: how uncertainty about the model is propagated.
 
 All three take a `StepFn`, the stacked parameters of E members and one plan, and give P particles:
 
-    ts_infinity   a particle keeps its member for the whole plan: epistemic doubt stays together
-    ts1           a particle draws a new member at every step: epistemic doubt is averaged away
-    expectation   one particle follows the mean over members: no doubt at all, and E times dearer
+    ts_infinity   a particle keeps its member for the whole plan: epistemic uncertainty accumulates
+    ts1           a particle draws a new member at every step: epistemic uncertainty averages out
+    expectation   one particle follows the mean over members: no uncertainty, at E times the cost
 
-`ts_infinity` is the default: a planner that exploits one member's mistake is punished by the others
-over the whole plan. Source: Chua et al. (2018), section 4.
+`ts_infinity` is the default: where a plan exploits the error of one member, the other members lower
+its return over the whole plan. Source: Chua et al. (2018), section 4.
 """
 
 from collections.abc import Callable
@@ -25,16 +25,16 @@ Propagation = Callable[..., Trajectory]
 Trajectory[P]``"""
 
 Noise = Any
-"""What a step needs of randomness: a key, or whatever a `draw` made of one."""
+"""The randomness of a step: a key, or the numbers that a `draw` made of one."""
 
 
 Draw = Callable[[KeyArray, tuple[int, ...]], Noise]
 """``draw(key, shape) -> noise``, leading with `shape`: `jax.random.split` for a step that takes a
-key, or numbers. Drawing numbers ahead is what a small model needs to be fast: within the loop over
-decisions they are a loop of their own, two thirds of the time of a plan with two layers of 64."""
+key, or random numbers. Numbers drawn before the loop over decisions make small models fast: drawn
+within it, they take two thirds of the time of a plan with two layers of 64."""
 
 
-def imagine(
+def roll_out(
     step: StepFn,
     params: Params,
     noise: Noise,
@@ -43,16 +43,16 @@ def imagine(
     *,
     carry: Carry | None = None,
 ) -> Trajectory:
-    """Imagines one particle's path under one plan.
+    """Rolls out one plan in the model: the path of one particle.
 
     Args:
       step: the model.
       params: parameters that `step` understands.
-      noise: what `step` is handed at each decision, leading with `[H]`: keys, or numbers drawn
-        ahead.
+      noise: the noise of `step` at each decision, leading with `[H]`: keys, or numbers drawn
+        before.
       observation: `o_0`, in the environment's units.
       actions: the plan, in [-1, 1] or one-hot rows.
-      carry: what `step` is first handed; `observation` itself when None.
+      carry: first state of the model; `observation` itself when None.
 
     Returns:
       The trajectory, with leaves `[H, ...]`.
@@ -81,11 +81,11 @@ def _select(params: Params, member: Int[Array, "*P"]) -> Params:
 
 
 def assign_members(key: KeyArray, members: int, particles: int) -> Int[Array, " P"]:
-    """Deals members to particles as evenly as possible, the remainder in a random place."""
-    dealt = jnp.arange(particles)
+    """Assigns members to particles as evenly as possible, the remainder at random."""
+    assigned = jnp.arange(particles)
     if particles % members:
-        dealt += jax.random.randint(key, (), 0, members)
-    return dealt % members
+        assigned += jax.random.randint(key, (), 0, members)
+    return assigned % members
 
 
 def ts_infinity(
@@ -98,13 +98,13 @@ def ts_infinity(
     particles: int,
     draw: Draw = jax.random.split,
 ) -> Trajectory:
-    """Each particle keeps one member (dealt evenly) for the whole plan."""
-    if particles != _count(params):  # else every member has its particle, in order
+    """Each particle keeps one member (assigned evenly) for the whole plan."""
+    if particles != _count(params):  # else there is one particle per member, in order
         key, member_key = jax.random.split(key)
         params = _select(params, assign_members(member_key, _count(params), particles))
 
     def one(params: Params, noise: Noise) -> Trajectory:
-        return imagine(step, params, noise, observation, actions)
+        return roll_out(step, params, noise, observation, actions)
 
     return jax.vmap(one)(params, draw(key, (particles, actions.shape[0])))
 
@@ -124,12 +124,12 @@ def ts1(
     shape = (particles, actions.shape[0])
     members = jax.random.randint(member_key, shape, 0, _count(params))
 
-    def redrawn(params: Params, inputs, carry: Carry, action: Float[Array, " A"]):
+    def step_of_member(params: Params, inputs, carry: Carry, action: Float[Array, " A"]):
         member, noise = inputs
         return step(_select(params, member), noise, carry, action)
 
     def one(member, noise: Noise) -> Trajectory:
-        return imagine(redrawn, params, (member, noise), observation, actions)
+        return roll_out(step_of_member, params, (member, noise), observation, actions)
 
     return jax.vmap(one)(members, draw(noise_key, shape))
 
@@ -153,16 +153,16 @@ def expectation(
         raise ValueError(f"expectation propagates 1 particle, not {particles}")
 
     def averaged(params: Params, noise: Noise, carry: Carry, action: Float[Array, " A"]):
-        outcome = jax.vmap(step, in_axes=(0, 0, None, None))(params, noise, carry, action)
-        return jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0), outcome)
+        outputs = jax.vmap(step, in_axes=(0, 0, None, None))(params, noise, carry, action)
+        return jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0), outputs)
 
     noise = draw(key, (actions.shape[0], _count(params)))
-    trajectory = imagine(averaged, params, noise, observation, actions)
+    trajectory = roll_out(averaged, params, noise, observation, actions)
     return jax.tree.map(lambda leaf: leaf[None], trajectory)
 
 
 def with_predictions(predict: Callable, params: Params, path: Trajectory) -> Trajectory:
-    """Adds what every member makes of every step of one path, for penalties that compare them.
+    """Adds the predictions of all members for every step of one path, for penalties that need them.
 
     Args:
       predict: ``predict(params, observation, action) -> Predictions`` of one member.

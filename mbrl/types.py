@@ -1,4 +1,4 @@
-"""The records that pass between the rooms of the library, and nothing else.
+"""The records that pass between the modules of the library, and nothing else.
 
 Letters used in every shape of the package:
 
@@ -17,12 +17,12 @@ import numpy as np
 from jaxtyping import Array, Float, Key, PyTree
 
 AnyArray = Array | np.ndarray
-"""Data that is drawn on the host and used on the device."""
+"""Data that is sampled on the host and used on the device."""
 
 Params = PyTree[Array]
 KeyArray = Key[Array, ""]
 Carry = Any
-"""What a model hands from one step to the next: any pytree (an observation, a recurrent state)."""
+"""The state of a model between steps: any pytree (an observation, a recurrent state)."""
 
 _T = TypeVar("_T")
 
@@ -31,19 +31,19 @@ _T = TypeVar("_T")
 def record(cls: type[_T]) -> type[_T]:
     """Makes a frozen `chex.dataclass`: a pytree whose fields are given by name.
 
-    A decorator of our own only because type checkers do not see through that of chex.
+    It exists because type checkers do not see through the decorator of chex.
     """
     return chex.dataclass(frozen=True)(cls)
 
 
 @record
 class StepOutput:
-    """One imagined decision.
+    """One predicted decision.
 
     Attributes:
       observation: the next observation, in the environment's units.
-      reward: expected reward of the decision, an end within it included.
-      continue_prob: probability in [0, 1] that the episode goes on after the decision.
+      reward: expected reward of the decision, that of a termination within it included.
+      continue_prob: probability in [0, 1] that the episode continues after the decision.
     """
 
     observation: Float[Array, "*P O"]
@@ -54,16 +54,16 @@ class StepOutput:
 StepFn = Callable[[Params, Any, Carry, Float[Array, " A"]], tuple[Carry, StepOutput]]
 """``step(params, key, carry, action) -> (carry, StepOutput)``: one member, one particle.
 
-In the place of the key stands what a `draw` made of it, where one is given (`mbrl.rollout`)."""
+Where a `draw` is given, its numbers take the place of the key (`mbrl.rollout`)."""
 
 
 @record
 class Predictions:
-    """What every member of an ensemble predicts of the same step.
+    """The Gaussians that all members of an ensemble predict for the same step.
 
     Attributes:
       mean: of the next observation, in the environment's units.
-      std: of the noise that the member expects, in the environment's units; positive.
+      std: of the noise that the member predicts, in the environment's units; positive.
     """
 
     mean: Float[Array, "*H E O"]
@@ -78,8 +78,8 @@ class Trajectory:
       observations: `o_0` (given) to `o_H`, in the environment's units.
       actions: `a_0` to `a_{H-1}`, in [-1, 1]; one-hot rows for discrete actions.
       rewards: expected reward of decision t.
-      continue_probs: probability that the episode goes on after decision t.
-      predictions: what all members make of `(o_t, a_t)`, `[*P, H, E, O]`; None where nobody asked.
+      continue_probs: probability that the episode continues after decision t.
+      predictions: of all members for `(o_t, a_t)`, `[*P, H, E, O]`; None where they are not needed.
     """
 
     observations: Float[Array, "*P H+1 O"]
@@ -91,7 +91,7 @@ class Trajectory:
 
 @record
 class Evaluation:
-    """What one candidate is worth.
+    """The evaluation of one candidate plan.
 
     Attributes:
       planned_return: mean over particles of the (discounted) return; risk-neutral, no penalty.
@@ -118,16 +118,16 @@ class ScoreFn(Protocol):
 
 @record
 class Plan:
-    """A plan and the evidence for it.
+    """A plan and its evaluation.
 
     Attributes:
       actions: the sequence returned; its first row is the one to execute.
       planned_return: risk-neutral mean return of `actions`, evaluated once more with a fresh key:
-        the maximum over noisy evaluations is optimistic even under a perfect model.
+        the maximum over noisy evaluations is biased upwards even under a perfect model.
       penalty: penalty of `actions` in that same evaluation.
       spread: standard deviation of its return over particles.
       score: its score, risk and penalty included.
-      elite_scores: scores of the candidates the last update was made from, best first.
+      elite_scores: scores of the candidates of the last update, best first.
     """
 
     actions: Float[Array, "*B H A"]

@@ -165,7 +165,7 @@ class EpisodeRunner:
         return Episode(
             observations=np.stack(self._observations),
             actions=self._action_array(),
-            holds=np.array(self._holds, np.int32),
+            repeats=np.array(self._holds, np.int32),
             rewards=np.array(self._rewards, np.float32),
             terminated=self.ended == "terminated",
         )

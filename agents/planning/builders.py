@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import optax
 
 from agents.config.planner_schema import PlannerConfig, RiskConfig
@@ -18,7 +16,7 @@ from agents.planning.layout import divide
 from mbrl import corruption, planners, regularizers, risk
 from mbrl.corruption import Corruption
 from mbrl.dynamics import Ensemble, decayed, make_ensemble
-from mbrl.planners import Planner, Proposal
+from mbrl.planners import Planner, Proposal, Search
 from mbrl.planners.base import Vmap
 from mbrl.regularizers import Regularizer
 from mbrl.risk import Risk
@@ -96,8 +94,8 @@ def build_ensemble(
         sample_noise=config.model.sample_noise,
         beta=config.fit.beta_nll,
         input_noise=config.fit.input_noise,
-        known_reward=known and (lambda s, a, s_next: known.reward(s, a, s_next, repeat)),
-        known_termination=known and known.termination,
+        analytic_reward=known and (lambda s, a, s_next: known.reward(s, a, s_next, repeat)),
+        analytic_termination=known and known.termination,
     )
     return with_dynamics(ensemble, dynamics, repeat) if dynamics else ensemble
 
@@ -135,15 +133,9 @@ def build_regularizer(knobs: RegularizerConfig, spec: EnvironmentSpec) -> Regula
 
 def build_corruption(config: RegularizerConfig) -> Corruption:
     """What a denoiser learns to undo."""
-    match config.corruption:
-        case "additive":
-            return corruption.additive(config.noise_std)
-        case "multiplicative":
-            return corruption.multiplicative(config.noise_std)
-        case "masking":
-            return corruption.masking(config.noise_share)
-        case "salt-and-pepper":
-            return corruption.salt_and_pepper(config.noise_share)
+    shares = config.corruption in corruption.TAKE_A_SHARE
+    make = corruption.CORRUPTIONS[config.corruption]
+    return make(config.noise_share if shares else config.noise_std)
 
 
 def build_risk(config: RiskConfig) -> Risk:
@@ -162,34 +154,32 @@ def build_risk(config: RiskConfig) -> Risk:
 def build_planner(config: Config, spec: EnvironmentSpec, vmap: Vmap) -> Planner:
     """The search; `vmap` maps it over the candidates."""
     knobs = config.planner
-    alone = config.model.propagation == "expectation"
-    paths: dict[str, Any] = {
-        "particles": knobs.particles,
-        "final_particles": 1 if alone else config.model.members,
-        "vmap": vmap,
-    }
-    search: dict[str, Any] = paths | {"population": knobs.population, "returns": knobs.returns}
-    rounds: dict[str, Any] = search | {"iterations": knobs.iterations}
+    search = Search(
+        population=knobs.population,
+        iterations=knobs.iterations,
+        particles=knobs.particles,
+        final_particles=1 if config.model.propagation == "expectation" else config.model.members,
+        returns=knobs.returns,
+        vmap=vmap,
+    )
     proposal = _build_proposal(knobs, spec)
     match knobs.name:
         case "icem":
             return planners.make_icem(
                 proposal,
+                search,
                 elites=knobs.icem.elites,
                 keep=knobs.icem.keep,
                 shift_kept=knobs.icem.shift_kept,
                 decay=knobs.icem.decay,
                 try_mode=knobs.icem.try_mode,
-                **rounds,
             )
         case "cem":
-            return planners.make_cem(proposal, elites=knobs.cem.elites, **rounds)
+            return planners.make_cem(proposal, search, elites=knobs.cem.elites)
         case "mppi":
-            return planners.make_mppi(proposal, temperature=knobs.mppi.temperature, **rounds)
+            return planners.make_mppi(proposal, search, temperature=knobs.mppi.temperature)
         case "random-shooting":
-            return planners.make_random_shooting(
-                proposal, keep=knobs.random_shooting.keep, **search
-            )
+            return planners.make_random_shooting(proposal, search, keep=knobs.random_shooting.keep)
         case "gradient":
             return planners.make_gradient(
                 proposal,
@@ -197,7 +187,9 @@ def build_planner(config: Config, spec: EnvironmentSpec, vmap: Vmap) -> Planner:
                 starts=knobs.gradient.starts,
                 iterations=knobs.gradient.steps,
                 learning_rate=knobs.gradient.learning_rate,
-                **paths,
+                particles=search.particles,
+                final_particles=search.final_particles,
+                vmap=vmap,
             )
 
 

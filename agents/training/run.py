@@ -114,7 +114,7 @@ class Run:
         if not opened.explores:
             returns = [*progress.recent_returns, opened.runner.return_]
             progress.recent_returns = returns[-RECENT:]
-        rewards = np.add.reduceat(episode.rewards, np.cumsum(episode.holds) - episode.holds)
+        rewards = np.add.reduceat(episode.rewards, np.cumsum(episode.repeats) - episode.repeats)
         realised = horizon_returns(
             rewards, planner.horizon, discount=planner.discount, terminated=episode.terminated
         )

@@ -1,4 +1,4 @@
-"""What every planner is, and what all of them do at the end: choose afresh, and give evidence."""
+"""The interface of every planner, the evaluation of candidates, and the choice of the plan."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -10,21 +10,21 @@ from jaxtyping import Array, Float
 from mbrl.types import Evaluation, KeyArray, Plan, ScoreFn
 
 PlanState = Any
-"""What a planner remembers from one decision to the next: any pytree."""
+"""The state of a planner between decisions: any pytree."""
 
 Vmap = Callable[[Callable], Callable]
 """`jax.vmap`, or the `vmap` of a `mbrl.parallel.Spread` to divide the candidates among devices."""
 
 
 class Planner(NamedTuple):
-    """A trajectory optimiser. It knows actions and evaluations, and no model.
+    """A trajectory optimiser. It sees actions and their evaluations, and no model.
 
     Attributes:
       init: ``init() -> plan_state``, for the first decision of an episode.
       plan: ``plan(score_fn, key, plan_state) -> (Plan, plan_state)``; the state returned is
-        shifted by one decision, so that the next plan starts where this one leads.
-      paths: imagined paths (particles) that one plan costs; times the horizon, the evaluations of
-        the model. The backward pass of a gradient counts as two.
+        shifted by one decision, as a warm start of the next plan.
+      paths: imagined paths (particles) per plan; times the horizon, evaluations of the model. The
+        backward pass of a gradient counts as two.
     """
 
     init: Callable[[], PlanState]
@@ -52,38 +52,38 @@ def evaluate_candidates(
     return finite_or_last(vmap(one)(candidates))
 
 
-def conclude(
+def select_finalist(
     score_fn: ScoreFn,
     keys: KeyArray,
     finalists: Float[Array, "F H A"],
     elite_scores: Float[Array, " K"],
     particles: int,
 ) -> Plan:
-    """Chooses among the finalists afresh, and evaluates the one chosen once more.
+    """Selects the best finalist under new noise, and evaluates it once more under new noise.
 
-    The best of many noisy scores is often just the luckiest, and the mean of good plans is often
-    not a good plan: neither survives a comparison under new noise. The evidence needs noise of its
-    own again, since the winner of a comparison has been lucky too. Both are one batch.
+    The maximum of noisy scores is biased upwards, and the mean of good plans need not be a good
+    plan; a comparison under new noise corrects for both. The winner of that comparison is again a
+    maximum, so that its reported evaluation has noise of its own. Both are one batch.
 
     Args:
       score_fn: the objective.
-      keys: `[2]`, of the comparison and of the evidence.
-      finalists: plans; of equals, and where no score is finite, the first is chosen.
+      keys: `[2]`, of the comparison and of the reported evaluation.
+      finalists: plans; of equal scores, and where no score is finite, the first is chosen.
       elite_scores: reported as they are.
-      particles: paths per evaluation; all members.
+      particles: paths per evaluation.
     """
 
     def one(key: KeyArray, actions: Float[Array, "H A"]) -> Evaluation:
         return score_fn(key, actions, particles=particles)
 
-    judged = jax.vmap(jax.vmap(one, in_axes=(None, 0)), in_axes=(0, None))(keys, finalists)
-    chosen = jnp.argmax(finite_or_last(judged.score[0]))
-    evidence = jax.tree.map(lambda leaf: leaf[1, chosen], judged)
+    evaluations = jax.vmap(jax.vmap(one, in_axes=(None, 0)), in_axes=(0, None))(keys, finalists)
+    chosen = jnp.argmax(finite_or_last(evaluations.score[0]))
+    reported = jax.tree.map(lambda leaf: leaf[1, chosen], evaluations)
     return Plan(
         actions=finalists[chosen],
-        planned_return=evidence.planned_return,
-        penalty=evidence.penalty,
-        spread=evidence.spread,
-        score=evidence.score,
+        planned_return=reported.planned_return,
+        penalty=reported.penalty,
+        spread=reported.spread,
+        score=reported.score,
         elite_scores=elite_scores,
     )

@@ -1,23 +1,23 @@
-"""Model predictive path integral control: every candidate has a say, the better the more.
+"""Model predictive path integral control: the mean follows all candidates, weighted by score.
 
     w_n = softmax_n( (score_n - max score) / (temperature * sd(scores)) )
     next mean = sum_n w_n plan_n
 
-Good at: smooth control. Plans change little from decision to decision, and the width of the search
-need not shrink (build the proposal with ``adapt_std=False``), so that it follows a moving target.
+Good at: smooth control. Plans change little from decision to decision. The standard deviation need
+not shrink (build the proposal with ``adapt_std=False``), so that the plan can follow a moving
+target.
 
 Source: Williams et al. (2017), eq. 9-11. Departures: the temperature divides scores measured in
 standard deviations of the population, not returns, so that it means the same in every environment
 and at every weight; several iterations; noise correlated in time, as set in the proposal.
 """
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from mbrl.planners.base import Planner, Vmap
+from mbrl.planners.base import Planner
 from mbrl.planners.proposals import Proposal
-from mbrl.planners.sampling import Returns, make_sampling_planner
+from mbrl.planners.sampling import Search, make_sampling_planner
 
 
 def path_integral_weights(scores: Float[Array, " N"], temperature: float) -> Float[Array, " N"]:
@@ -36,41 +36,21 @@ def path_integral_weights(scores: Float[Array, " N"], temperature: float) -> Flo
     return weights / jnp.where(jnp.any(finite), jnp.sum(weights), 1.0)
 
 
-def make_mppi(
-    proposal: Proposal,
-    *,
-    population: int = 100,
-    temperature: float = 0.1,
-    iterations: int = 4,
-    particles: int = 5,
-    final_particles: int = 5,
-    returns: Returns = "better",
-    vmap: Vmap = jax.vmap,
-) -> Planner:
+def make_mppi(proposal: Proposal, search: Search, *, temperature: float = 0.1) -> Planner:
     """Builds the planner.
 
     Args:
       proposal: what plans are drawn from; see `mbrl.planners.proposals`.
-      population: N, plans per iteration.
+      search: the size of the search.
       temperature: > 0, in standard deviations of the population's scores: 0.1 follows the few best,
         1 averages over many (and stays near the start of the search).
-      iterations: rounds of drawing and averaging, >= 1.
-      particles: P, imagined paths per candidate.
-      final_particles: paths for the last evaluation of the plan returned; all members.
-      returns: the plan returned; see `mbrl.planners.sampling.Returns`.
-      vmap: maps the evaluation over the candidates; see `mbrl.parallel`.
 
     Returns:
       The planner; see `mbrl.planners.sampling.make_sampling_planner`.
     """
     return make_sampling_planner(
         proposal,
+        search,
         lambda scores: path_integral_weights(scores, temperature),
-        population=population,
-        elites=population,
-        iterations=iterations,
-        particles=particles,
-        final_particles=final_particles,
-        returns=returns,
-        vmap=vmap,
+        elites=search.population,
     )

@@ -1,7 +1,7 @@
 """Noise that is correlated in time.
 
-Independent noise at every decision averages itself out over a plan: its random walk never strays
-far from the start. Noise with more power at low frequencies tries pushes that last.
+White noise averages out over a plan, and the states it leads to stay near the start. Noise with
+more power at low frequencies explores actions that last.
 """
 
 import numpy as np

@@ -1,7 +1,7 @@
-"""What candidates are drawn from: Gaussian plans, or categorical ones where actions are discrete.
+"""The distributions that candidates are drawn from: Gaussian, or categorical for discrete actions.
 
-A planner is an update of weights; a proposal turns weights into its next self. This is how each
-planner serves both kinds of action without knowing which it has.
+A planner computes weights of candidates, and a proposal is refitted to weighted candidates. So each
+planner handles both kinds of action without a case of its own.
 """
 
 from collections.abc import Callable
@@ -29,7 +29,7 @@ class Proposal(NamedTuple):
         weighted candidates; the weights are >= 0 and sum to 1.
       shift: ``shift(distribution) -> distribution`` for the next decision: one step on in time, as
         wide as at the start.
-      mode: ``mode(distribution) -> [H, A]``, the plan that it stands for.
+      mode: ``mode(distribution) -> [H, A]``, the most likely plan.
     """
 
     init: Callable[[], Distribution]
@@ -51,9 +51,9 @@ def gaussian(
     horizon: int,
     action_size: int,
     *,
-    init_std: float = 0.5,
+    init_std: float = 0.7,
     min_std: float = 0.05,
-    noise_beta: float = 0.0,
+    noise_beta: float = 2.0,
     momentum: float = 0.0,
     adapt_std: bool = True,
     bounds: Literal["clip", "truncate"] = "clip",
@@ -64,14 +64,14 @@ def gaussian(
       horizon: H.
       action_size: A.
       init_std: standard deviation at the start of every plan, in half-ranges of the action; > 0.
-      min_std: smallest standard deviation, so that a plan never freezes; >= 0.
+      min_std: smallest standard deviation, so that the search never collapses; >= 0.
       noise_beta: exponent of the noise's spectrum, >= 0; see `coloured_noise_factor`.
       momentum: share of the old distribution kept by `refit`, in [0, 1).
       adapt_std: whether `refit` fits the standard deviation too.
-      bounds: what becomes of noise that leads out of [-1, 1]. `clip` puts it on the bound: one that
-        is often best (an engine off) is drawn often. `truncate` draws from what lies within, by
-        mapping the quantiles of the noise, which keeps its correlation; bounds themselves are then
-        never drawn (Chua et al., 2018).
+      bounds: how actions are kept in [-1, 1]. `clip` moves them to the bound, so that a bound,
+        often optimal (an engine off), is drawn often. `truncate` draws from the truncated Gaussian,
+        by mapping the quantiles of the noise, which keeps its correlation; the bounds themselves
+        are then never drawn (Chua et al., 2018).
     """
     factor = coloured_noise_factor(horizon, noise_beta)
 
@@ -82,7 +82,7 @@ def gaussian(
     def sample(key: KeyArray, distribution: Gaussian, n: int) -> Float[Array, "N H A"]:
         noise = _coloured(key, factor, n, action_size, distribution.mean.dtype)
         if bounds == "truncate":
-            std = jnp.maximum(distribution.std, 1e-12)  # of no width on a bound: 0 / 0
+            std = jnp.maximum(distribution.std, 1e-12)  # std 0 on a bound would be 0 / 0
             lower = ndtr((-1.0 - distribution.mean) / std)
             upper = ndtr((1.0 - distribution.mean) / std)
             noise = ndtri(lower + (upper - lower) * ndtr(noise))
@@ -109,20 +109,20 @@ def categorical(
     actions: int,
     *,
     min_prob: float = 0.02,
-    noise_beta: float = 0.0,
+    noise_beta: float = 2.0,
     momentum: float = 0.0,
 ) -> Proposal:
     """Choices per decision, as one-hot rows, for discrete actions.
 
     They are drawn by the Gumbel-max trick: ``argmax_a (log p_a - log(-log u_a))``, u uniform. With
-    the quantiles of coloured noise for u, each choice still has its probabilities, and choices tend
-    to last: an engine that fires for one decision alone is soon undone by the next.
+    the quantiles of coloured noise for u, each choice keeps its probabilities, and choices tend to
+    last for several decisions.
 
     Args:
       horizon: H.
       actions: number of actions, A >= 2.
-      min_prob: probability that `refit` leaves each action, so that none dies out; >= 0, and at
-        most half of an even share, lest nothing be left to learn where there are many actions.
+      min_prob: smallest probability of an action after `refit`, >= 0. It is at most ``0.5 / A``, so
+        that at least half of the probability is learned even with many actions.
       noise_beta: exponent of the noise's spectrum, >= 0; see `coloured_noise_factor`.
       momentum: share of the old distribution kept by `refit`, in [0, 1).
     """
@@ -143,7 +143,7 @@ def categorical(
         return min_prob + (1 - actions * min_prob) * mixed
 
     def shift(distribution) -> Float[Array, "H A"]:
-        # Half-way back to uniform: the last plan is a hint, and every action is worth a try again.
+        # Half-way back to uniform, so that the search explores every action again.
         ahead = jnp.concatenate([distribution[1:], jnp.full_like(distribution[:1], 1 / actions)])
         return 0.5 * ahead + 0.5 / actions
 

@@ -1,4 +1,4 @@
-"""What every regulariser is: three pure functions, and one unit for what they return."""
+"""The interface of every regulariser, and the common unit of their penalties."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -17,8 +17,8 @@ class Window:
     Attributes:
       observations: `o_0` to `o_L`, at decisions, in the environment's units.
       actions: `a_0` to `a_{L-1}`.
-      mask: True for decisions that happened; the episode may end within the window, and what stands
-        behind its end is to be ignored (it is neither data nor zeros to learn).
+      mask: True for decisions that happened; the episode may end within the window, and everything
+        after its end is to be ignored.
     """
 
     observations: Float[AnyArray, "*B L+1 O"]
@@ -28,7 +28,7 @@ class Window:
 
 @record
 class Calibration:
-    """Where a familiar step lies on a regulariser's own scale, and how far an unusual one is.
+    """The unit of a penalty: its median and its spread over real steps.
 
     Attributes:
       offset: median of the raw penalty over held-out real steps.
@@ -41,7 +41,7 @@ class Calibration:
 
 @record
 class RegularizerState:
-    """All that a penalty depends on; frozen between fits.
+    """Everything that a penalty depends on; frozen between fits.
 
     Attributes:
       params: of the network.
@@ -61,10 +61,10 @@ class Regularizer(NamedTuple):
       init: ``init(key) -> params``.
       loss: ``loss(scales, params, key, batch) -> []``, batch `Window` leading with `[B]`.
       penalty: ``penalty(scales, params, trajectory) -> [H]``, raw (any scale, any offset); entry t
-        covers `(o_t, a_t, o_{t+1})` and does not depend on states after an end.
+        covers `(o_t, a_t, o_{t+1})` and does not depend on states after a termination.
       metrics: ``metrics(scales, params, key, batch) -> dict`` of held-out errors.
       needs_predictions: whether `penalty` reads the members' predictions of the trajectory, which
-        cost the ensemble once more and are left out where nobody reads them.
+        cost another pass of the ensemble and are left out otherwise.
     """
 
     init: Callable[[KeyArray], Params]
@@ -104,7 +104,7 @@ def calibrate(raw: Float[Array, "*batch"], mask: Bool[Array, "*batch"]) -> Calib
 
     Args:
       raw: raw penalties of steps of real, unseen episodes.
-      mask: which of them happened.
+      mask: True for steps that happened.
 
     Returns:
       The median, and the distance from it to the 95 % quantile (1 where all are equal: a penalty
@@ -119,7 +119,7 @@ def calibrate(raw: Float[Array, "*batch"], mask: Bool[Array, "*batch"]) -> Calib
 def calibrated_penalty(
     regularizer: Regularizer, state: RegularizerState, trajectory: Trajectory
 ) -> Float[Array, " H"]:
-    """``(raw - median) / (q95 - median)``: about 0 for a familiar step, about 1 for an unusual one.
+    """``(raw - median) / (q95 - median)``: about 0 for a typical step, about 1 for an unusual one.
 
     Multiplying the raw penalty by any positive number leaves this unchanged, so that a weight keeps
     its meaning (return given up per unit and decision) across regularisers, noise levels and
@@ -130,9 +130,9 @@ def calibrated_penalty(
 
 
 def as_trajectory(window: Window) -> Trajectory:
-    """A real window as the trajectory that a plan would have imagined, for calibration.
+    """A real window as a trajectory, as a rollout would give it, for calibration.
 
-    Decisions behind the episode's end get probability 0 of being reached.
+    Decisions after the episode's end get survival probability 0.
     """
     follows = jnp.concatenate([window.mask[..., 1:], window.mask[..., -1:]], axis=-1)
     return Trajectory(

@@ -1,13 +1,13 @@
-"""A deep energy estimator of transitions: a denoiser whose correction is the slope of one number.
+"""A deep energy estimator of transitions: a denoiser whose correction is a gradient.
 
 With `y = x + sigma * eps`, the standardised transition x = (o_t, a_t, o_{t+1}) and an energy E,
 
     loss = mean_t || x_t - y_t + sigma^2 dE/dy(y_t) ||^2,     g(y) = y - sigma^2 dE/dy(y)
     penalty_t = E(x_t)
 
-At the optimum E is -log of the smoothed density, but for a constant: a denoiser's error vanishes
-between two modes of the data, where its correction changes sign, and an energy does not. The price
-is a gradient inside the loss. The constant goes into the calibration.
+At the optimum E is -log of the smoothed density, up to a constant. Between two modes of the data
+the correction of a denoiser changes sign, so that its error vanishes there; an energy is high.
+The price is a gradient inside the loss. The calibration removes the constant.
 
 Source: Saremi et al. (2018), "Deep energy estimator networks"; Boney, Kannala and Ilin (2019),
 "Regularizing model-based planning with energy-based models", sections 3 and 4.
@@ -35,7 +35,7 @@ def make_deen(
     hidden: Sequence[int] = (200, 200, 200),
     noise_std: float = 1.0,
 ) -> Regularizer:
-    """Builds the energy: where plans may lie between two habits of the data.
+    """Builds the energy: for data with several modes, since plans may lie between them.
 
     Args:
       observation_size: O.
@@ -58,7 +58,7 @@ def make_deen(
         return transitions(*of_window(scales, batch))
 
     def denoise(params: Params, y: Float[Array, "H D"], mask) -> Float[Array, "H D"]:
-        del mask  # a transition knows nothing of the others
+        del mask  # each transition is denoised by itself
         return y - noise_std**2 * jax.vmap(jax.grad(energy, argnums=1), (None, 0))(params, y)
 
     def penalty(scales: Normalizer, params: Params, trajectory: Trajectory) -> Float[Array, " H"]:

@@ -1,9 +1,9 @@
-"""How a denoiser is trained, whatever it reads and however it corrects.
+"""The loss and the metrics of all denoisers.
 
     loss = mean_t || g(corrupt(x))_t - x_t ||^2
 
-over the elements t that happened, corrupted afresh at every step. What comes out is judged against
-what went in unspoilt, element by element.
+over the elements t that happened, with fresh noise at every training step. The output is compared
+with the uncorrupted input, element by element.
 """
 
 from collections.abc import Callable
@@ -19,10 +19,10 @@ from mbrl.regularizers.sequences import zero
 from mbrl.types import KeyArray, Params
 
 Read = Callable[[Normalizer, Window], tuple[Float[Array, "T D"], Bool[Array, " T"]]]
-"""``read(scales, window) -> (x, mask)``: what the denoiser sees of a window, and what happened."""
+"""``read(scales, window) -> (x, mask)``: the input of the denoiser, and which of it happened."""
 
 Denoise = Callable[[Params, Float[Array, "T D"], Bool[Array, " T"]], Float[Array, "T K"]]
-"""``denoise(params, x, mask) -> g(x)``, of which K <= D numbers, the first ones, are restored."""
+"""``denoise(params, x, mask) -> g(x)``: the first K <= D numbers of every element, restored."""
 
 
 def denoising_loss(
@@ -46,26 +46,26 @@ def by_denoising(read: Read, denoise: Denoise, corrupt: Corruption) -> tuple[Cal
     """The loss and the metrics of a denoiser.
 
     Args:
-      read: what it sees of a window.
+      read: its input, from a window.
       denoise: the network.
-      corrupt: what it is to undo.
+      corrupt: the corruption that it is trained to undo.
 
     Returns:
       ``loss(scales, params, key, batch)`` and ``metrics(...)``, as in `Regularizer`; the metrics
-      are `regularizer_mse` and, of handing back what was given, `regularizer_copy_mse`.
+      are `regularizer_mse` and `regularizer_copy_mse`, the error of the corrupted input itself.
     """
 
     def errors(scales: Normalizer, params: Params, key: KeyArray, batch: Window):
         def one(key: KeyArray, window: Window):
             x, mask = read(scales, window)
-            # A stretch of several elements has as many zeros.
+            # A segment of several elements has as many zeros.
             place = jnp.resize(zero(scales), x.shape[-1:])
-            spoilt = corrupt(key, x, place)
-            denoised = denoise(params, spoilt, mask)
+            corrupted = corrupt(key, x, place)
+            denoised = denoise(params, corrupted, mask)
             restored = denoised.shape[-1]
             return (
                 denoising_loss(denoised, x[:, :restored], mask),
-                denoising_loss(spoilt[:, :restored], x[:, :restored], mask),
+                denoising_loss(corrupted[:, :restored], x[:, :restored], mask),
             )
 
         keys = jax.random.split(key, batch.mask.shape[0])

@@ -4,7 +4,7 @@
 
 where element `e_{t+1}` joins `o_{t+1}` and `a_t` in standardised units: the mean and the standard
 deviation that maximise the likelihood of the replay are those of its normaliser, so that there is
-nothing else to learn. It knows how far a state is from the usual, and nothing of dynamics.
+nothing else to learn. It measures how unusual a state is, and ignores the dynamics.
 
 Source: the baseline of Boney et al. (2019), section 4.3: it "helps in the first few episodes" and
 then leads "to a bad local minimum".
@@ -20,7 +20,7 @@ from mbrl.types import Params, Trajectory
 
 
 def make_gaussian() -> Regularizer:
-    """Builds the Gaussian's penalty: a baseline, and a check that a network earns its cost."""
+    """Builds the penalty of the Gaussian: the baseline that a network has to beat."""
 
     def penalty(scales: Normalizer, params: Params, trajectory: Trajectory) -> Float[Array, " H"]:
         del params

@@ -1,4 +1,4 @@
-"""No penalty: the control arm of every comparison, and a regulariser like the others."""
+"""No penalty: the control of every comparison."""
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float

@@ -9,10 +9,10 @@ The penalty of an imagined, uncorrupted trajectory is its own denoising error,
 
     penalty_t = || g(x)_{t+1} - x_{t+1} ||^2,                  t = 0 .. H-1
 
-(entry t judges `a_t` and `o_{t+1}`, in the light of all the others). At the optimum
+(entry t is the error of `a_t` and `o_{t+1}`, given all the others). At the optimum
 `g(x) - x = sigma^2 * score(x)` of the smoothed data, so the penalty is about
-`sigma^4 ||score||^2`: small where trajectories were seen, large where none were. It is small at
-every critical point of the density, though, between two modes as well as on them;
+`sigma^4 ||score||^2`: small where there was data, large where there was none. It is small at every
+critical point of the density, though, between two modes as well as at them; the energy of
 `mbrl.regularizers.deen` is not.
 
 Source: Boney et al. (2019), section 3, with windows as long as the plan and a recurrent network.
@@ -53,12 +53,13 @@ def make_rnn_dae(
       observation_size: O.
       action_size: A.
       hidden: units of each recurrent layer.
-      architecture: `correction` (reads both ways, corrects each element) or `encoder-decoder` (the
-        blog's: everything passes through `hidden` numbers, which loses more than the noise did).
+      architecture: `correction` (bidirectional, corrects each element) or `encoder-decoder` (the
+        blog's: a bottleneck of `hidden` numbers, which loses more than the noise did).
       restore_actions: whether actions are restored, and penalised, as observations are; else they
-        are only read.
+        are inputs only.
       corruption: what it learns to undo; additive Gaussian noise of 1 when None. More noise
-        smooths the data more: the penalty then sees how far away a plan is, and less how rough.
+        smooths the data more: the penalty is then more sensitive to the distance of a plan from
+        the data, and less to its roughness.
 
     Returns:
       The regulariser's pure functions.

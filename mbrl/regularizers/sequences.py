@@ -1,7 +1,7 @@
-"""What the networks of the regularisers read of a window or an imagined path.
+"""The inputs of the regularisers' networks, from a real window or from a rollout.
 
 Element t of a sequence is the observation `o_t` with the action that led to it (zeros for `o_0`),
-in standardised units, so that element t + 1 holds all that decision t did.
+in standardised units, so that element t + 1 contains the action and the result of decision t.
 """
 
 import jax.numpy as jnp
@@ -16,9 +16,9 @@ from mbrl.types import AnyArray, Trajectory
 def elements(
     scales: Normalizer, observations: Float[AnyArray, "H+1 O"], actions: Float[AnyArray, "H A"]
 ) -> Float[Array, "H+1 O+A"]:
-    """The sequence that is read: each observation with the action that led to it."""
+    """The input sequence: each observation with the action that led to it."""
     padded = jnp.concatenate([jnp.zeros_like(actions[:1]), actions])
-    # The first observation has no action; the mean action keeps its place without a meaning.
+    # The first observation has no action; the mean action takes its place.
     x = normalize(scales, jnp.concatenate([observations, padded], axis=-1))
     return x.at[0, observations.shape[-1] :].set(0.0)
 
@@ -34,9 +34,9 @@ def of_window(
 def of_trajectory(
     scales: Normalizer, trajectory: Trajectory
 ) -> tuple[Float[Array, "H+1 O+A"], Bool[Array, " H+1"]]:
-    """The elements of an imagined path, and which of them are reached as likely as not.
+    """The elements of a rollout, and which of them are reached with a probability of at least 1/2.
 
-    What comes behind a likely end may not speak for what came before it.
+    What follows a likely termination must not affect the penalty of what came before it.
     """
     x = elements(scales, trajectory.observations, trajectory.actions)
     reached = survival(trajectory.continue_probs) >= 0.5
@@ -44,18 +44,18 @@ def of_trajectory(
 
 
 def zero(scales: Normalizer) -> Float[Array, " O+A"]:
-    """Where the environment's own zero lies in standardised units, for `mbrl.corruption`."""
+    """The environment's own zero in standardised units, for `mbrl.corruption`."""
     return -scales.mean / scales.std
 
 
-def stretches(
+def segments(
     x: Float[Array, "H+1 D"], mask: Bool[Array, " H+1"], length: int
 ) -> tuple[Float[Array, "H length*D"], Bool[Array, " H"]]:
-    """For each decision the `length` elements up to what it led to, joined; and which are whole.
+    """For each decision the `length` elements up to its result, joined; and which are complete.
 
-    The first decisions have too few elements behind them and get the first stretch. A stretch that
-    an end cuts short repeats the last element that happened, so that nothing behind the end is
-    seen; it is not whole, and nothing is learned from it.
+    The first decisions have too few elements before them and get the first segment. A segment that
+    an episode's end truncates repeats the last element that happened, so that nothing after the end
+    is read; it is not complete, and not trained on.
     """
     horizon = x.shape[0] - 1
     first = jnp.maximum(jnp.arange(1, horizon + 1) - length + 1, 0)

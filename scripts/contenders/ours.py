@@ -1,7 +1,7 @@
 """Plans with this project: `scripts/contenders/ours.py WORKLOAD.npz [B] [rnn-dae]`; see `protocol`.
 
 With a number B, plans for as many environments in one call; the seconds are those of one of them.
-With `rnn-dae` the default denoising autoencoder penalises every imagined path.
+With `rnn-dae` the default denoising autoencoder penalises every path of the search.
 The network is the library's own with the workload's weights; the plan is that of CEM, compiled as
 the agent compiles its plans, on as many devices as `agents.devices.prepare` makes.
 """
@@ -28,12 +28,14 @@ def build(workload: Workload, *arguments: str) -> Peer:
 
     from agents.planning.layout import together
     from mbrl import (
+        Search,
         StepOutput,
         gaussian,
         make_cem,
         make_none,
         make_objective,
         make_rnn_dae,
+        mean,
         networks,
         normalizer,
         spread,
@@ -68,22 +70,26 @@ def build(workload: Workload, *arguments: str) -> Peer:
 
     sizes = (size, workload.action_size)
     regularizer = make_rnn_dae(*sizes) if "rnn-dae" in arguments else make_none()
-    judge = regularizer.init(jax.random.key(0))
+    penalty_params = regularizer.init(jax.random.key(0))
     objective = make_objective(
-        propagate, partial(regularizer.penalty, normalizer.identity(sum(sizes)))
+        propagate, partial(regularizer.penalty, normalizer.identity(sum(sizes))), risk=mean
     )
     over, alone = spread(jax.devices()), spread(jax.devices()[:1])
     among, within = (over, alone) if batch % over.count == 0 else (alone, over)  # as the agent does
     floats = workload.population * workload.members * max(hidden)
     over_environments = among.vmap if together(batch, floats) else among.loop
     planner = make_cem(
-        gaussian(workload.horizon, workload.action_size, momentum=0.1),
-        population=workload.population,
+        gaussian(
+            workload.horizon, workload.action_size, init_std=0.5, noise_beta=0.0, momentum=0.1
+        ),
+        Search(
+            population=workload.population,
+            iterations=workload.iterations,
+            particles=workload.members,
+            final_particles=workload.members,
+            vmap=within.vmap,
+        ),
         elites=workload.elites,
-        iterations=workload.iterations,
-        particles=workload.members,
-        final_particles=workload.members,
-        vmap=within.vmap,
     )
 
     def plan_all(params, keys, states, observation):
@@ -91,7 +97,7 @@ def build(workload: Workload, *arguments: str) -> Peer:
             def score_fn(key, actions, *, particles):
                 one = jnp.ones(())  # a weight of 0 would let a compiler leave the penalty out
                 return objective(
-                    (params, judge), one, key, observation, actions, particles=particles
+                    (params, penalty_params), one, key, observation, actions, particles=particles
                 )
 
             return planner.plan(score_fn, key, state)

@@ -28,7 +28,7 @@ def windows(rng, count, decisions):
 def transitions(observations, actions):
     nothing = np.zeros(len(actions), np.float32)
     return Transition(
-        observation=observations, action=actions, hold=nothing, next_observation=observations,
+        observation=observations, action=actions, duration=nothing, next_observation=observations,
         reward=nothing, terminal=nothing,
     )  # fmt: skip
 

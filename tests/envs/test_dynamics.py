@@ -13,7 +13,7 @@ from agents.envs.making import make_environment
 from agents.envs.spaces import describe
 from agents.errors import UserError
 from mbrl.dynamics import make_ensemble
-from mbrl.rollout import imagine
+from mbrl.rollout import roll_out
 
 
 def analytic(equations, observation_size, repeat):
@@ -31,7 +31,7 @@ def test_pendulums_equations_are_its_own(repeat):
         runner.start(0, seed)
         plan = rng.uniform(-1.2, 1.2, (12, 1)).astype(np.float32).clip(-1, 1)
         keys = jax.random.split(jax.random.key(0), 12)
-        path = imagine(
+        path = roll_out(
             lambda params, key, state, action: ensemble.step(None, params, key, state, action),
             None, keys, jnp.asarray(runner.observation), jnp.asarray(plan),
         )  # fmt: skip

@@ -118,14 +118,14 @@ def test_runner_records_what_a_plain_loop_sees(id, kwargs, action_repeat):
     assert episode.terminated == terminated
     np.testing.assert_array_equal(episode.observations, observations)
     np.testing.assert_array_equal(episode.rewards, np.asarray(rewards, np.float32))
-    np.testing.assert_array_equal(episode.holds, holds)
+    np.testing.assert_array_equal(episode.repeats, holds)
     assert runner.return_ == pytest.approx(np.sum(rewards), rel=1e-6)
     assert (runner.index, runner.seed) == (5, 11)
-    assert runner.steps == len(rewards) == episode.holds.sum()
+    assert runner.steps == len(rewards) == episode.repeats.sum()
     assert runner.decisions == len(holds)
     assert episode.observations.dtype == episode.actions.dtype == np.float32
     assert episode.rewards.dtype == np.float32
-    assert episode.holds.dtype == np.int32
+    assert episode.repeats.dtype == np.int32
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_an_end_stops_the_hold_and_says_what_it_was(kwargs, ended):
     assert runner.return_ == 1 + 2 + 3
     assert runner.step([-0.5]) == ended
     episode = runner.episode()
-    np.testing.assert_array_equal(episode.holds, [3, 2])
+    np.testing.assert_array_equal(episode.repeats, [3, 2])
     np.testing.assert_array_equal(episode.rewards, [1, 2, 3, 4, 5])
     np.testing.assert_array_equal(episode.observations[:, 0], range(6))
     np.testing.assert_array_equal(episode.observations[:, 1], [0, 0.25, 0.25, 0.25, -0.5, -0.5])
@@ -167,7 +167,7 @@ def test_an_open_episode_is_not_terminated_and_an_empty_one_has_shapes():
     assert not episode.terminated
     shapes = [x.shape for x in (episode.observations, episode.actions)]
     assert shapes == [(1, 2), (0, 1)]
-    assert episode.holds.shape == episode.rewards.shape == (0,)
+    assert episode.repeats.shape == episode.rewards.shape == (0,)
 
 
 def test_the_recorded_action_is_the_callers_no_more():
@@ -242,7 +242,7 @@ def test_a_restored_episode_goes_on_as_if_never_left(id, kwargs, action_repeat):
             if ended is not None:
                 break
         ours, theirs = left.episode(), restored.episode()
-        for name in ("observations", "actions", "holds", "rewards"):
+        for name in ("observations", "actions", "repeats", "rewards"):
             assert getattr(ours, name).tobytes() == getattr(theirs, name).tobytes()
         assert ours.terminated == theirs.terminated
         assert left.return_ == restored.return_

@@ -25,12 +25,12 @@ def decisions_of(id, kwargs, action_repeat, policy, seeds):
         while runner.ended is None:
             runner.step(policy(runner, rng))
         episode = runner.episode()
-        after = np.cumsum(episode.holds)
+        after = np.cumsum(episode.repeats)
         for d in range(len(after) - episode.terminated):
-            first, last = after[d] - episode.holds[d], after[d]
+            first, last = after[d] - episode.repeats[d], after[d]
             reward = episode.rewards[first:last].sum(dtype=np.float64)
             states = episode.observations[first], episode.observations[last]
-            rows.append((states[0], episode.actions[d], states[1], episode.holds[d], reward))
+            rows.append((states[0], episode.actions[d], states[1], episode.repeats[d], reward))
     return [np.stack(column) for column in zip(*rows, strict=True)]
 
 

@@ -1,4 +1,4 @@
-"""The ensemble: its likelihood, what its heads see, and what they learn in a world of formulas."""
+"""The ensemble: its likelihood, what trains which part, and single steps."""
 
 import dataclasses
 from functools import partial
@@ -12,7 +12,7 @@ import numpy as np
 import optax
 import pytest
 import scipy.stats
-from analytic import Track, quickly
+from analytic import quickly
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,16 +20,17 @@ from mbrl import (
     Ensemble,
     Scales,
     Transition,
-    imagine,
     make_ensemble,
-    make_fitter,
-    normalizer,
+    roll_out,
 )
 from mbrl.dynamics import beta_nll, decayed
 from mbrl.normalizer import Normalizer
 
-SMALL = {"members": 2, "hidden": (8,), "head_hidden": (8,), "potential_hidden": (8,)}
-NOTHING = jnp.zeros(2)  # the noise of a step without any
+SIZES: dict[str, Any] = {
+    "members": 2, "hidden": (8,), "head_hidden": (8,), "potential_hidden": (8,)
+}  # fmt: skip
+SMALL: dict[str, Any] = SIZES | {"input_noise": 0.0}
+NO_NOISE = jnp.zeros(2)
 number = st.floats(-3.0, 3.0)
 rows = st.lists(st.tuples(number, number, number), min_size=2, max_size=2)
 
@@ -48,7 +49,7 @@ def batch_of(rng, shape: tuple[int, ...], terminal: float) -> Transition:
     return Transition(
         observation=rng.normal(size=(*shape, 2)).astype(np.float32),
         action=rng.uniform(-1, 1, (*shape, 1)).astype(np.float32),
-        hold=np.ones(shape, np.float32),
+        duration=np.ones(shape, np.float32),
         next_observation=rng.normal(size=(*shape, 2)).astype(np.float32),
         reward=rng.normal(size=shape).astype(np.float32),
         terminal=np.full(shape, terminal, np.float32),
@@ -87,13 +88,7 @@ def test_a_larger_beta_weighs_each_dimensions_gradient_by_its_variance(rows, bet
     assert by_log_std == pytest.approx(expected, rel=1e-3, abs=1e-3 * float(np.max(variance**beta)))
 
 
-def test_at_beta_1_the_mean_learns_as_under_a_squared_error_whatever_the_variance():
-    log_std, error = np.array([-4.0, 0.0, 1.0], np.float32), np.full(3, -1.5, np.float32)
-    _, (by_mean, _) = loss_and_gradients(error, log_std, np.zeros(3, np.float32), 1.0)
-    assert by_mean == pytest.approx(error, rel=1e-5)
-
-
-# What the heads see, and what is nobody's business.
+# Which data changes which part.
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +106,7 @@ def small():
 
 
 @pytest.mark.parametrize("terminal", [0.0, 1.0])
-def test_ends_are_learned_from_the_predicted_next_state_and_running_rewards_from_the_true_one(
+def test_terminations_are_learned_from_the_predicted_state_and_running_rewards_from_the_true_one(
     small, terminal
 ):
     batch = batch_of(np.random.default_rng(0), (2, 6), terminal)
@@ -128,50 +123,48 @@ def test_ends_are_learned_from_the_predicted_next_state_and_running_rewards_from
     assert biggest(by_prediction["end"]) > 0.0
     for part in ("residual", "potential"):
         assert biggest(by_prediction[part]) == 0.0
-        # The reward of an end is not theirs to learn.
+        # They do not learn from the reward of a termination.
         assert (biggest(by_truth[part]) > 1e-3) == (terminal == 0.0)
         assert (biggest(before[part]) > 1e-3) == (terminal == 0.0)
 
 
-def test_transitions_that_end_and_the_heads_do_not_move_the_dynamics(small):
+def test_terminal_transitions_and_the_heads_do_not_change_the_dynamics(small):
     gradient = dict(small.gradient(batch_of(np.random.default_rng(0), (2, 6), 1.0))["dynamics"])
     bounds = gradient.pop("~")
     assert biggest(gradient) == 0.0
-    # The bounds are drawn together by their own small term, whatever the data.
+    # The bounds have a term of their own, whatever the data.
     assert bounds["max_log_variance"] == pytest.approx(0.01)
     assert bounds["min_log_variance"] == pytest.approx(-0.01)
 
 
-def test_rewards_do_not_move_the_dynamics_either_while_changes_do(small):
+def test_rewards_do_not_change_the_dynamics_and_observations_do(small):
     batch = batch_of(np.random.default_rng(0), (2, 6), 0.0)
     before = small.gradient(batch)["dynamics"]
-    richer = small.gradient(dataclasses.replace(batch, reward=batch.reward + 100.0))
-    assert biggest(jax.tree.map(np.subtract, before, richer["dynamics"])) == 0.0
+    rewarded = small.gradient(dataclasses.replace(batch, reward=batch.reward + 100.0))
+    assert biggest(jax.tree.map(np.subtract, before, rewarded["dynamics"])) == 0.0
     elsewhere = dataclasses.replace(batch, next_observation=batch.next_observation + 1.0)
     moved = small.gradient(elsewhere)["dynamics"]
     assert biggest(jax.tree.map(np.subtract, before, moved)) > 1e-3
 
 
-def test_observations_are_corrupted_in_training_only(small):
-    noisy = make_ensemble(2, 1, **SMALL, input_noise=0.5)
-    batch, keys = (
-        batch_of(np.random.default_rng(0), (2, 6), 0.0),
-        jax.random.split(jax.random.key(0)),
-    )
+def test_input_noise_acts_in_training_only(small):
+    noisy = make_ensemble(2, 1, **SIZES, input_noise=0.5)
+    batch = batch_of(np.random.default_rng(0), (2, 6), 0.0)
+    keys = jax.random.split(jax.random.key(0))
     clean_loss, noisy_loss = quickly(small.ensemble.loss), quickly(noisy.loss)
     assert len({float(clean_loss(units(), small.params, key, batch)) for key in keys}) == 1
     assert len({float(noisy_loss(units(), small.params, key, batch)) for key in keys}) == 2
     member = jax.tree.map(lambda leaf: leaf[0], small.params)
-    planned = member, noisy.draw(keys[0], ()), jnp.array([0.4, -0.2]), jnp.array([0.5])
-    imagined = quickly(noisy.step)(units(), *planned)[1].observation
-    assert imagined.tolist() == small.step(units(), *planned)[1].observation.tolist()
+    inputs = member, noisy.draw(keys[0], ()), jnp.array([0.4, -0.2]), jnp.array([0.5])
+    predicted = quickly(noisy.step)(units(), *inputs)[1].observation
+    assert predicted.tolist() == small.step(units(), *inputs)[1].observation.tolist()
 
 
-def test_members_start_unlike_each_other_and_learn_from_their_own_data_only(small):
+def test_members_start_different_and_learn_from_their_own_data_only(small):
     first, second = (jax.tree.map(lambda leaf, e=e: leaf[e], small.params) for e in (0, 1))
     observation, action = jnp.array([0.4, -0.2]), jnp.array([0.5])
     one, other = (
-        small.step(units(), member, NOTHING, observation, action)[1] for member in (first, second)
+        small.step(units(), member, NO_NOISE, observation, action)[1] for member in (first, second)
     )
     assert np.all(np.abs(one.observation - other.observation) > 1e-3)
     assert abs(one.reward - other.reward) > 1e-3
@@ -189,7 +182,7 @@ def test_members_start_unlike_each_other_and_learn_from_their_own_data_only(smal
 
 
 def set_by_hand(ensemble: Ensemble, end_logit: float):
-    """Parameters of one member: all outputs 0, so their scales' means, but the logit of an end."""
+    """Parameters of one member: all outputs are 0 but the logit of a termination."""
     params = jax.eval_shape(ensemble.init, jax.random.key(0))
     params = jax.tree.map(lambda leaf: np.zeros(leaf.shape[1:], np.float32), params)
     params["end"]["mlp/~/linear_1"]["b"][0] = end_logit
@@ -197,16 +190,16 @@ def set_by_hand(ensemble: Ensemble, end_logit: float):
 
 
 def bounds_at(log_variance: float):
-    """Bounds that leave no choice: the upper one far below the lower one, which holds."""
+    """Bounds that fix the log-variance: the upper one far below the lower one."""
     lower = np.full(2, log_variance, np.float32)
     return {"min_log_variance": lower, "max_log_variance": lower - 40.0}
 
 
-def test_the_reward_of_a_step_weighs_going_on_and_ending_by_their_probabilities():
+def test_the_reward_of_a_step_is_weighted_by_the_probability_of_termination():
     ensemble, logit = make_ensemble(2, 1, **SMALL), 0.8
     observation, action = jnp.array([2.0, -3.0]), jnp.array([0.5])
     params = set_by_hand(ensemble, logit)
-    carry, output = ensemble.step(units(), params, NOTHING, observation, action)
+    carry, output = ensemble.step(units(), params, NO_NOISE, observation, action)
     end = 1 / (1 + np.exp(-logit))
     assert output.continue_prob == pytest.approx(1 - end)
     assert output.reward == pytest.approx((1 - end) * -1.0 + end * 40.0)
@@ -214,21 +207,21 @@ def test_the_reward_of_a_step_weighs_going_on_and_ending_by_their_probabilities(
     assert carry.tolist() == output.observation.tolist()
 
 
-def test_a_known_reward_and_a_known_termination_take_the_places_of_the_learned_ones():
+def test_analytic_rewards_and_terminations_replace_the_learned_ones():
     ensemble = make_ensemble(
         2, 1, **SMALL,
-        known_reward=lambda o, a, o_next: 100 * o[0] + 10 * a[0] + o_next[1],
-        known_termination=lambda o, a, o_next: jnp.where(o_next[0] > 2.05, 0.25, 0.0),
+        analytic_reward=lambda o, a, o_next: 100 * o[0] + 10 * a[0] + o_next[1],
+        analytic_termination=lambda o, a, o_next: jnp.where(o_next[0] > 2.05, 0.25, 0.0),
     )  # fmt: skip
     params = set_by_hand(ensemble, 30.0)
-    _, output = ensemble.step(units(), params, NOTHING, jnp.array([2.0, -3.0]), jnp.array([0.5]))
-    known = 100 * 2.0 + 10 * 0.5 - 2.9
+    _, output = ensemble.step(units(), params, NO_NOISE, jnp.array([2.0, -3.0]), jnp.array([0.5]))
+    reward = 100 * 2.0 + 10 * 0.5 - 2.9
     assert output.continue_prob == pytest.approx(0.75)
-    # The reward of an end stays learned: 40 is the mean of the terminal rewards seen.
-    assert output.reward == pytest.approx(0.75 * known + 0.25 * 40.0)
+    # The reward of a termination stays learned: 40 is the mean of the terminal rewards.
+    assert output.reward == pytest.approx(0.75 * reward + 0.25 * 40.0)
 
 
-def test_an_imagined_state_is_the_mean_or_a_draw_from_the_predicted_gaussian():
+def test_a_predicted_state_is_the_mean_or_a_draw_from_the_predicted_gaussian():
     observation, action = jnp.zeros(2), jnp.zeros(1)
     ensemble = make_ensemble(2, 1, **SMALL, sample_noise=True)
     noise = ensemble.draw(jax.random.key(0), (4000,))
@@ -239,7 +232,7 @@ def test_an_imagined_state_is_the_mean_or_a_draw_from_the_predicted_gaussian():
     error = 0.4 * 0.25 / np.sqrt(len(noise))
     assert change.mean(axis=0) == pytest.approx(0.1, abs=4 * error)
     assert change.std(axis=0) == pytest.approx(0.4 * 0.25, abs=4 * error)
-    assert len(np.unique(change)) > 0.99 * change.size  # no draw is another's
+    assert len(np.unique(change)) > 0.99 * change.size  # independent draws
     certain = make_ensemble(2, 1, **SMALL)
     noise = certain.draw(jax.random.key(0), (3,))
     change, _ = jax.vmap(certain.step, (None, None, 0, None, None))(
@@ -248,7 +241,7 @@ def test_an_imagined_state_is_the_mean_or_a_draw_from_the_predicted_gaussian():
     assert change == pytest.approx(np.full((3, 2), 0.1))  # the mean, whatever the variance
 
 
-def test_an_imagined_return_feels_how_actions_move_the_states_that_follow(small):
+def test_the_gradient_of_a_return_passes_through_the_predicted_states(small):
     plain = make_ensemble(2, 1, **SMALL, potential=False)
     member = jax.tree.map(lambda leaf: leaf[0], small.params)
     first = member["residual"]["mlp/~/linear_0"]
@@ -256,22 +249,22 @@ def test_an_imagined_return_feels_how_actions_move_the_states_that_follow(small)
     @quickly
     @partial(jax.grad, argnums=2)
     def slope(weights, t, actions):
-        """Of the reward of decision t, by all actions."""
+        """Gradient of the reward of decision t by all actions."""
         params = member | {"residual": member["residual"] | {"mlp/~/linear_0": weights}}
         step = partial(plain.step, units())
-        path = imagine(step, params, jnp.zeros((2, 2)), jnp.array([0.4, -0.2]), actions)
+        path = roll_out(step, params, jnp.zeros((2, 2)), jnp.array([0.4, -0.2]), actions)
         return path.rewards[t]
 
     actions = jnp.array([[0.5], [-0.3]])
-    assert abs(slope(first, 1, actions)[0, 0]) > 1e-3  # the first action moved the second state
-    assert slope(first, 0, actions)[1, 0] == 0.0  # and the second comes too late
-    # A reward that reads the predicted change only is moved by nothing else than that.
+    assert abs(slope(first, 1, actions)[0, 0]) > 1e-3  # through the second state
+    assert slope(first, 0, actions)[1, 0] == 0.0  # a later action
+    # A reward that reads the predicted change only.
     rows = np.arange(first["w"].shape[0])[:, None]
     change_only = first | {"w": jnp.where(rows >= 4, first["w"], 0.0)}
     assert abs(slope(change_only, 0, actions)[0, 0]) > 1e-4
 
 
-def test_held_out_errors_are_in_the_units_that_their_names_say():
+def test_the_units_of_held_out_errors():
     ensemble, logit, std = make_ensemble(2, 1, **SMALL), -1.0, 0.5
     params = set_by_hand(ensemble, logit)
     params["dynamics"]["~"] = bounds_at(np.log(std**2))
@@ -292,14 +285,14 @@ def test_held_out_errors_are_in_the_units_that_their_names_say():
     errors = metrics(units(), params, jax.random.key(0), batch)
     expected = -np.mean(np.where(batch.terminal, np.log(end), np.log(1 - end)))
     assert errors["termination_bce"] == pytest.approx(expected, rel=1e-4)
-    # Each transition's reward is held against the output that is meant for it.
+    # Each reward is compared with the output for its kind of transition.
     error = np.where(batch.terminal, 40.0, -1.0) - batch.reward
     assert errors["reward_rmse"] == pytest.approx(np.sqrt(np.mean(error**2)), rel=1e-4)
 
 
-def test_differences_of_potentials_leave_only_the_ends_of_a_path(small):
-    # Without a residual, and far from any end, a plan is worth what its last state is more than its
-    # first, whatever came between.
+def test_differences_of_potentials_telescope(small):
+    # Without a residual, and far from terminations, the return depends on the first and the last
+    # state only.
     member = jax.tree.map(lambda leaf: leaf[0], small.params)
     member["residual"] = jax.tree.map(jnp.zeros_like, member["residual"])
     member["end"] = jax.tree.map(jnp.zeros_like, member["end"])
@@ -310,105 +303,27 @@ def test_differences_of_potentials_leave_only_the_ends_of_a_path(small):
     step = partial(small.ensemble.step, scales)
 
     @quickly
-    def worth(actions):
-        path = imagine(step, member, jnp.zeros((len(actions), 2)), jnp.array([0.4, -0.2]), actions)
+    def total_reward(actions):
+        path = roll_out(step, member, jnp.zeros((len(actions), 2)), jnp.array([0.4, -0.2]), actions)
         return jnp.sum(path.rewards), path.observations[-1]
 
-    total, last = worth(jnp.array([[0.5], [-0.3], [0.9]]))
-    # One decision that happens to lead there in one step: `delta` makes up for what it predicts.
+    total, last = total_reward(jnp.array([[0.5], [-0.3], [0.9]]))
+    # A single decision that leads there: `delta` shifts its prediction.
     first = jnp.array([0.4, -0.2])
-    predicted = step(member, NOTHING, first, jnp.array([0.1]))[0]
+    predicted = step(member, NO_NOISE, first, jnp.array([0.1]))[0]
     shifted = dataclasses.replace(
         scales, delta=dataclasses.replace(scales.delta, mean=scales.delta.mean + last - predicted)
     )
-    at_once = small.ensemble.step(shifted, member, NOTHING, first, jnp.array([0.1]))[1]
+    at_once = small.ensemble.step(shifted, member, NO_NOISE, first, jnp.array([0.1]))[1]
     assert np.asarray(at_once.observation) == pytest.approx(np.asarray(last), abs=1e-6)
     assert abs(float(total)) > 1e-3
     assert float(total) == pytest.approx(float(at_once.reward), abs=1e-5)
 
 
-def test_weight_decay_leaves_the_running_reward_alone(small):
+def test_the_running_reward_has_no_weight_decay(small):
     optimizer = optax.adamw(1e-3, weight_decay=100.0, mask=decayed)
     still = jax.tree.map(jnp.zeros_like, small.params)
     updates: Any = optimizer.update(still, optimizer.init(small.params), small.params)[0]
     for part in small.params:
         moved = biggest(updates[part])
         assert (moved == 0.0) == (part in ("residual", "potential")), part
-
-
-# What is learned.
-
-
-@pytest.fixture(scope="module")
-def learned():
-    """An ensemble that was fitted to the track."""
-    ensemble = make_ensemble(
-        2, 1, members=2, hidden=(24,), head_hidden=(24,), potential_hidden=(24,)
-    )
-    rng, steps = np.random.default_rng(0), 800
-    seen = Track.sample(rng, (2000,))
-    ends = np.asarray(seen.terminal, bool)
-    running, terminal = (
-        normalizer.fit(seen.reward[~ends, None]),
-        normalizer.fit(seen.reward[ends, None]),
-    )
-    scales = Scales(
-        observation=normalizer.fit(seen.observation),
-        delta=normalizer.fit((seen.next_observation - seen.observation)[~ends]),
-        rewards=jax.tree.map(lambda *parts: jnp.concatenate(parts), running, terminal),
-    )
-    fitter = make_fitter(ensemble.loss, optax.adam(optax.cosine_decay_schedule(1e-2, steps)))
-    trainable = fitter.init(quickly(ensemble.init)(jax.random.key(0)))
-    trainable = quickly(fitter.epoch)(
-        scales, trainable, jax.random.key(1), Track.sample(rng, (steps, 2, 64))
-    )
-    over = jax.vmap(jax.vmap(ensemble.step, (None, None, None, 0, 0)), (None, 0, None, None, None))
-    step = quickly(over)
-
-    def predict(x, action):
-        """Each member's outcome `[E, B]` at states and actions `[B]`."""
-        observation = np.stack([x, np.full_like(x, 0.1)], axis=-1).astype(np.float32)
-        return step(
-            scales,
-            trainable.average,
-            NOTHING,
-            observation,
-            action[:, None].astype(np.float32),
-        )[1]
-
-    return predict
-
-
-GRID = [
-    axis.ravel() for axis in np.meshgrid(np.linspace(-0.9, 0.9, 19), np.linspace(-0.9, 0.9, 19))
-]
-
-
-def test_the_dynamics_of_a_full_hold_are_learned_and_wrecks_are_not(learned):
-    x, action = GRID
-    following = Track.following(x, action)
-    predicted = learned(x, action).observation
-    assert np.sqrt(np.mean((predicted[..., 0] - following) ** 2)) < 0.03
-    # That the episode would have ended does not show in the state that is predicted.
-    ends = following > Track.edge
-    assert np.max(np.abs(predicted[..., 0] - following)[:, ends]) < 0.2
-    assert predicted[..., 1] == pytest.approx(0.1, abs=0.03)
-
-
-def test_an_end_is_foreseen_on_its_side_of_the_threshold(learned):
-    x, action = GRID
-    following = Track.following(x, action)
-    continues = learned(x, action).continue_prob
-    assert np.max(continues[:, following > Track.edge + 0.15]) < 0.1
-    assert np.min(continues[:, following < Track.edge - 0.15]) > 0.9
-
-
-def test_running_and_terminal_rewards_are_learned_apart(learned):
-    x, action = GRID
-    following = Track.following(x, action)
-    reward = learned(x, action).reward
-    clear = following < Track.edge - 0.15
-    error = reward[:, clear] - Track.running(x, action)[clear]
-    assert np.sqrt(np.mean(error**2)) < 0.05
-    beyond = following > Track.edge + 0.15
-    assert np.sqrt(np.mean((reward[:, beyond] - Track.prize) ** 2)) < 0.5

@@ -1,4 +1,4 @@
-"""The training driver: where it arrives, when it stops, what it gives back, what it compiles."""
+"""Fits: convergence, early stopping, the weights returned, compilation."""
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ def squared_error(scales, params, key, batch):
     return jnp.mean(jnp.square(scales * (inputs @ params) - targets))
 
 
-def test_least_squares_arrives_at_the_closed_form(key):
+def test_least_squares_converges_to_the_closed_form(key):
     rng = np.random.default_rng(0)
     inputs = rng.normal(size=(40, 3)).astype(np.float32)
     targets = (inputs @ [1.0, -2.0, 0.5] + rng.normal(size=40)).astype(np.float32)
@@ -25,7 +25,7 @@ def test_least_squares_arrives_at_the_closed_form(key):
     def draw(epoch):
         return np.broadcast_to(inputs, (50, 40, 3)), np.broadcast_to(targets, (50, 40))
 
-    fitter = make_fitter(squared_error, optax.sgd(0.05))
+    fitter = make_fitter(squared_error, optax.sgd(0.05), averaging=0.0)
     result = fit(
         fitter, scales, fitter.init(jnp.zeros(3)), key,
         draw_batches=draw, holdout=(inputs, targets), min_epochs=1, max_epochs=8, patience=8,
@@ -43,7 +43,7 @@ def walk(scales, params, key, batch):
     return jnp.where(batch["train"], -params, jnp.abs(params - batch["target"]))
 
 
-FITTER = make_fitter(walk, optax.sgd(lambda count: 1.0))
+FITTER = make_fitter(walk, optax.sgd(lambda count: 1.0), averaging=0.0)
 
 
 def walk_towards(target: float, start: float = 0.0, fitter=FITTER, **knobs) -> FitResult:
@@ -61,48 +61,31 @@ def steps_taken(result: FitResult) -> int:
     return int(count)
 
 
-def test_the_best_weights_are_given_back_with_the_optimisers_state_of_the_same_moment():
-    result = walk_towards(3.0, min_epochs=1, max_epochs=20, patience=2)
-    assert result.trainable.params == 3.0
-    assert steps_taken(result) == 3
-    assert result.holdout_loss == 0.0
-    assert result.epochs == 5  # the best, and as many more as patience allows
+EARLY_STOPPING = {
+    # target, first parameter, options; parameter, its steps, epochs and held-out loss returned
+    "the best weights": (3.0, 0.0, (1, 20, 2), 3.0, 3, 5, 0.0),
+    "patience of 1": (3.0, 0.0, (1, 20, 1), 3.0, 3, 4, 0.0),
+    "patience of 4": (3.0, 0.0, (1, 20, 4), 3.0, 3, 7, 0.0),
+    "an equal epoch is no improvement": (3.5, 0.0, (1, 20, 2), 3.0, 3, 5, 0.5),
+    "never before min_epochs": (2.0, 0.0, (5, 20, 2), 5.0, 5, 7, 3.0),
+    "the initial weights": (7.0, 8.0, (0, 20, 2), 8.0, 0, 2, 1.0),
+    "max_epochs": (100.0, 0.0, (1, 6, 2), 6.0, 6, 6, 94.0),
+    "from other initial weights": (100.0, 7.0, (1, 1, 1), 8.0, 1, 1, 92.0),
+}
 
 
-@pytest.mark.parametrize(("patience", "epochs"), [(1, 4), (2, 5), (4, 7)])
-def test_patience_counts_the_epochs_without_improvement(patience, epochs):
-    result = walk_towards(3.0, min_epochs=1, max_epochs=20, patience=patience)
-    assert (result.epochs, result.trainable.params) == (epochs, 3.0)
-
-
-def test_an_equally_good_epoch_is_no_improvement():
-    result = walk_towards(3.5, min_epochs=1, max_epochs=20, patience=2)
-    assert (result.epochs, result.trainable.params) == (5, 3.0)  # 4 is as far from 3.5
-
-
-def test_weights_from_before_the_smallest_number_of_epochs_are_never_given_back():
-    result = walk_towards(2.0, min_epochs=5, max_epochs=20, patience=2)
-    assert result.trainable.params == 5.0
-    assert result.epochs == 7  # patience begins with the first epoch that counts
-
-
-def test_with_no_smallest_number_of_epochs_a_fit_may_give_back_what_it_was_given():
-    result = walk_towards(7.0, 8.0, min_epochs=0, max_epochs=20, patience=2)
-    assert (result.trainable.params, steps_taken(result)) == (8.0, 0)
-    assert (result.epochs, result.holdout_loss) == (2, 1.0)
-
-
-def test_training_stops_at_the_largest_number_of_epochs():
-    result = walk_towards(100.0, min_epochs=1, max_epochs=6, patience=2)
-    assert (result.epochs, result.trainable.params) == (6, 6.0)
-
-
-def test_a_fit_goes_on_where_the_last_one_ended():
-    assert walk_towards(100.0, 7.0, min_epochs=1, max_epochs=1, patience=1).trainable.params == 8.0
+@pytest.mark.parametrize("name", EARLY_STOPPING)
+def test_the_best_weights_are_returned_with_the_state_of_the_same_step(name):
+    target, start, limits, param, steps, epochs, loss = EARLY_STOPPING[name]
+    options = dict(zip(("min_epochs", "max_epochs", "patience"), limits, strict=True))
+    result = walk_towards(target, start, **options)
+    assert (result.trainable.params, steps_taken(result)) == (param, steps)
+    assert result.trainable.average == param
+    assert (result.epochs, result.holdout_loss) == (epochs, loss)
 
 
 @pytest.mark.parametrize("target", [np.nan, np.inf])
-def test_a_held_out_loss_that_is_not_finite_gives_back_the_weights_as_they_were(target):
+def test_a_held_out_loss_that_is_not_finite_returns_the_initial_weights(target):
     result = walk_towards(target, 7.0, min_epochs=2, max_epochs=20, patience=3)
     assert result.trainable.params == 7.0
     assert steps_taken(result) == 0
@@ -110,7 +93,7 @@ def test_a_held_out_loss_that_is_not_finite_gives_back_the_weights_as_they_were(
     assert result.epochs == 5
 
 
-def test_what_is_judged_and_used_is_the_moving_average_of_the_parameters():
+def test_the_weights_evaluated_and_used_are_the_moving_average_of_the_parameters():
     fitter = make_fitter(walk, optax.sgd(lambda count: 1.0), averaging=0.6)
     result = walk_towards(3.0, fitter=fitter, min_epochs=1, max_epochs=20, patience=2)
     average, averages = 0.0, []
@@ -121,20 +104,8 @@ def test_what_is_judged_and_used_is_the_moving_average_of_the_parameters():
     best = int(np.argmin(np.abs(np.array(averages) - 3.0)))
     assert result.trainable.average == pytest.approx(averages[best])
     assert result.holdout_loss == pytest.approx(abs(averages[best] - 3.0), rel=1e-4)
-    # Training itself goes on from where the optimiser was, at the same moment.
+    # Training continues from the parameters of the same step.
     assert result.trainable.params == result.trainable.steps == steps_taken(result) == best + 1
-
-
-def test_without_averaging_the_latest_parameters_are_used_as_they_are():
-    trainable = walk_towards(3.0, min_epochs=1, max_epochs=20, patience=2).trainable
-    assert trainable.average == trainable.params == 3.0
-
-
-@pytest.mark.parametrize("options", [None, {"xla_backend_optimization_level": 0}])
-def test_an_epoch_is_compiled_as_asked(options):
-    fitter = make_fitter(walk, optax.sgd(lambda count: 1.0), compiler_options=options)
-    result = walk_towards(3.0, fitter=fitter, min_epochs=1, max_epochs=20, patience=2)
-    assert (result.trainable.params, result.epochs) == (3.0, 5)
 
 
 def test_options_reach_the_compiler_of_an_epoch():
@@ -149,7 +120,7 @@ def test_epochs_are_compared_under_the_same_noise_and_trained_under_fresh_noise(
         noise = jax.random.normal(key)
         return jnp.where(batch["train"], params * noise, noise)
 
-    fitter = make_fitter(noisy, optax.sgd(1.0))
+    fitter = make_fitter(noisy, optax.sgd(1.0), averaging=0.0)
     seen = []
 
     def evaluate(*args):
@@ -171,7 +142,7 @@ def test_each_minibatch_of_an_epoch_has_noise_of_its_own(key):
     def noisy(scales, params, key, batch):
         return params[batch] * jax.random.normal(key)
 
-    fitter = make_fitter(noisy, optax.sgd(1.0))
+    fitter = make_fitter(noisy, optax.sgd(1.0), averaging=0.0)
     moved = fitter.epoch(None, fitter.init(jnp.zeros(4)), key, np.arange(4)).params
     assert len(set(moved.tolist()) - {0.0}) == 4
 
@@ -183,9 +154,8 @@ def test_a_growing_replay_compiles_nothing(key):
         traces.append(batch.reward.shape)
         return jnp.mean(jnp.square(params - batch.reward))
 
-    fitter, replay = make_fitter(loss, optax.sgd(0.1)), Replay(
-        members=2, repeat=1, holdout=0.5, seed=0
-    )  # fmt: skip
+    fitter = make_fitter(loss, optax.sgd(0.1), averaging=0.0)
+    replay = Replay(members=2, repeat=1, holdout=0.5, seed=0)
     trainable, counts = fitter.init(jnp.float32(0.0)), []
     for size in (3, 5, 40):
         for _ in range(2):
@@ -193,7 +163,7 @@ def test_a_growing_replay_compiles_nothing(key):
                 Episode(
                     observations=np.zeros((size + 1, 2), np.float32),
                     actions=np.zeros((size, 1), np.float32),
-                    holds=np.ones(size, np.int32),
+                    repeats=np.ones(size, np.int32),
                     rewards=np.ones(size, np.float32),
                     terminated=True,
                 )

@@ -1,32 +1,22 @@
-"""Dividing a plan among devices changes how long it takes, and nothing else."""
+"""Plans do not depend on the devices that they are divided among."""
 
 import json
 import os
 import subprocess
 import sys
-from functools import partial
 from typing import Any
 
 import jax
 import pytest
-from analytic import certain
 from on_eight_devices import ROWS
 from running import ROOT, SUPPORT
 
-from mbrl import (
-    gaussian,
-    make_cem,
-    make_gradient,
-    make_icem,
-    make_mppi,
-    make_random_shooting,
-    spread,
-)
+from mbrl import spread
 
 
 @pytest.fixture(scope="module")
 def found() -> dict[str, Any]:
-    """What a process with eight devices found; JAX counts them once, when it starts."""
+    """The results of a process with eight devices, whose number JAX reads when it starts."""
     done = subprocess.run(
         [sys.executable, str(SUPPORT / "on_eight_devices.py")],
         cwd=SUPPORT,
@@ -48,7 +38,7 @@ def found() -> dict[str, Any]:
 def test_there_are_eight_devices_and_double_precision(found):
     assert found["devices"] == 8
     assert found["dtype"] == "float64"
-    assert found["moved"] > 0.01  # one decision's plan is not the next one's
+    assert found["moved"] > 0.01  # successive plans differ
 
 
 @pytest.mark.parametrize(
@@ -71,11 +61,11 @@ def test_an_agent_divides_environments_or_else_candidates_and_plans_the_same(fou
 
 
 @pytest.mark.parametrize(("count", "total"), ROWS)
-def test_each_device_computes_its_share_and_all_results_are_there(found, count, total):
+def test_each_device_computes_its_share_and_all_results_are_returned(found, count, total):
     rows = found["rows"][f"{total} on {count}"]
     assert rows["difference"] == 0.0
     share = -(-total // count)
-    assert rows["computed"] == share * count  # the last one repeats what it lacks
+    assert rows["computed"] == share * count  # the last one repeats a row
 
 
 def test_with_one_device_nothing_changes():
@@ -83,33 +73,3 @@ def test_with_one_device_nothing_changes():
     assert alone.count == 1
     assert alone.vmap is jax.vmap
     assert alone.run(test_with_one_device_nothing_changes) is test_with_one_device_nothing_changes
-
-
-@pytest.mark.parametrize(
-    ("make", "maps"),
-    [
-        (partial(make_icem, population=10, elites=3, iterations=2, decay=1.25), 2),  # by size
-        (partial(make_cem, population=10, elites=3), 1),
-        (partial(make_mppi, population=10), 1),
-        (partial(make_gradient, starts=3), 1),
-        (partial(make_random_shooting, population=10), 1),
-    ],
-    ids=["icem", "cem", "mppi", "gradient", "random-shooting"],
-)
-def test_every_planner_maps_its_candidates_by_the_vmap_it_is_given(make, maps, key):
-    sizes = []
-
-    def counting(function):
-        def mapped(*rows):
-            sizes.append(len(jax.tree.leaves(rows)[0]))
-            return jax.vmap(function)(*rows)
-
-        return mapped
-
-    def score(key, actions, *, particles):
-        return certain(actions[0, 0])
-
-    planner = make(gaussian(3, 1), vmap=counting)
-    jax.eval_shape(partial(planner.plan, score), key, planner.init())
-    assert len(set(sizes)) == maps
-    assert max(sizes) in (10, 3)

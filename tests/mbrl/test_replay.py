@@ -1,4 +1,4 @@
-"""Windows, bootstrap samples and the holdout, on episodes whose numbers tell where they stood."""
+"""Transitions, windows, bootstrap samples and the holdout, on episodes of numbered steps."""
 
 import dataclasses
 
@@ -11,27 +11,29 @@ from hypothesis import strategies as st
 from mbrl import Episode, Replay, Transition
 
 REPEAT = 4
-holds = st.lists(st.integers(1, REPEAT), min_size=1, max_size=6)
+repeats = st.lists(st.integers(1, REPEAT), min_size=1, max_size=6)
 
 
-def episode(index: int, held: list[int], terminated: bool) -> Episode:
+def episode(index: int, repeats: list[int], terminated: bool) -> Episode:
     """Observation ``(index, step)``; rewards are powers of 2, so that a sum names them.
 
-    Only the last hold can be cut short; those before it are made whole.
+    Only the last action can be truncated; those before it are made whole.
     """
-    held = [REPEAT] * (len(held) - 1) + held[-1:]
-    steps = sum(held)
+    repeats = [REPEAT] * (len(repeats) - 1) + repeats[-1:]
+    steps = sum(repeats)
     return Episode(
         observations=np.stack([np.full(steps + 1, index), np.arange(steps + 1)], 1).astype("f4"),
-        actions=(np.arange(len(held))[:, None] + 100 * index).astype("f4"),
-        holds=np.array(held, np.int32),
+        actions=(np.arange(len(repeats))[:, None] + 100 * index).astype("f4"),
+        repeats=np.array(repeats, np.int32),
         rewards=2.0 ** (np.arange(steps, dtype=np.float32) % 20),
         terminated=terminated,
     )
 
 
 def replay_of(*episodes: Episode, **knobs) -> Replay:
-    replay = Replay(**{"members": 2, "repeat": REPEAT, "holdout": 0.5, "seed": 0} | knobs)
+    replay = Replay(
+        **{"members": 2, "repeat": REPEAT, "holdout": 0.5, "seed": 0, "bootstrap": 1.0} | knobs
+    )
     for each in episodes:
         replay.append(each)
     return replay
@@ -58,32 +60,32 @@ def same(first, second) -> bool:
 # Transitions.
 
 
-@given(st.lists(st.tuples(holds, st.booleans()), min_size=2, max_size=5))
+@given(st.lists(st.tuples(repeats, st.booleans()), min_size=2, max_size=5))
 def test_every_transition_lies_within_one_decision_of_one_episode(kinds):
-    episodes = [episode(i, held, terminated) for i, (held, terminated) in enumerate(kinds)]
+    episodes = [episode(i, lengths, terminated) for i, (lengths, terminated) in enumerate(kinds)]
     batch = flat(replay_of(*episodes).draw_transitions(0, 2, 50))
     index, decision = decision_of(batch)
     assert np.all(batch.observation[:, 0] == index)
     assert np.all(batch.next_observation[:, 0] == index)
     for n in range(len(index)):
         of = episodes[index[n]]
-        start = of.holds[: decision[n]].sum()
+        start = of.repeats[: decision[n]].sum()
         first, last = int(batch.observation[n, 1]), int(batch.next_observation[n, 1])
-        assert start <= first < last <= start + of.holds[decision[n]]
+        assert start <= first < last <= start + of.repeats[decision[n]]
         assert batch.reward[n] == of.rewards[first:last].sum()
-        intended = round(batch.hold[n] * REPEAT)
-        ends = of.terminated and last == of.holds.sum()
+        intended = round(batch.duration[n] * REPEAT)
+        ends = of.terminated and last == of.repeats.sum()
         assert batch.terminal[n] == ends
-        # What was meant to last longer than it did had met the end.
+        # Shorter than intended only because of the termination.
         assert last - first == intended or (ends and last - first < intended <= REPEAT)
 
 
-def test_a_hold_that_met_the_end_comes_with_every_length_that_it_may_have_been_meant_for():
+def test_a_terminated_action_comes_with_every_longer_intended_length():
     ends = episode(0, [REPEAT, 2], terminated=True)
     batch = flat(replay_of(ends, ends).draw_transitions(0, 10, 200))
     last = batch.action[:, 0] == 1
     lengths = batch.next_observation[last, 1] - batch.observation[last, 1]
-    intended = batch.hold[last] * REPEAT
+    intended = batch.duration[last] * REPEAT
     seen = set(zip(lengths.tolist(), intended.tolist(), strict=True))
     whole = {(2.0, length) for length in (2.0, 3.0, 4.0)}
     late_start = {(1.0, length) for length in (1.0, 2.0, 3.0, 4.0)}
@@ -93,26 +95,17 @@ def test_a_hold_that_met_the_end_comes_with_every_length_that_it_may_have_been_m
     assert np.all(reached_the_end[intended > 2])
 
 
-def test_a_hold_cut_short_by_a_time_limit_is_neither_an_end_nor_a_whole_hold():
-    cut = episode(0, [REPEAT, 2], terminated=False)
-    batch = flat(replay_of(cut, cut).draw_transitions(0, 10, 200))
-    last = batch.action[:, 0] == 1
-    assert np.all(batch.terminal == 0.0)
-    assert batch.hold[last].max() == 2 / REPEAT
-    assert batch.hold[~last].max() == 1.0
-
-
-def test_half_of_the_transitions_are_whole_holds_and_the_others_anything():
+def test_half_of_the_transitions_are_whole_actions():
     replay = replay_of(*many(2, decisions=40))
     batch = flat(replay.draw_transitions(0, 10, 500))
-    whole = (batch.hold == 1.0) & (batch.observation[:, 1] % REPEAT == 0)
+    whole = (batch.duration == 1.0) & (batch.observation[:, 1] % REPEAT == 0)
     # Of windows with a random start and a random length, 1 in 16 is whole by chance.
     expected = 0.5 + 0.5 / REPEAT**2
     assert whole.mean() == pytest.approx(expected, abs=4 * 0.5 / np.sqrt(whole.size) + 0.01)
-    assert set(batch.hold.tolist()) == {0.25, 0.5, 0.75, 1.0}
+    assert set(batch.duration.tolist()) == {0.25, 0.5, 0.75, 1.0}
 
 
-def test_a_reward_is_exact_however_much_was_earned_before():
+def test_a_reward_is_exact_whatever_the_return_before_it():
     rich = dataclasses.replace(
         episode(0, [4, 4], True), rewards=np.array([3e7, 1, 1, 1, 0.1, 0.2, 0.3, 0.4], np.float32)
     )
@@ -121,27 +114,7 @@ def test_a_reward_is_exact_however_much_was_earned_before():
     assert late == pytest.approx(np.full(len(late), 0.4), abs=1e-6)
 
 
-def test_without_action_repeat_transitions_are_the_steps_of_the_environment():
-    steps = 6
-    plain = Episode(
-        observations=np.arange(steps + 1, dtype=np.float32)[:, None],
-        actions=np.arange(steps, dtype=np.float32)[:, None],
-        holds=np.ones(steps, np.int32),
-        rewards=10 * np.arange(steps, dtype=np.float32),
-        terminated=True,
-    )
-    replay = replay_of(plain, plain, repeat=1)
-    batch = flat(replay.draw_transitions(0, 5, 40))
-    t = batch.action[:, 0]
-    assert batch.observation[:, 0].tolist() == t.tolist()
-    assert batch.next_observation[:, 0].tolist() == (t + 1).tolist()
-    assert batch.reward.tolist() == (10 * t).tolist()
-    assert batch.terminal.tolist() == (t == steps - 1).astype(float).tolist()
-    assert np.all(batch.hold == 1.0)
-    assert replay.transitions().reward.tolist() == plain.rewards.tolist()
-
-
-def test_scales_are_measured_on_every_whole_hold_of_the_training_episodes():
+def test_scales_are_measured_on_every_whole_action_of_the_training_episodes():
     episodes = [
         episode(0, [4, 4, 3], terminated=True),
         episode(1, [4], terminated=True),
@@ -152,32 +125,38 @@ def test_scales_are_measured_on_every_whole_hold_of_the_training_episodes():
     assert seen.next_observation[:, 1].tolist() == [4, 8, 11, 4, 5]
     assert seen.reward.tolist() == [15, 240, 1792, 15, 16]
     assert seen.terminal.tolist() == [0, 0, 1, 0, 0]
-    assert seen.hold.tolist() == [1.0, 1.0, 1.0, 1.0, 0.25]  # the third was meant for 4 steps
+    assert seen.duration.tolist() == [
+        1.0,
+        1.0,
+        1.0,
+        1.0,
+        0.25,
+    ]  # the third was intended for 4 steps
 
 
 # Windows of decisions.
 
 
-def test_windows_follow_one_episode_and_mask_what_lies_behind_its_end():
+def test_windows_stay_in_one_episode_and_mask_decisions_after_its_end():
     episodes = [episode(i, [REPEAT] * n, True) for i, n in enumerate([5, 1, 2])]
     batch = replay_of(*episodes).draw_windows(0, 3, 40, 4)
     observations = batch.observations.reshape(-1, 5, 2)
     actions, mask = batch.actions.reshape(-1, 4), batch.mask.reshape(-1, 4)
     for o, a, present in zip(observations, actions, mask, strict=True):
         index, first = divmod(int(a[0]), 100)
-        left = len(episodes[index].holds) - first
+        left = len(episodes[index].repeats) - first
         assert present.tolist() == (np.arange(4) < left).tolist()
         count = present.sum()
         assert a[:count].tolist() == (100 * index + first + np.arange(count)).tolist()
         assert o[: count + 1, 1].tolist() == (REPEAT * (first + np.arange(count + 1))).tolist()
         assert np.all(o[:, 0] == index)
-        assert np.all(a[count:] == a[count - 1])  # no zeros to learn
+        assert np.all(a[count:] == a[count - 1])  # repeated, no zeros
     assert {(int(a[0]), int(p.sum())) for a, p in zip(actions, mask, strict=True)} == {
         (0, 4), (1, 4), (2, 3), (3, 2), (4, 1), (200, 2), (201, 1)
     }  # fmt: skip
 
 
-def test_a_window_ends_with_the_observation_that_a_short_last_hold_led_to():
+def test_a_window_ends_with_the_observation_after_a_truncated_last_action():
     batch = replay_of(*[episode(0, [4, 4, 2], True)] * 2).held_out_windows(3, 3)
     assert batch.observations[0, :, 1].tolist() == [0, 4, 8, 10]
     assert batch.mask.tolist() == [[True] * 3, [True, True, False], [True, False, False]]
@@ -204,7 +183,7 @@ def test_episodes_are_held_out_whole_and_never_trained_on(holdout, held_out):
         assert set(seen[..., 0].astype(int).ravel().tolist()) == set(held_out)
 
 
-def test_held_out_batches_are_whole_holds_spread_evenly():
+def test_held_out_batches_are_whole_actions_evenly_spaced():
     replay = replay_of(*many(2, decisions=40))
     batch = replay.held_out_transitions(40)
     assert batch.action[:, 0].tolist() == [100.0 + d for d in range(40)]
@@ -228,7 +207,7 @@ def counts_of(replay: Replay, episodes: int, decisions: int) -> np.ndarray:
     return counts
 
 
-def test_a_members_bootstrap_sample_is_its_own_and_stays_as_more_data_come():
+def test_a_members_bootstrap_sample_is_its_own_and_constant_as_data_grow():
     replay = replay_of(*many(6), members=3)
     early = counts_of(replay, 12, 3)
     for more in many(12)[6:]:
@@ -247,27 +226,14 @@ def test_a_members_bootstrap_sample_is_its_own_and_stays_as_more_data_come():
 
 
 @pytest.mark.parametrize("rate", [1.0, 3.0])
-def test_a_decision_is_in_a_members_sample_as_often_as_a_poisson_number_says(rate):
+def test_the_copies_of_a_decision_in_a_members_sample_are_poisson(rate):
     counts = counts_of(replay_of(*many(2, decisions=90), members=4, bootstrap=rate), 1, 90)
     absent, expected = np.mean(counts == 0), np.exp(-rate)
     error = np.sqrt(expected * (1 - expected) / counts.size)
     assert absent == pytest.approx(expected, abs=4 * error)
 
 
-# Shapes, keys and copies.
-
-
-def test_batches_have_the_same_shapes_however_much_there_is():
-    def shapes(replay: Replay):
-        batches = (
-            replay.draw_transitions(0, 3, 5), replay.draw_windows(0, 3, 5, 4),
-            replay.held_out_transitions(7), replay.held_out_windows(7, 4),
-        )  # fmt: skip
-        return [(leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(batches)]
-
-    small, large = shapes(replay_of(*many(2))), shapes(replay_of(*many(20)))
-    assert small == large
-    assert {str(dtype) for _, dtype in small} == {"float32", "bool"}
+# Random draws and copies.
 
 
 def test_the_same_draw_is_the_same_and_another_is_another():
@@ -281,12 +247,12 @@ def test_the_same_draw_is_the_same_and_another_is_another():
 
 
 @pytest.mark.parametrize("count", [0, 1, 7])
-def test_a_replay_that_went_through_plain_arrays_draws_the_same(count):
+def test_a_replay_restored_from_plain_arrays_draws_the_same(count):
     replay, copy = replay_of(*many(count)), replay_of(*many(3))
     copy.load_arrays({name: array.copy() for name, array in replay.to_arrays().items()})
     assert copy.steps == replay.steps
     for one, other in zip(copy.episodes, replay.episodes, strict=True):
-        for name in ("observations", "actions", "holds", "rewards", "terminated"):
+        for name in ("observations", "actions", "repeats", "rewards", "terminated"):
             assert np.array_equal(getattr(one, name), getattr(other, name))
             assert np.asarray(getattr(one, name)).dtype == np.asarray(getattr(other, name)).dtype
     if count > 1:

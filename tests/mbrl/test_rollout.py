@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from analytic import LinearGaussian, quickly, two_members
 
-from mbrl import StepOutput, Trajectory, expectation, imagine, ts1, ts_infinity
+from mbrl import StepOutput, Trajectory, expectation, roll_out, ts1, ts_infinity
 from mbrl.rollout import PROPAGATIONS, assign_members
 
 START = np.array([1.0, -0.5])
@@ -28,17 +28,17 @@ def compare_moments(observations, mean, covariance):
     paths = np.asarray(observations)[:, 1:]
     deviation = paths - paths.mean(axis=0)
     products = np.einsum("phi,phj->phij", deviation, deviation)
-    tiny = 1e-12  # at the first step, say, some moments have no spread at all
+    tiny = 1e-12  # some moments have no variance, such as at the first step
     for measured, expected in ((paths, mean), (products, covariance)):
         error = measured.std(axis=0) / np.sqrt(PARTICLES) + tiny
         assert np.max(np.abs(measured.mean(axis=0) - expected) / error) < 4.0
 
 
-ways_to_draw = pytest.mark.parametrize("ahead", [False, True], ids=["by the step", "ahead"])
+ways_to_draw = pytest.mark.parametrize("ahead", [False, True], ids=["by the step", "before"])
 
 
 def drawing(world: LinearGaussian, ahead: bool):
-    """The world's step, and how its noise is drawn if the step does not do so itself."""
+    """The world's step, and how its noise is drawn if not by the step itself."""
     return (world.step_drawn, {"draw": world.draw}) if ahead else (world.step, {})
 
 
@@ -52,23 +52,23 @@ def test_particles_that_keep_their_member_have_the_moments_of_a_mixture(ahead, k
 
 
 @ways_to_draw
-def test_particles_that_redraw_their_member_have_the_moments_of_a_random_product(ahead, key):
+def test_particles_that_resample_their_member_have_the_moments_of_a_random_product(ahead, key):
     world = two_members(noise=0.1)
     step, draw = drawing(world, ahead)
     propagate = quickly(partial(ts1, step, particles=PARTICLES, **draw))
     trajectory = propagate(world.params, key, START, PLAN)
-    compare_moments(trajectory.observations, *world.moments_if_redrawn(START, PLAN))
+    compare_moments(trajectory.observations, *world.moments_if_resampled(START, PLAN))
 
 
-def test_the_two_differ_so_that_one_cannot_pass_for_the_other():
+def test_the_two_moments_differ_by_more_than_the_tolerance():
     world = two_members(noise=0.1)
-    kept, redrawn = world.moments_if_kept(START, PLAN), world.moments_if_redrawn(START, PLAN)
-    assert kept[0][0] == pytest.approx(redrawn[0][0])  # one step knows no difference
+    kept, resampled = world.moments_if_kept(START, PLAN), world.moments_if_resampled(START, PLAN)
+    assert kept[0][0] == pytest.approx(resampled[0][0])  # the first step is the same
     spread = np.sqrt(np.trace(kept[1][-1]))
-    assert np.max(np.abs(kept[0][-1] - redrawn[0][-1])) > 20 * spread / np.sqrt(PARTICLES)
+    assert np.max(np.abs(kept[0][-1] - resampled[0][-1])) > 20 * spread / np.sqrt(PARTICLES)
 
 
-def test_without_noise_members_dealt_evenly_are_the_mixture_exactly(key):
+def test_without_noise_evenly_assigned_members_are_the_mixture_exactly(key):
     world = two_members()
     propagate = quickly(partial(ts_infinity, world.step, particles=4))
     trajectory = propagate(world.params, key, START, PLAN)
@@ -92,7 +92,7 @@ def test_the_expectation_follows_the_average_system_exactly(key):
     assert trajectory.rewards[0] == pytest.approx(mean.sum(axis=-1), abs=1e-12)
 
 
-def test_the_expectation_averages_what_members_say_of_rewards_and_ends(key):
+def test_the_expectation_averages_rewards_and_terminations_over_members(key):
     def step(params, key, carry, action):
         del key
         return carry, StepOutput(observation=carry, reward=params, continue_prob=params / 4)
@@ -102,36 +102,36 @@ def test_the_expectation_averages_what_members_say_of_rewards_and_ends(key):
     assert trajectory.continue_probs.tolist() == [[0.5] * 4]
 
 
-def test_the_expectation_refuses_particles_that_would_all_be_the_same(key):
+def test_the_expectation_refuses_more_than_one_particle(key):
     world = two_members()
     with pytest.raises(ValueError, match="1 particle, not 3"):
         expectation(world.step, world.params, key, *here(), particles=3)
 
 
 @pytest.mark.parametrize(("members", "particles"), [(1, 3), (4, 4), (4, 8), (4, 6), (5, 2)])
-def test_members_are_dealt_as_evenly_as_can_be(members, particles, key):
+def test_members_are_assigned_as_evenly_as_possible(members, particles, key):
     counts = np.bincount(assign_members(key, members, particles), minlength=members)
     assert counts.sum() == particles
     assert counts.max() - counts.min() == (particles % members > 0)
 
 
 @pytest.mark.parametrize("particles", [1, 3, 6])
-def test_no_member_is_favoured_where_they_cannot_be_dealt_evenly(particles):
+def test_the_remainder_is_assigned_uniformly(particles):
     keys, members = jax.random.split(jax.random.key(0), 2000), 4
-    deal = quickly(jax.vmap(lambda key: assign_members(key, members, particles)))
-    dealt = np.asarray(deal(keys))
+    assign = quickly(jax.vmap(lambda key: assign_members(key, members, particles)))
+    assigned = np.asarray(assign(keys))
     error = np.sqrt(0.25 * 0.75 / len(keys))
-    for particle in dealt.T:  # whichever it is
+    for particle in assigned.T:
         share = np.bincount(particle, minlength=members) / len(keys)
         assert share == pytest.approx(1 / members, abs=4 * error)
-    if particles < members:  # none is dealt twice while others wait
-        assert np.all(np.diff(np.sort(dealt, axis=1), axis=1) > 0)
+    if particles < members:  # no member twice
+        assert np.all(np.diff(np.sort(assigned, axis=1), axis=1) > 0)
 
 
-def test_a_trajectory_begins_where_it_is_told_and_keeps_its_plan(key):
+def test_a_rollout_starts_at_the_observation_and_follows_the_plan(key):
     world = two_members()
     member = jax.tree.map(lambda leaf: leaf[0], world.params)
-    trajectory = imagine(world.step, member, jax.random.split(key, 4), *here())
+    trajectory = roll_out(world.step, member, jax.random.split(key, 4), *here())
     assert trajectory.observations.shape == (5, 2)
     assert trajectory.observations[0].tolist() == START.tolist()
     assert trajectory.actions.tolist() == PLAN.tolist()
@@ -142,7 +142,7 @@ def test_a_trajectory_begins_where_it_is_told_and_keeps_its_plan(key):
         assert trajectory.rewards[t] == pytest.approx(state.sum(), abs=1e-12)
 
 
-def test_a_carry_of_ones_own_goes_from_step_to_step(key):
+def test_a_given_carry_is_passed_from_step_to_step(key):
     def counting(params, key, carry, action):
         del key, action
         position, steps = carry
@@ -150,7 +150,7 @@ def test_a_carry_of_ones_own_goes_from_step_to_step(key):
         return (position + params, steps + 1), output
 
     keys, carry = jax.random.split(key, 4), (jnp.asarray(START), 10.0)
-    trajectory = imagine(counting, jnp.array(0.5), keys, *here(), carry=carry)
+    trajectory = roll_out(counting, jnp.array(0.5), keys, *here(), carry=carry)
     assert trajectory.rewards.tolist() == [10.0, 11.0, 12.0, 13.0]
     assert trajectory.observations[-1] == pytest.approx(START + 2.0)
 
@@ -162,13 +162,13 @@ def test_the_expectation_averages_over_members_noise_that_is_fresh_at_every_step
     propagate = quickly(partial(expectation, step, particles=1, **draw))
     plan = np.zeros((2000, 1))
     noise = np.asarray(propagate(world.params, key, START, plan).observations)[0, 1:]
-    # The mean of four independent draws, and no step like another.
+    # The mean of four independent draws, different at every step.
     assert noise.var() == pytest.approx(1 / 4, abs=4 * np.sqrt(2 / noise.size) / 4)
     assert len(np.unique(noise)) == noise.size
 
 
 @pytest.mark.parametrize("particles", [2, 3])
-def test_every_particle_and_every_step_has_noise_of_its_own(particles, key):
+def test_noise_is_independent_for_every_particle_and_step(particles, key):
     world = LinearGaussian(np.zeros((2, 2, 2)), np.zeros((2, 2, 1)), noise=1.0)
     for propagate in (ts_infinity, ts1):
         for ahead in (False, True):
@@ -178,31 +178,6 @@ def test_every_particle_and_every_step_has_noise_of_its_own(particles, key):
             )
             noise = np.asarray(trajectory.observations)[:, 1:]
             assert len(np.unique(noise)) == noise.size == particles * len(PLAN) * 2
-
-
-def test_numbers_drawn_ahead_reach_the_step_as_they_are(key):
-    asked = []
-
-    def draw(key, shape):
-        asked.append(shape)
-        numbers = jnp.arange(float(np.prod(shape))).reshape(shape)
-        return {"number": numbers, "halves": jnp.stack([numbers, numbers / 2], axis=-1)}
-
-    def step(params, noise, carry, action):
-        del params, action
-        output = StepOutput(
-            observation=noise["halves"], reward=noise["number"], continue_prob=jnp.ones(())
-        )
-        return carry, output
-
-    params = jnp.zeros(2)
-    for propagate in (ts_infinity, ts1):
-        trajectory = propagate(step, params, key, *here(), particles=3, draw=draw)
-        assert trajectory.rewards.tolist() == np.arange(12.0).reshape(3, 4).tolist()
-        assert trajectory.observations[1, 2].tolist() == [5.0, 2.5]
-    trajectory = expectation(step, params, key, *here(), particles=1, draw=draw)
-    assert trajectory.rewards.tolist() == [[0.5, 2.5, 4.5, 6.5]]  # of two members each
-    assert asked == [(3, 4), (3, 4), (4, 2)]
 
 
 @pytest.mark.parametrize("name", PROPAGATIONS)

@@ -168,18 +168,21 @@ def test_without_a_regularizer_the_weight_means_nothing(wages):
 def test_a_fit_measures_units_on_the_training_episodes(run):
     learned, _ = run.agent.fit(run.learned, jax.random.key(0), run.replay, 1)
     trained_on = [episode for index, episode in enumerate(run.replay.episodes) if index % 10 != 1]
-    starts = np.concatenate([e.observations[np.cumsum([0, *e.holds[:-1]])] for e in trained_on])
+    starts = np.concatenate([e.observations[np.cumsum([0, *e.repeats[:-1]])] for e in trained_on])
     np.testing.assert_allclose(learned.scales.observation.mean, starts.mean(0), rtol=1e-5)
     np.testing.assert_allclose(learned.scales.observation.std, starts.std(0), rtol=1e-5)
-    ends = np.concatenate([e.observations[np.cumsum(e.holds)] for e in trained_on])
+    ends = np.concatenate([e.observations[np.cumsum(e.repeats)] for e in trained_on])
     np.testing.assert_allclose(learned.scales.delta.std, (ends - starts).std(0), rtol=1e-4)
     actions = np.concatenate([e.actions for e in trained_on])
     np.testing.assert_allclose(learned.regularizer_scales.mean[2:], actions.mean(0), rtol=1e-5)
     rewards = np.concatenate(
-        [np.add.reduceat(e.rewards, np.cumsum([0, *e.holds[:-1]])) for e in trained_on]
+        [np.add.reduceat(e.rewards, np.cumsum([0, *e.repeats[:-1]])) for e in trained_on]
     )
     ended = np.concatenate(
-        [np.arange(len(e.holds)) == (len(e.holds) - 1 if e.terminated else -1) for e in trained_on]
+        [
+            np.arange(len(e.repeats)) == (len(e.repeats) - 1 if e.terminated else -1)
+            for e in trained_on
+        ]
     )
     np.testing.assert_allclose(
         learned.scales.rewards.mean, [rewards[~ended].mean(), rewards[ended].mean()], rtol=1e-4

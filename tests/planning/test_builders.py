@@ -1,5 +1,6 @@
 """From the configuration to the parts: each option reaches the one part that it is meant for."""
 
+from dataclasses import replace
 from typing import Any, get_args
 
 import jax
@@ -87,13 +88,17 @@ def another(value: Any) -> Any:
 
 @pytest.fixture
 def calls(monkeypatch):
-    """All planners and proposals only say what they would be made of."""
+    """All planners and proposals only return their arguments."""
 
     def saying(name: str):
         return lambda *args, **knobs: (name, args, sorted(knobs.items(), key=lambda item: item[0]))
 
+    def random_shooting(proposal, search, **knobs):  # which has one iteration in any case
+        return ("make_random_shooting", proposal, replace(search, iterations=1), knobs)
+
     for name in (*MAKERS.values(), "gaussian", "categorical"):
         monkeypatch.setattr(planners, name, saying(name))
+    monkeypatch.setattr(planners, "make_random_shooting", random_shooting)
 
 
 def made(config: Config, spec: EnvironmentSpec) -> str:
@@ -118,7 +123,7 @@ def test_every_option_is_felt_by_its_planners_and_by_no_other(name, kind):
 
 
 @each_planner
-def test_a_plan_is_judged_by_all_members_unless_they_are_averaged(name):
+def test_a_plan_is_evaluated_by_all_members_unless_they_are_averaged(name):
     config = planning(name)
     many = tiny(model={"members": 7}, planner=config.planner.model_dump())
     averaged = tiny(
@@ -128,7 +133,7 @@ def test_a_plan_is_judged_by_all_members_unless_they_are_averaged(name):
     spec = SPECS["continuous"]
     finalists = 2 * config.planner.gradient.starts if name == "gradient" else 2
     paths = [build_planner(each, spec, jax.vmap).paths for each in (config, many, averaged)]
-    # Twice, to choose and as evidence.
+    # Twice, to select one and to evaluate it.
     assert paths[1] - paths[0] == 2 * finalists * (7 - config.model.members)
     rounds = paths[0] - 2 * finalists * config.model.members
     assert rounds % config.planner.particles == 0
@@ -137,7 +142,7 @@ def test_a_plan_is_judged_by_all_members_unless_they_are_averaged(name):
 
 @each_kind
 @each_planner
-def test_the_first_search_is_as_wide_as_told_and_knows_nothing(name, kind):
+def test_the_first_distribution_has_the_std_of_the_configuration(name, kind):
     config, spec = planning(name), SPECS[kind]
     state = build_planner(config, spec, jax.vmap).init()
     distribution = state.distribution if isinstance(state, SearchState) else state
@@ -181,7 +186,7 @@ def test_as_many_as_there_is_place_for_are_allowed_and_one_more_is_not(name, sec
 
 # Regularisers.
 
-JUDGES = {
+REGULARIZERS = {
     "none": "make_none",
     "gaussian": "make_gaussian",
     "disagreement": "make_disagreement",
@@ -195,7 +200,7 @@ CORRUPTIONS = {
     "masking": "noise_share",
     "salt-and-pepper": "noise_share",
 }
-JUDGES_FEEL = {
+REGULARIZERS_FEEL = {
     "rnn-dae": {
         "corruption", "noise_std", "rnn_dae.hidden", "rnn_dae.architecture",
         "rnn_dae.restore_actions",
@@ -208,10 +213,10 @@ NOT_BUILT = {
     "name", "weight", "learning_rate", "batch_size", "steps_per_epoch", "min_epochs", "max_epochs",
     "patience",
 }  # fmt: skip
-each_judge = pytest.mark.parametrize("name", JUDGES)
+each_regularizer = pytest.mark.parametrize("name", REGULARIZERS)
 
 
-def judging(name: str, path: str = "name", value: Any = None) -> Config:
+def regularizing(name: str, path: str = "name", value: Any = None) -> Config:
     """The tiny configuration of a regulariser, with one of its options changed."""
     section, _, knob = path.rpartition(".")
     value = name if value is None else value
@@ -222,14 +227,14 @@ def judging(name: str, path: str = "name", value: Any = None) -> Config:
 
 def test_no_regularizer_and_no_corruption_is_left_out_here():
     fields = RegularizerConfig.model_fields
-    assert set(get_args(fields["name"].annotation)) == set(JUDGES)
+    assert set(get_args(fields["name"].annotation)) == set(REGULARIZERS)
     assert set(get_args(fields["corruption"].annotation)) == set(CORRUPTIONS)
 
 
 @each_kind
-@each_judge
-def test_every_regularizer_judges_every_decision_of_a_plan(name, kind):
-    config, spec = judging(name), SPECS[kind]
+@each_regularizer
+def test_every_regularizer_has_a_penalty_for_every_decision_of_a_plan(name, kind):
+    config, spec = regularizing(name), SPECS[kind]
     horizon, size = config.planner.horizon, spec.observation_size
     regularizer = build_regularizer(config.regularizer, spec)
     predicted = jnp.zeros((horizon, 2, size)), jnp.ones((horizon, 2, size))
@@ -247,70 +252,69 @@ def test_every_regularizer_judges_every_decision_of_a_plan(name, kind):
 
 
 @pytest.fixture
-def judge_calls(monkeypatch):
-    """All regularisers and corruptions only say what they would be made of."""
+def regularizer_calls(monkeypatch):
+    """All regularisers and corruptions only return their arguments."""
 
     def saying(name: str):
         return lambda *args, **knobs: (name, args, sorted(knobs.items(), key=lambda item: item[0]))
 
-    for name in JUDGES.values():
+    for name in REGULARIZERS.values():
         monkeypatch.setattr(regularizers, name, saying(name))
     for name in CORRUPTIONS:
-        name = name.replace("-", "_")
-        monkeypatch.setattr(corruption, name, saying(name))
+        monkeypatch.setitem(corruption.CORRUPTIONS, name, saying(name))
 
 
-@each_judge
-@pytest.mark.usefixtures("judge_calls")
+@each_regularizer
+@pytest.mark.usefixtures("regularizer_calls")
 def test_every_option_is_felt_by_its_regularizer_and_by_no_other(name):
     spec, base = SPECS["continuous"], tiny().regularizer.model_dump()
-    plain, felt = repr(build_regularizer(judging(name).regularizer, spec)), set()
-    assert f"'{JUDGES[name]}'" in plain
+    plain, felt = repr(build_regularizer(regularizing(name).regularizer, spec)), set()
+    assert f"'{REGULARIZERS[name]}'" in plain
     mine = [path for path in options(Config) if path[0] == "regularizer" and path[1] != "auto"]
     names = {".".join(path[1:]) for path in mine}
     for path in names - NOT_BUILT - ({"corruption"} if name == "deen" else set()):
         section, _, knob = path.rpartition(".")
         value = (base[section] if section else base)[knob]
-        changed = build_regularizer(judging(name, path, another(value)).regularizer, spec)
+        changed = build_regularizer(regularizing(name, path, another(value)).regularizer, spec)
         if repr(changed) != plain:
             felt.add(path)
-    assert felt == JUDGES_FEEL.get(name, set())
+    assert felt == REGULARIZERS_FEEL.get(name, set())
 
 
 @pytest.mark.parametrize(("name", "knob"), CORRUPTIONS.items())
 def test_every_corruption_is_built_by_its_name_with_the_number_that_is_its_own(name, knob, key):
     x, zero = jax.random.normal(key, (50, 2)), jnp.array([0.5, -0.5])
     settings: dict[str, Any] = {"corruption": name, "noise_std": 0.7, "noise_share": 0.4}
-    spoilt = build_corruption(RegularizerConfig(**settings))(key, x, zero)
-    maker = getattr(corruption, name.replace("-", "_"))
-    assert spoilt.tolist() == maker(settings[knob])(key, x, zero).tolist()
+    corrupted = build_corruption(RegularizerConfig(**settings))(key, x, zero)
+    expected = corruption.CORRUPTIONS[name](settings[knob])(key, x, zero)
+    assert corrupted.tolist() == expected.tolist()
 
 
 @pytest.mark.parametrize("name", ["multiplicative", "masking", "salt-and-pepper"])
 def test_an_energy_takes_gaussian_noise_and_no_other_corruption(name):
     with pytest.raises(ValueError, match=rf"regularizer\.corruption '{name}' .*give additive"):
-        judging("deen", "corruption", name)
-    for other in set(JUDGES) - {"deen"}:
-        judging(other, "corruption", name)
+        regularizing("deen", "corruption", name)
+    for other in set(REGULARIZERS) - {"deen"}:
+        regularizing(other, "corruption", name)
 
 
 def test_a_window_has_room_in_a_plan_or_is_refused():
     horizon = tiny().planner.horizon
-    assert judging("window-dae", "window_dae.window", horizon + 1)
+    assert regularizing("window-dae", "window_dae.window", horizon + 1)
     with pytest.raises(
         ValueError,
         match=rf"regularizer\.window_dae\.window {horizon + 2} is longer than a plan of"
         rf" planner\.horizon {horizon}; give at most {horizon + 1}",
     ):
-        judging("window-dae", "window_dae.window", horizon + 2)
-    for other in set(JUDGES) - {"window-dae"}:  # who does not use it does not care
-        judging(other, "window_dae.window", horizon + 2)
+        regularizing("window-dae", "window_dae.window", horizon + 2)
+    for other in set(REGULARIZERS) - {"window-dae"}:  # who does not use it does not care
+        regularizing(other, "window_dae.window", horizon + 2)
 
 
 @pytest.mark.parametrize("share", [-0.1, 0.0, 1.0, 1.5])
 def test_a_share_of_the_numbers_leaves_some_and_takes_some(share):
     with pytest.raises(ValueError, match="noise_share"):
-        judging("rnn-dae", "noise_share", share)
+        regularizing("rnn-dae", "noise_share", share)
 
 
 # Risk.

@@ -1,11 +1,11 @@
-"""Worlds whose every number is known: what the library computes is compared with what it should be.
+"""Analytic worlds: references in closed form for what the library computes.
 
 LinearGaussian     an ensemble of linear systems; moments of every propagation in closed form
-regulator          the plan that is best under a quadratic cost, by least squares and by Riccati
-Ring               a chain of places and three actions, of which every plan can be tried
-Track              a line that ends behind a threshold; its dynamics, rewards, ends are formulas
+regulator          the optimal plan under a quadratic cost, by least squares and by Riccati
+Ring               a cycle of states and three actions, small enough to evaluate every plan
+Track              a line that terminates beyond a threshold; dynamics and rewards are formulas
 waves, white       observations on a known manifold, and on none
-Mixture            Gaussians, one or more: samples, the score and the energy however smoothed
+Mixture            Gaussians: samples, score and energy under additive noise
 """
 
 import itertools
@@ -19,7 +19,7 @@ import numpy as np
 from mbrl import Evaluation, StepOutput, Transition, Window
 
 quickly = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
-"""Compiles in a quarter of the time, for programs that run only for a moment."""
+"""Compiles in a quarter of the time, for programs that run only briefly."""
 
 
 class LinearGaussian(NamedTuple):
@@ -65,7 +65,7 @@ class LinearGaussian(NamedTuple):
         mean, second = np.mean(means, axis=0), np.mean(seconds, axis=0)
         return mean, second - np.einsum("hi,hj->hij", mean, mean)
 
-    def moments_if_redrawn(self, observation, actions):
+    def moments_if_resampled(self, observation, actions):
         """The same of particles that draw a member at every step."""
         mean, second = observation, np.outer(observation, observation)
         means, covariances = [], []
@@ -129,11 +129,11 @@ def riccati(horizon: int, observation: np.ndarray, price: float = 0.5) -> tuple[
     transition, control = MASS
     to_go, gains = np.zeros((2, 2)), []
     for _ in range(horizon):
-        worth = np.eye(2) + to_go
+        value = np.eye(2) + to_go
         gain = np.linalg.solve(
-            price * np.eye(1) + control.T @ worth @ control, control.T @ worth @ transition
+            price * np.eye(1) + control.T @ value @ control, control.T @ value @ transition
         )
-        to_go = transition.T @ worth @ (transition - control @ gain)
+        to_go = transition.T @ value @ (transition - control @ gain)
         gains.append(gain)
     plan, state = [], observation
     for gain in reversed(gains):
@@ -155,75 +155,75 @@ def regulator(horizon: int, observation: np.ndarray, price: float = 0.5) -> Regu
 
 
 class Ring:
-    """Steps of -1, 0 or +1 around 5 places; what a place pays depends on the time."""
+    """Steps of -1, 0 or +1 around 5 states, with a reward for each state and time."""
 
     horizon, actions = 4, 3
-    pay = np.random.default_rng(1).normal(size=(4, 5)).astype(np.float32)
+    rewards = np.random.default_rng(1).normal(size=(4, 5)).astype(np.float32)
 
     @classmethod
-    def worth(cls, choices) -> float:
-        places = np.cumsum(np.array(choices) - 1) % 5
-        return float(cls.pay[np.arange(cls.horizon), places].sum())
+    def total_reward(cls, choices) -> float:
+        states = np.cumsum(np.array(choices) - 1) % 5
+        return float(cls.rewards[np.arange(cls.horizon), states].sum())
 
     @classmethod
     def best_plan(cls) -> tuple[int, ...]:
-        """The best of all 81 plans, all of which differ in worth."""
-        return max(itertools.product(range(cls.actions), repeat=cls.horizon), key=cls.worth)
+        """The best of all 81 plans, all of which differ in reward."""
+        return max(itertools.product(range(cls.actions), repeat=cls.horizon), key=cls.total_reward)
 
     @classmethod
     def score(cls, key, actions, *, particles) -> Evaluation:
-        """A `ScoreFn`, with slopes: rows that add up to 1 are the chances of the three steps."""
+        """A differentiable `ScoreFn`: rows that sum to 1 are probabilities of the three steps."""
         del key, particles
 
-        def move(chances, inputs):
-            action, pay = inputs
-            steps = jnp.stack([jnp.roll(chances, step) for step in (-1, 0, 1)])
-            chances = action @ steps
-            return chances, chances @ pay
+        def move(probabilities, inputs):
+            action, rewards = inputs
+            steps = jnp.stack([jnp.roll(probabilities, step) for step in (-1, 0, 1)])
+            probabilities = action @ steps
+            return probabilities, probabilities @ rewards
 
-        _, paid = jax.lax.scan(move, jnp.eye(5)[0], (actions, jnp.asarray(cls.pay)))
-        return certain(jnp.sum(paid))
+        _, received = jax.lax.scan(move, jnp.eye(5)[0], (actions, jnp.asarray(cls.rewards)))
+        return certain(jnp.sum(received))
 
 
 def certain(score) -> Evaluation:
-    """The evaluation of a plan that is worth `score` without doubt and without a penalty."""
+    """The evaluation of a plan with the return `score`, without uncertainty or penalty."""
     score = jnp.asarray(score)
-    nothing = jnp.zeros_like(score)
-    return Evaluation(planned_return=score, penalty=nothing, spread=nothing, score=score)
+    zero = jnp.zeros_like(score)
+    return Evaluation(planned_return=score, penalty=zero, spread=zero, score=score)
 
 
 class Track:
-    """A point on a line: ``x' = x + 0.5 hold a``; the episode ends where ``x' > 0.5``.
+    """A point on a line: ``x' = x + 0.5 duration a``; the episode terminates where ``x' > 0.5``.
 
-    A decision pays ``hold a - x'``; one that ends the episode pays 20 instead. The observation is
+    The reward is ``duration a - x'``, or 20 for a termination. The observation is
     (x, 0.1), the second a constant.
     """
 
     edge = 0.5
-    prize = 20.0
+    terminal_reward = 20.0
 
     @staticmethod
-    def following(x, action, hold: Any = 1.0):
-        return x + 0.5 * hold * action
+    def following(x, action, duration: Any = 1.0):
+        return x + 0.5 * duration * action
 
     @staticmethod
-    def running(x, action, hold: Any = 1.0):
-        return hold * action - Track.following(x, action, hold)
+    def running(x, action, duration: Any = 1.0):
+        return duration * action - Track.following(x, action, duration)
 
     @staticmethod
     def sample(rng: np.random.Generator, shape: tuple[int, ...]) -> Transition:
         x, action = rng.uniform(-1.0, 1.0, (2, *shape)).astype(np.float32)
-        hold = (rng.integers(1, 5, shape) / 4).astype(np.float32)
-        following = Track.following(x, action, hold)
+        duration = (rng.integers(1, 5, shape) / 4).astype(np.float32)
+        following = Track.following(x, action, duration)
         ends = following > Track.edge
-        # What is seen at an end is a wreck far away: the dynamics must not learn it.
+        # The observation at a termination is a wreck far away: the dynamics must not learn it.
         wreck = np.where(ends, following - 5.0, following)
         return Transition(
             observation=_beside_a_constant(x),
             action=action[..., None],
-            hold=hold,
+            duration=duration,
             next_observation=_beside_a_constant(wreck),
-            reward=np.where(ends, Track.prize, Track.running(x, action, hold)),
+            reward=np.where(ends, Track.terminal_reward, Track.running(x, action, duration)),
             terminal=ends.astype(np.float32),
         )
 
@@ -240,7 +240,7 @@ def waves(rng: np.random.Generator, count: int, length: int) -> Window:
 
 
 def white(rng: np.random.Generator, count: int, length: int) -> Window:
-    """Independent standard normal numbers: there is nothing to tell noise by but its size."""
+    """Independent standard normal numbers, which differ from noise in nothing but size."""
     return _window(rng.normal(size=(count, length + 1, 2)), rng.normal(size=(count, length, 1)))
 
 
@@ -253,7 +253,7 @@ def _window(observations, actions) -> Window:
 
 
 class Mixture(NamedTuple):
-    """K Gaussians as likely as each other; smoothed by noise, their covariances grow by its own."""
+    """K equally likely Gaussians; noise adds its covariance to theirs."""
 
     means: np.ndarray  # [K, D]
     covariances: np.ndarray  # [K, D, D]

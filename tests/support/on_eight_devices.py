@@ -1,6 +1,6 @@
 """Plans on several simulated devices, compared with the same on one; run by `test_parallel`.
 
-Prints one JSON object: by name, the largest difference, or whatever was counted.
+Prints one JSON object: largest differences, or counts, by name.
 """
 
 import json
@@ -18,14 +18,14 @@ from tiny import compiling_quickly, tiny
 
 from agents.envs.spaces import describe
 from agents.planning.builders import build_agent
-from mbrl import gaussian, make_gradient, make_icem, spread
+from mbrl import Search, gaussian, make_gradient, make_icem, spread
 
 H, A, START = 3, 2, 0.3
 ROWS = ((2, 8), (3, 1), (3, 13), (8, 8), (8, 13))
 
 
-def worth(key, actions, *, particles):
-    """Noise, a slope, and no two plans alike."""
+def score(key, actions, *, particles):
+    """A noisy score that differs from plan to plan."""
     noise = 0.3 * jax.random.normal(key, (particles, *actions.shape))
     return certain(-jnp.mean(jnp.square(jnp.cumsum(actions, axis=0) + START + noise)))
 
@@ -39,14 +39,14 @@ def difference(left: Any, right: Any) -> float:
 
 
 def planners(vmap):
-    paths = {"particles": 2, "final_particles": 2, "vmap": vmap}
-    proposal = gaussian(H, A, noise_beta=1.0)
+    proposal = gaussian(H, A, init_std=0.5, noise_beta=1.0)
+    search = Search(population=10, iterations=2, particles=2, final_particles=2, vmap=vmap)
     # Rounds of 10 and 8, and 5 starts: numbers that divide by 2 at most.
     return {
-        "icem": make_icem(
-            proposal, population=10, elites=4, iterations=2, keep=0.5, decay=1.25, **paths
+        "icem": make_icem(proposal, search, elites=4, keep=0.5, decay=1.25),
+        "gradient": make_gradient(
+            proposal, starts=5, iterations=3, particles=2, final_particles=2, vmap=vmap
         ),
-        "gradient": make_gradient(proposal, starts=5, iterations=3, learning_rate=0.3, **paths),
     }
 
 
@@ -54,7 +54,7 @@ def plans(count: int, name: str):
     """Two decisions in a row, the candidates divided among the devices."""
     over = spread(jax.devices()[:count])
     planner = planners(over.vmap)[name]
-    plan = quickly(over.run(partial(planner.plan, worth)))
+    plan = quickly(over.run(partial(planner.plan, score)))
     first, state = plan(jax.random.key(0), planner.init())
     return first, *plan(jax.random.key(1), state)
 
@@ -65,7 +65,7 @@ def environments(count: int, number: int):
     planner = planners(jax.vmap)["icem"]
     keys = jax.random.split(jax.random.key(1), number)
     states = jax.tree.map(lambda leaf: jnp.stack([leaf] * number), planner.init())
-    plan_all = over.run(lambda keys, states: over.vmap(partial(planner.plan, worth))(keys, states))
+    plan_all = over.run(lambda keys, states: over.vmap(partial(planner.plan, score))(keys, states))
     return quickly(plan_all)(keys, states)
 
 
@@ -76,7 +76,7 @@ def first_weights():
 
 
 def agents(count: int, number: int):
-    """What an agent with weights at random plans for several environments."""
+    """The plans of an agent with random weights for several environments."""
     devices = jax.devices()[:count]
     with mock.patch.object(jax, "devices", return_value=devices), compiling_quickly():
         agent = build_agent(tiny(num_envs=number), describe(worlds.Walk()))

@@ -1,4 +1,4 @@
-"""Looks over the shoulder of a planner, which plans it tried, and of an agent, what it is asked."""
+"""Records the candidates of a planner, and the arguments of an agent."""
 
 import inspect
 from collections import defaultdict
@@ -15,11 +15,11 @@ from mbrl import Plan, Planner
 
 
 class Decision(NamedTuple):
-    """What one plan took.
+    """One decision of a planner.
 
     Attributes:
-      rounds: the plans tried in each round, `[N, H, A]`, in no particular order.
-      plan: what came of it.
+      rounds: the candidates of each iteration, `[N, H, A]`, in no particular order.
+      plan: the plan returned.
       state: for the next decision.
     """
 
@@ -28,8 +28,8 @@ class Decision(NamedTuple):
     state: Any
 
 
-def watch(planner: Planner, worth: Callable, key, decisions: int = 1) -> list[Decision]:
-    """Plans several times in a row in a world where a plan is worth ``worth(actions)``."""
+def watch(planner: Planner, value: Callable, key, decisions: int = 1) -> list[Decision]:
+    """Plans several times in a row where the score of a plan is ``value(actions)``."""
     seen = defaultdict(list)
 
     def record(key, actions):
@@ -39,7 +39,7 @@ def watch(planner: Planner, worth: Callable, key, decisions: int = 1) -> list[De
     def decide(key, state):
         def score(key, actions, *, particles):
             jax.debug.callback(record, jax.random.key_data(key), actions)
-            return certain(worth(actions))
+            return certain(value(actions))
 
         return planner.plan(score, key, state)
 
@@ -48,13 +48,13 @@ def watch(planner: Planner, worth: Callable, key, decisions: int = 1) -> list[De
         seen.clear()
         plan, state = decide(plan_key, state)
         jax.effects_barrier()
-        *rounds, _, _ = seen.values()  # the last two are the comparison and the evidence
+        *rounds, _, _ = seen.values()  # the last two are the comparison and the reported evaluation
         found.append(Decision([np.stack(plans) for plans in rounds], plan, state))
     return found
 
 
 def watch_agents(patch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """What `PlanningAgent.act` is called with from now on, by name; grows with every call."""
+    """The arguments of all later calls of `PlanningAgent.act`, by name."""
     act, calls = PlanningAgent.act, []
     signature = inspect.signature(act)
 
@@ -68,7 +68,7 @@ def watch_agents(patch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     return calls
 
 
-def tried(plan, plans: np.ndarray) -> bool:
+def contains(plans: np.ndarray, plan) -> bool:
     """Whether `plan` is one of `plans`, to the last bit."""
     return bool(np.any(np.all(plans == np.asarray(plan), axis=(1, 2))))
 

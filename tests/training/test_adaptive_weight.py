@@ -50,7 +50,7 @@ def test_it_rises_where_planned_returns_are_too_high_and_falls_where_they_are_no
     run.start_episode(0)
     while opened.runner.ended is None:
         opened.runner.step(np.zeros(1, np.float32))
-    many = len(opened.runner.episode().holds)
+    many = len(opened.runner.episode().repeats)
     assert run.close_episode(0) is None  # nothing was planned
     assert run.progress.dual.multiplier == dual.multiplier
     for planned, sign in ((1e3, 1), (-1e3, -1)):

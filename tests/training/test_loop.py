@@ -197,7 +197,7 @@ def test_no_transition_crosses_a_reset(tmp_path, end):
     seen = replay_of(tmp_path, config).draw_transitions(0, 100, 16)
     before, after = seen.observation[..., 0], seen.next_observation[..., 0]
     assert (after > before).all()
-    assert (after <= before + np.round(seen.hold * 2)).all()
+    assert (after <= before + np.round(seen.duration * 2)).all()
     np.testing.assert_array_equal(seen.reward, (after * (after + 1) - before * (before + 1)) / 2)
     ends = (after == 7) & (ended == "terminated")
     np.testing.assert_array_equal(seen.terminal, ends)

@@ -107,7 +107,7 @@ def gather_windows(options: DenoiseOptions, seed: int) -> Data:
     transitions = replay.transitions()
     drawn = replay.draw_windows(0, 1, 2 * MOST_WINDOWS, length)
     held_out = sum(
-        len(episode.holds)
+        len(episode.repeats)
         for index, episode in enumerate(replay.episodes)
         if replay.is_held_out(index)
     )

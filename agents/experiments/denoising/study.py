@@ -30,18 +30,10 @@ from agents.experiments.denoising import baselines, blog_study
 from agents.experiments.denoising.data import Data, gather_windows
 from agents.experiments.denoising.figures import Example, plot_blog, plot_denoising
 from agents.experiments.denoising.timed_fit import timed_fit
-from mbrl import corruption
-from mbrl.corruption import Corruption
+from mbrl.corruption import CORRUPTIONS, Corruption
 from mbrl.regularizers import Window, as_trajectory, make_rnn_dae
 from mbrl.regularizers.rnn_dae import ARCHITECTURES
 from mbrl.regularizers.sequences import zero
-
-CORRUPTIONS: dict[str, Callable[[float], Corruption]] = {
-    "additive": corruption.additive,
-    "multiplicative": corruption.multiplicative,
-    "masking": corruption.masking,
-    "salt-and-pepper": corruption.salt_and_pepper,
-}
 
 _RIDGE_PENALTIES = (0.01, 1.0, 10.0, 100.0, 1000.0)
 _STEPS_A_CALL = 250

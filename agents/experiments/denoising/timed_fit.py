@@ -51,7 +51,9 @@ def timed_fit(
     init_key, fit_key = jax.random.split(key)
     # One vector of all parameters: an optimiser of many small ones is much of what is compiled.
     optimizer = optax.flatten(optax.adam(schedule))
-    fitter = make_fitter(regularizer.loss, optimizer, compiler_options=compiler_options())
+    fitter = make_fitter(
+        regularizer.loss, optimizer, averaging=0.0, compiler_options=compiler_options()
+    )
     trainable = fitter.init(regularizer.init(init_key))
     drawn = iter(epochs)
     first = next(drawn)

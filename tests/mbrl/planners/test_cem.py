@@ -1,4 +1,4 @@
-"""The cross-entropy method: its weights, and optima that are known."""
+"""The cross-entropy method: its weights."""
 
 import jax.numpy as jnp
 import numpy as np

@@ -1,4 +1,4 @@
-"""What candidates are drawn from: bounds, refitting in closed form, and the step on in time."""
+"""Proposals: bounds, correlation, refitting in closed form, and the shift to the next decision."""
 
 import jax
 import jax.numpy as jnp
@@ -26,42 +26,35 @@ def weights_of(values) -> np.ndarray:
 
 # Gaussian plans.
 
-SAMPLE = {
-    beta: quickly(gaussian(H, A, noise_beta=beta).sample, static_argnums=2) for beta in (0.0, 2.0)
-}
+SAMPLE, TRUNCATED = (
+    {
+        beta: quickly(gaussian(H, A, noise_beta=beta, bounds=kind).sample, static_argnums=2)
+        for beta in (0.0, 2.0)
+    }
+    for kind in ("clip", "truncate")
+)
 
 
-@given(st.floats(-1, 1), st.floats(0, 100), st.sampled_from([0.0, 2.0]), st.integers(0, 2**31 - 1))
-def test_continuous_plans_keep_their_bounds(mean, std, beta, seed):
-    plans = np.asarray(SAMPLE[beta](jax.random.key(seed), distribution(mean, std), 50))
+@pytest.mark.parametrize("sample", [SAMPLE, TRUNCATED], ids=["clip", "truncate"])
+@given(
+    st.floats(-1, 1), st.floats(1e-3, 100), st.sampled_from([0.0, 2.0]), st.integers(0, 2**31 - 1)
+)
+def test_continuous_plans_keep_their_bounds(sample, mean, std, beta, seed):
+    plans = np.asarray(sample[beta](jax.random.key(seed), distribution(mean, std), 50))
     assert plans.shape == (50, H, A)
     assert np.all((plans >= -1.0) & (plans <= 1.0))
 
 
-TRUNCATED = {
-    beta: quickly(gaussian(H, A, noise_beta=beta, bounds="truncate").sample, static_argnums=2)
-    for beta in (0.0, 2.0)
-}
-
-
-@given(
-    st.floats(-1, 1), st.floats(1e-3, 100), st.sampled_from([0.0, 2.0]), st.integers(0, 2**31 - 1)
-)
-def test_truncated_plans_keep_them_too(mean, std, beta, seed):
-    plans = np.asarray(TRUNCATED[beta](jax.random.key(seed), distribution(mean, std), 50))
-    assert np.all((plans >= -1.0) & (plans <= 1.0))
-
-
-def test_truncated_plans_without_any_width_stay_where_they_are(key):
+def test_truncated_plans_with_a_std_of_0_are_their_mean(key):
     plans = TRUNCATED[0.0](key, distribution(1.0, 0.0), 50)
     assert np.all(np.asarray(plans) == 1.0)
 
 
 @pytest.mark.parametrize(("mean", "std"), [(0.0, 0.5), (0.9, 0.4), (-1.0, 2.0)])
-def test_truncated_plans_have_the_quantiles_of_what_lies_within_the_bounds(mean, std, key):
+def test_truncated_plans_have_the_quantiles_of_the_truncated_gaussian(mean, std, key):
     plans = np.asarray(TRUNCATED[0.0](key, distribution(mean, std), 4000)).ravel()
     normal = scipy.stats.truncnorm((-1 - mean) / std, (1 - mean) / std, mean, std)
-    # Kolmogorov and Smirnov: a sample strays that far once in ten thousand times.
+    # Kolmogorov and Smirnov: exceeded once in ten thousand samples.
     assert scipy.stats.ks_1samp(plans, normal.cdf)[0] < 2.2 / np.sqrt(plans.size)
     assert not np.any(np.abs(plans) == 1.0)
 
@@ -80,8 +73,8 @@ def test_plans_are_clipped_so_that_a_bound_is_drawn_often(key):
 
 
 @pytest.mark.parametrize("beta", [0.0, 2.0])
-def test_plans_have_the_mean_the_spread_and_the_correlation_asked_for(beta, key):
-    # So narrow that no bound is met.
+def test_plans_have_the_mean_the_std_and_the_correlation_of_their_distribution(beta, key):
+    # So narrow that no plan reaches a bound.
     plans = np.asarray(SAMPLE[beta](key, distribution(0.3, 0.1), 4000))
     error = 4 * 0.1 / np.sqrt(4000)
     assert plans.mean(axis=0) == pytest.approx(np.full((H, A), 0.3), abs=error)
@@ -95,11 +88,11 @@ def test_plans_have_the_mean_the_spread_and_the_correlation_asked_for(beta, key)
     assert abs(dimensions) < 4 / np.sqrt(4000)
 
 
-def test_a_search_starts_in_the_middle_and_as_wide_as_told():
+def test_the_first_distribution_has_mean_0_and_the_std_given():
     start = gaussian(H, A, init_std=1).init()
     assert start.mean.tolist() == np.zeros((H, A)).tolist()
     assert start.std.tolist() == np.ones((H, A)).tolist()
-    assert start.std.dtype == start.mean.dtype  # even of a whole number
+    assert start.std.dtype == start.mean.dtype  # even if an integer is given
 
 
 @given(st.lists(st.floats(0.01, 1.0), min_size=N, max_size=N), st.sampled_from([0.0, 0.25]))
@@ -114,29 +107,27 @@ def test_refitting_gives_the_weighted_moments_of_the_candidates(values, momentum
     assert fitted.std == pytest.approx(kept * 0.4 + new * np.sqrt(variance), abs=1e-5)
 
 
-def test_a_plan_that_is_certain_keeps_the_smallest_standard_deviation():
+def test_equal_candidates_leave_the_smallest_standard_deviation():
     proposal, candidates = gaussian(H, A, min_std=0.05), jnp.full((N, H, A), 0.4)
     fitted = proposal.refit(distribution(), candidates, weights_of(np.ones(N)))
     assert fitted.mean == pytest.approx(np.full((H, A), 0.4))
     assert fitted.std == pytest.approx(np.full((H, A), 0.05))
 
 
-def test_the_width_of_the_search_can_be_left_as_it_is():
+def test_the_standard_deviation_can_be_constant():
     proposal, candidates = gaussian(H, A, adapt_std=False), jnp.full((N, H, A), 0.4)
     fitted = proposal.refit(distribution(0.0, 0.5), candidates, weights_of(np.ones(N)))
     assert fitted.std.tolist() == np.full((H, A), 0.5).tolist()
     assert fitted.mean == pytest.approx(np.full((H, A), 0.4))
 
 
-def test_the_next_decision_starts_from_the_plan_one_step_on_with_its_last_action_repeated():
+def test_the_next_decision_starts_from_the_shifted_plan_with_its_last_action_repeated():
     mean = jnp.arange(float(H * A)).reshape(H, A) / 10
-    shifted = gaussian(H, A, init_std=0.6).shift(Gaussian(mean=mean, std=jnp.full((H, A), 0.1)))
+    proposal, plan = gaussian(H, A, init_std=0.6), Gaussian(mean=mean, std=jnp.full((H, A), 0.1))
+    assert proposal.mode(plan).tolist() == mean.tolist()
+    shifted = proposal.shift(plan)
     assert shifted.mean.tolist() == [*mean[1:].tolist(), mean[-1].tolist()]
     assert shifted.std == pytest.approx(np.full((H, A), 0.6))
-
-
-def test_a_gaussians_mode_is_its_mean():
-    assert gaussian(H, A).mode(distribution(0.3)).tolist() == distribution(0.3).mean.tolist()
 
 
 # Categorical plans.
@@ -160,21 +151,14 @@ def test_discrete_plans_are_one_hot_rows_drawn_by_their_probabilities(beta, key)
     assert np.all(np.abs(plans.mean(axis=0) - CHANCES) <= 4 * error)
 
 
-def test_discrete_choices_are_independent_from_decision_to_decision(key):
-    plans = np.asarray(CHOOSE[0.0](key, np.full((3, ACTIONS), 1 / 3, np.float32), 4000))
-    for s, t in ((0, 1), (0, 2), (1, 2)):
-        together = np.mean(plans[:, s, 0] * plans[:, t, 0])
-        assert together == pytest.approx(1 / 9, abs=4 * np.sqrt(8 / 81 / 4000))
-
-
-def test_discrete_choices_last_the_longer_the_redder_the_noise(key):
+def test_discrete_choices_last_longer_with_a_larger_noise_exponent(key):
     horizon, even = 20, np.full((20, ACTIONS), 1 / 3, np.float32)
     lasting = {}
     for beta in (0.0, 1.0, 2.0):
         draw = quickly(categorical(horizon, ACTIONS, noise_beta=beta).sample, static_argnums=2)
         plans = np.asarray(draw(key, even, 4000))
         lasting[beta] = np.mean(np.sum(plans[:, 1:] * plans[:, :-1], axis=-1))
-        # Whatever one decision holds, every action is as likely in it.
+        # At every single decision, all actions are equally likely.
         assert plans.mean(axis=0) == pytest.approx(even, abs=4 * np.sqrt(2 / 9 / 4000))
     assert lasting[0.0] == pytest.approx(1 / 3, abs=0.01)
     assert lasting[0.0] + 0.1 < lasting[1.0] < lasting[2.0] - 0.1
@@ -190,7 +174,7 @@ def test_refitting_gives_the_weighted_frequencies_above_a_floor(values, momentum
     mixed = momentum * CHANCES + (1 - momentum) * frequency
     assert fitted == pytest.approx(0.05 + 0.85 * mixed, abs=1e-5)
     assert fitted.sum(axis=-1) == pytest.approx(1.0, abs=1e-5)
-    assert fitted.min() >= 0.05 - 1e-6  # no action dies out
+    assert fitted.min() >= 0.05 - 1e-6
 
 
 def test_with_many_actions_at_least_half_of_the_probability_is_learned():
@@ -201,11 +185,7 @@ def test_with_many_actions_at_least_half_of_the_probability_is_learned():
     assert np.delete(fitted[0], 7) == pytest.approx(0.5 / actions)
 
 
-def test_every_discrete_action_is_as_likely_at_first():
-    assert categorical(3, ACTIONS).init() == pytest.approx(np.full((3, ACTIONS), 1 / 3))
-
-
-def test_the_next_decision_starts_half_way_between_the_shifted_plan_and_any_action():
+def test_the_next_decision_starts_half_way_between_the_shifted_and_the_uniform_distribution():
     shifted = np.asarray(categorical(3, ACTIONS).shift(CHANCES))
     assert shifted[:2] == pytest.approx(0.5 * CHANCES[1:] + 0.5 / 3)
     assert shifted[2] == pytest.approx(1 / 3)

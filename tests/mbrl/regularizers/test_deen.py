@@ -1,6 +1,6 @@
-"""The energy: its loss by hand, what one entry sees, and the constant that nobody learns.
+"""The energy: its loss by hand, its inputs, and its arbitrary constant.
 
-What it learns on known densities stands in `test_scores`.
+What it learns on analytic densities is in `test_scores`.
 """
 
 from functools import partial
@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from analytic import quickly, white
-from judging import LENGTH, REGULARIZERS, UNITS, influence, small, some_path
+from small_regularizers import LENGTH, REGULARIZERS, UNITS, influence, small, some_path
 
 from mbrl import networks
 from mbrl.corruption import additive
@@ -25,7 +25,7 @@ def rows(observations, actions) -> np.ndarray:
     return np.concatenate([x[:-1, :2], x[1:]], axis=-1)
 
 
-def slope_by_hand(params, y: np.ndarray) -> np.ndarray:
+def gradient_by_hand(params, y: np.ndarray) -> np.ndarray:
     """``dE/dy`` of one hidden layer of swish units."""
     first, last = (jax.tree.map(np.asarray, params[f"mlp/~/linear_{i}"]) for i in (0, 1))
     before = y @ first["w"] + first["b"]
@@ -38,20 +38,20 @@ def test_the_penalty_is_the_energy_of_each_transition():
     x = rows(path.observations, path.actions)
     energy = jax.vmap(partial(NETWORK.apply, small("deen").params))(x)[:, 0]
     assert small("deen").penalty(path) == pytest.approx(np.asarray(energy), rel=1e-5)
-    assert np.min(energy) < 0.0  # its sign means nothing
+    assert np.min(energy) < 0.0  # the constant is arbitrary
 
 
-def test_its_slope_times_the_variance_of_the_noise_is_what_the_noise_is_undone_by():
+def test_the_correction_is_the_gradient_times_the_variance_of_the_noise():
     batch, key = white(np.random.default_rng(0), 3, LENGTH), jax.random.key(0)
     errors = []
     for noise_key, window in zip(jax.random.split(key, 3), range(3), strict=True):
         x = rows(batch.observations[window], batch.actions[window])
         y = np.asarray(additive(0.3)(noise_key, jnp.asarray(x), jnp.zeros(5)))
-        errors.append((y - 0.3**2 * slope_by_hand(small("deen").params, y) - x) ** 2)
+        errors.append((y - 0.3**2 * gradient_by_hand(small("deen").params, y) - x) ** 2)
     assert small("deen").loss(batch) == pytest.approx(np.mean(errors), rel=1e-4)
 
 
-def test_each_entry_sees_its_own_transition_and_no_other():
+def test_each_entry_depends_on_its_own_transition_only():
     sees = influence("deen", some_path())
     assert (
         sees.tolist() == (np.eye(LENGTH, LENGTH + 1) + np.eye(LENGTH, LENGTH + 1, 1) > 0).tolist()

@@ -1,4 +1,4 @@
-"""What holds for every regulariser: one interface, one unit, and nothing seen behind an end."""
+"""The properties of every regulariser: interface, unit, and no influence of what follows an end."""
 
 import dataclasses
 from typing import Any
@@ -10,15 +10,15 @@ import pytest
 from analytic import quickly, white
 from hypothesis import given
 from hypothesis import strategies as st
-from judging import (
+from small_regularizers import (
     LEARNED,
     LENGTH,
     REGULARIZERS,
     UNITS,
     UNLEARNED,
-    seen_by_members,
     small,
     some_path,
+    with_members,
 )
 
 from mbrl.regularizers import RegularizerState, as_trajectory, calibrate, calibrated_penalty
@@ -47,10 +47,10 @@ def test_compiled_or_in_a_batch_it_is_the_same(name):
 @each
 @pytest.mark.parametrize("ends_in", [0, 2, LENGTH - 1])
 def test_states_after_an_end_change_no_penalty_before_it(name, ends_in):
-    goes_on = np.ones(LENGTH, np.float32)
-    goes_on[ends_in] = 0.4  # more likely than not, it ends there
-    before = some_path(goes_on=goes_on)
-    after = seen_by_members(
+    continues = np.ones(LENGTH, np.float32)
+    continues[ends_in] = 0.4  # a termination is more likely than not
+    before = some_path(continues=continues)
+    after = with_members(
         dataclasses.replace(
             before,
             observations=before.observations.at[ends_in + 2 :].set(50.0),
@@ -64,48 +64,48 @@ def test_states_after_an_end_change_no_penalty_before_it(name, ends_in):
 
 @each
 @pytest.mark.parametrize("ends_in", [0, 2, LENGTH - 1])
-def test_the_end_itself_is_judged(name, ends_in):
-    goes_on = np.ones(LENGTH, np.float32)
-    goes_on[ends_in] = 0.4
-    before = some_path(goes_on=goes_on)
-    wreck, other = (
-        seen_by_members(dataclasses.replace(before, **{part: changed}))
+def test_the_penalty_of_the_terminating_decision_depends_on_it(name, ends_in):
+    continues = np.ones(LENGTH, np.float32)
+    continues[ends_in] = 0.4
+    before = some_path(continues=continues)
+    moved, acted = (
+        with_members(dataclasses.replace(before, **{part: changed}))
         for part, changed in (
             ("observations", before.observations.at[ends_in + 1].add(1.0)),
             ("actions", before.actions.at[ends_in].add(1.0)),
         )
     )
-    was, where_it_led, what_was_done = (
-        float(small(name).penalty(path)[ends_in]) for path in (before, wreck, other)
+    unchanged, by_observation, by_action = (
+        float(small(name).penalty(path)[ends_in]) for path in (before, moved, acted)
     )
-    # Members are asked what will come, not whether it did.
-    assert (abs(where_it_led - was) > 1e-3) == (name not in ("none", "disagreement"))
-    assert (abs(what_was_done - was) > 1e-3) == (name != "none")
+    # Disagreement depends on the predicted and not on the realised observation.
+    assert (abs(by_observation - unchanged) > 1e-3) == (name not in ("none", "disagreement"))
+    assert (abs(by_action - unchanged) > 1e-3) == (name != "none")
 
 
 @each_learned
-def test_what_stands_behind_an_episodes_end_is_not_learned(name):
+def test_what_follows_an_episodes_end_does_not_enter_the_loss(name):
     batch = white(np.random.default_rng(0), 3, LENGTH)
     batch.mask[0, 4:] = False
     loss = small(name).loss(batch)
-    batch.observations[0, 5:] = 1e3  # o_5 follows the first decision that never happened
+    batch.observations[0, 5:] = 1e3  # o_5 follows the first masked decision
     batch.actions[0, 4:] = -1e3
     assert small(name).loss(batch) == pytest.approx(float(loss), rel=1e-5)
-    batch.observations[0, 4] += 1.0  # while o_4 is the last state that was seen
+    batch.observations[0, 4] += 1.0  # o_4 is the last state of the episode
     assert abs(small(name).loss(batch) - loss) > 1e-4
 
 
 @pytest.mark.parametrize("name", UNLEARNED)
-def test_what_has_nothing_to_learn_has_a_loss_of_0_and_no_errors(name, key):
+def test_regularisers_without_parameters_have_a_loss_of_0_and_no_metrics(name, key):
     regularizer, batch = REGULARIZERS[name], white(np.random.default_rng(0), 3, LENGTH)
     assert regularizer.init(key) == {}
     assert regularizer.loss(UNITS, {}, key, batch) == 0.0
     assert regularizer.metrics(UNITS, {}, key, batch) == {}
 
 
-def test_only_who_compares_members_asks_for_their_predictions():
-    asks = {name for name, regularizer in REGULARIZERS.items() if regularizer.needs_predictions}
-    assert asks == {"disagreement"}
+def test_only_disagreement_needs_the_members_predictions():
+    needing = {name for name, regularizer in REGULARIZERS.items() if regularizer.needs_predictions}
+    assert needing == {"disagreement"}
 
 
 @pytest.fixture(scope="module")
@@ -114,9 +114,9 @@ def windows():
 
 
 def in_other_units(name, windows):
-    """``(factor, shift) -> `` the calibrated penalties of `windows` if the raw ones were so."""
+    """``(factor, shift) -> `` calibrated penalties of `windows`, with the raw ones changed so."""
     regularizer, params = REGULARIZERS[name], small(name).params
-    paths = jax.vmap(seen_by_members)(as_trajectory(windows))
+    paths = jax.vmap(with_members)(as_trajectory(windows))
 
     @quickly
     def penalties(factor, shift):
@@ -132,14 +132,14 @@ def in_other_units(name, windows):
 
 
 @each
-def test_calibrated_a_raw_penalty_may_have_any_scale_and_any_offset(name, windows):
+def test_calibrated_penalties_do_not_depend_on_scale_and_offset_of_the_raw_ones(name, windows):
     penalties = in_other_units(name, windows)
     plain = np.asarray(penalties(1.0, 0.0))
     spread = 0.0 if name == "none" else 1.0
     assert np.quantile(plain, [0.5, 0.95]) == pytest.approx([0.0, spread], abs=1e-3)
 
     @given(st.floats(0.1, 1e3), st.floats(-10.0, 10.0))
-    def so_it_is_with(factor, shift):
+    def check(factor, shift):
         np.testing.assert_allclose(penalties(factor, shift), plain, rtol=1e-3, atol=2e-3)
 
-    so_it_is_with()
+    check()

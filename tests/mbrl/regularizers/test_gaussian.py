@@ -1,10 +1,10 @@
-"""The Gaussian with a diagonal covariance, against the density itself."""
+"""The Gaussian with a diagonal covariance, against its density."""
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from analytic import quickly
-from judging import LENGTH, UNITS, influence, small, some_path
+from small_regularizers import LENGTH, UNITS, influence, small, some_path
 
 from mbrl import Trajectory, normalizer
 from mbrl.regularizers import make_gaussian
@@ -16,7 +16,7 @@ def log_density(x: np.ndarray, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
     return terms.sum(axis=-1)
 
 
-def test_the_penalty_is_minus_the_log_density_but_for_a_constant():
+def test_the_penalty_is_minus_the_log_density_up_to_a_constant():
     path = some_path()
     x = np.concatenate([path.observations[1:], path.actions], axis=-1)
     mean, std = np.asarray(UNITS.mean), np.asarray(UNITS.std)
@@ -25,7 +25,7 @@ def test_the_penalty_is_minus_the_log_density_but_for_a_constant():
     assert difference == pytest.approx(np.full(LENGTH, constant), rel=1e-4)
 
 
-def test_the_gaussian_is_the_most_likely_one_of_the_replay_that_its_units_were_measured_on():
+def test_the_gaussian_maximises_the_likelihood_of_its_data():
     rng = np.random.default_rng(0)
     data = np.array([3.0, -1.0, 0.2]) + rng.normal(size=(500, 3)) * np.array([2.0, 0.1, 0.7])
     units = normalizer.fit(data)
@@ -36,7 +36,7 @@ def test_the_gaussian_is_the_most_likely_one_of_the_replay_that_its_units_were_m
         continue_probs=jnp.ones(500),
     )
     penalty = quickly(make_gaussian().penalty)(units, {}, path)
-    # Each of three numbers has a variance of 1 in its own units: half of each on average.
+    # Three numbers of variance 1 in their own units: 0.5 each on average.
     assert np.mean(penalty) == pytest.approx(1.5, rel=1e-4)
 
     def likelihood(shift: float, factor: float) -> float:
@@ -47,16 +47,6 @@ def test_the_gaussian_is_the_most_likely_one_of_the_replay_that_its_units_were_m
     assert all(likelihood(*off) < best for off in ((0.1, 1.0), (-0.1, 1.0), (0.0, 1.1), (0.0, 0.9)))
 
 
-def test_the_mean_costs_nothing():
-    path = Trajectory(
-        observations=jnp.broadcast_to(UNITS.mean[:2], (4, 2)),
-        actions=jnp.broadcast_to(UNITS.mean[2:], (3, 1)),
-        rewards=jnp.zeros(3),
-        continue_probs=jnp.ones(3),
-    )
-    assert quickly(make_gaussian().penalty)(UNITS, {}, path).tolist() == [0.0] * 3
-
-
-def test_each_entry_sees_where_its_decision_led_and_no_more():
+def test_each_entry_depends_on_the_next_observation_only():
     sees = influence("gaussian", some_path())
     assert sees.tolist() == (np.eye(LENGTH, LENGTH + 1, 1) > 0).tolist()

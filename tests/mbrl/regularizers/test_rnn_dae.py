@@ -1,7 +1,6 @@
-"""The recurrent denoising autoencoder: its loss made right, its penalty, and what it learns."""
+"""The recurrent denoising autoencoder: its loss, its penalty, and what it learns."""
 
 import dataclasses
-from functools import cache
 from types import SimpleNamespace
 
 import jax
@@ -10,56 +9,25 @@ import numpy as np
 import optax
 import pytest
 from analytic import quickly, waves, white
+from small_regularizers import LENGTH, UNITS, influence, small, some_path
 
-from mbrl import Regularizer, Trajectory, make_fitter, make_rnn_dae
+from mbrl import Regularizer, make_fitter, make_rnn_dae
 from mbrl.corruption import additive
-from mbrl.normalizer import Normalizer, identity
+from mbrl.normalizer import identity
 from mbrl.regularizers import as_trajectory, calibrate
 from mbrl.regularizers.denoising import denoising_loss
 from mbrl.regularizers.rnn_dae import ARCHITECTURES
 from mbrl.regularizers.sequences import elements
 
-LENGTH = 6
-UNITS = Normalizer(mean=jnp.array([1.0, -2.0, 0.5]), std=jnp.array([2.0, 0.5, 0.25]))
+NETWORKS = {
+    "rnn-dae": ARCHITECTURES["correction"](3, 4, 3),
+    "rnn-dae, actions only read": ARCHITECTURES["correction"](3, 4, 2),
+    "rnn-dae, encoder-decoder": ARCHITECTURES["encoder-decoder"](3, 4, 3),
+}
+each_network = pytest.mark.parametrize("name", NETWORKS)
 
 
-@cache
-def small(architecture: str):
-    """A small autoencoder with weights at random, none of them zero."""
-    dae = make_rnn_dae(2, 1, hidden=4, architecture=architecture)
-    network = ARCHITECTURES[architecture](3, 4, 3)
-    shapes, rng = jax.eval_shape(dae.init, jax.random.key(0)), np.random.default_rng(0)
-    params = jax.tree.map(lambda leaf: rng.normal(size=leaf.shape).astype(np.float32), shapes)
-    return SimpleNamespace(
-        penalty=quickly(lambda trajectory: dae.penalty(UNITS, params, trajectory)),
-        denoise=quickly(lambda x: network.apply(params, x, jnp.ones(x.shape[0], bool))),
-    )
-
-
-@pytest.fixture
-def trajectory() -> Trajectory:
-    rng = np.random.default_rng(1)
-    return Trajectory(
-        observations=jnp.asarray(rng.normal(size=(LENGTH + 1, 2)), jnp.float32),
-        actions=jnp.asarray(rng.uniform(-1, 1, (LENGTH, 1)), jnp.float32),
-        rewards=jnp.zeros(LENGTH),
-        continue_probs=jnp.ones(LENGTH),
-    )
-
-
-# The loss, and the mistake that it must not make.
-
-
-def test_the_loss_of_a_perfect_reconstruction_is_0_and_that_of_the_blogs_broadcast_is_not():
-    clean = jax.random.normal(jax.random.key(0), (5, LENGTH, 3))
-    perfect, mask = clean.copy(), jnp.ones((5, LENGTH), bool)
-    assert np.all(quickly(jax.vmap(denoising_loss))(perfect, clean, mask) == 0.0)
-    # The blog's decoder gave (B, 1, T, D): every sample was held against every target.
-    broadcast = np.mean((perfect[:, None] - clean) ** 2)
-    assert broadcast == pytest.approx(2 * float(clean.var(axis=0).mean()), rel=1e-5)
-    # So that the best it could do was the mean trajectory.
-    mean_trajectory = jnp.broadcast_to(jnp.mean(clean, axis=0), clean.shape)
-    assert np.mean((mean_trajectory[:, None] - clean) ** 2) < broadcast
+# The loss.
 
 
 @pytest.mark.parametrize(
@@ -91,38 +59,24 @@ def test_an_untrained_correction_errs_by_the_variance_of_the_noise(key):
 # The penalty.
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_the_penalty_is_the_squared_denoising_error_of_each_element_but_the_first(
-    architecture, trajectory
-):
-    x = elements(UNITS, trajectory.observations, trajectory.actions)
-    error = np.asarray(small(architecture).denoise(x) - x)
-    penalty = small(architecture).penalty(trajectory)
-    assert penalty == pytest.approx((error**2).sum(axis=-1)[1:], rel=1e-4)
+@each_network
+def test_the_penalty_is_the_squared_denoising_error_of_each_element_but_the_first(name):
+    path, network = some_path(), NETWORKS[name]
+    x = np.asarray(elements(UNITS, path.observations, path.actions))
+    restored = quickly(network.apply)(small(name).params, x, np.ones(LENGTH + 1, bool))
+    error = (np.asarray(restored) - x[:, : restored.shape[-1]]) ** 2
+    assert small(name).penalty(path) == pytest.approx(error.sum(axis=-1)[1:], rel=1e-4)
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_each_step_is_judged_in_the_light_of_all_the_others(architecture, trajectory):
-    first = dataclasses.replace(trajectory, observations=trajectory.observations.at[0].add(1.0))
-    last = dataclasses.replace(trajectory, observations=trajectory.observations.at[-1].add(1.0))
-    penalty = small(architecture).penalty
-    assert np.all(np.abs(penalty(first) - penalty(trajectory)) > 1e-7)
-    assert np.all(np.abs(penalty(last) - penalty(trajectory)) > 1e-7)
+@each_network
+def test_each_entry_depends_on_all_observations(name):
+    assert np.all(influence(name, some_path()))
 
 
-def test_actions_that_are_only_read_are_not_judged_but_count_for_the_states(trajectory):
-    dae = make_rnn_dae(2, 1, hidden=4, restore_actions=False)
-    params = quickly(dae.init)(jax.random.key(0))
-    penalty, network = quickly(dae.penalty), ARCHITECTURES["correction"](3, 4, 2)
-    assert penalty(UNITS, params, trajectory).tolist() == [0.0] * LENGTH  # untrained, it copies
-    rng = np.random.default_rng(0)
-    params = jax.tree.map(lambda leaf: rng.normal(size=leaf.shape).astype(np.float32), params)
-    x = np.asarray(elements(UNITS, trajectory.observations, trajectory.actions))
-    restored = quickly(network.apply)(params, x, np.ones(LENGTH + 1, bool))
-    error = np.sum((np.asarray(restored) - x[:, :2]) ** 2, axis=-1)[1:]
-    assert penalty(UNITS, params, trajectory) == pytest.approx(error, rel=1e-4)
-    other = dataclasses.replace(trajectory, actions=trajectory.actions.at[2].add(0.5))
-    assert abs(penalty(UNITS, params, other)[2] - error[2]) > 1e-3
+def test_the_penalty_of_restored_states_depends_on_actions_that_are_inputs_only():
+    path, penalty = some_path(), small("rnn-dae, actions only read").penalty
+    other = dataclasses.replace(path, actions=path.actions.at[2].add(0.5))
+    assert abs(penalty(other)[2] - penalty(path)[2]) > 1e-3
 
 
 # What is learned.
@@ -130,7 +84,9 @@ def test_actions_that_are_only_read_are_not_judged_but_count_for_the_states(traj
 
 def trained(dae: Regularizer, *worlds, steps: int):
     """For each of `worlds`, the parameters after `steps` minibatches of 64 windows from it."""
-    fitter = make_fitter(dae.loss, optax.adam(optax.cosine_decay_schedule(1e-2, steps)))
+    fitter = make_fitter(
+        dae.loss, optax.adam(optax.cosine_decay_schedule(1e-2, steps)), averaging=0.0
+    )
     start, epoch = fitter.init(quickly(dae.init)(jax.random.key(0))), quickly(fitter.epoch)
     for world in worlds:
         windows = world(np.random.default_rng(0), steps * 64, LENGTH)
@@ -158,10 +114,10 @@ def test_on_a_known_manifold_denoising_beats_copying_by_far(correction, key):
     assert errors["regularizer_mse"] < 0.2
 
 
-def test_on_white_data_denoising_comes_close_to_the_best_that_there_is(correction, key):
+def test_on_white_data_denoising_is_close_to_the_optimum(correction, key):
     unseen = white(np.random.default_rng(99), 1000, LENGTH)
     errors = correction.metrics(identity(3), correction.of_white, key, unseen)
-    # Half of the variance of every number is lost, but for the first action, which is always 0.
+    # The optimum loses half of the variance of every number but the first action, always 0.
     numbers = 3 * (LENGTH + 1)
     best = 0.5 * (numbers - 1) / numbers
     assert 0.97 * best < errors["regularizer_mse"] < 1.06 * best
@@ -179,7 +135,7 @@ def test_the_penalty_on_white_data_is_the_squared_score_times_sigma_to_the_fourt
 
 def test_steps_off_the_manifold_cost_more_than_nearly_all_on_it(correction):
     rng = np.random.default_rng(99)
-    on, off = waves(rng, 500, LENGTH), white(rng, 500, LENGTH)  # of the same size, both
+    on, off = waves(rng, 500, LENGTH), white(rng, 500, LENGTH)  # of equal variance
     cost_on, cost_off = (
         correction.penalty(identity(3), correction.of_waves, as_trajectory(batch))
         for batch in (on, off)
@@ -197,5 +153,5 @@ def test_the_encoder_decoder_learns_more_than_the_mean_trajectory(key):
     x = jax.vmap(lambda *window: elements(identity(3), *window))(
         unseen.observations, unseen.actions
     )
-    best_constant = np.mean(np.var(x, axis=0))  # all that the blog's loss could reach
+    best_constant = np.mean(np.var(x, axis=0))  # the optimum of the blog's loss
     assert error < 0.2 * best_constant

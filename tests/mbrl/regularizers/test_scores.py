@@ -1,11 +1,11 @@
-"""Known densities: what the denoisers learn is their score, what the energy learns is their energy.
+"""Analytic densities: denoisers learn their score, and the energy network their energy.
 
 With noise of standard deviation s, the best denoiser of any data has
 
     g(x) - x = s^2 d log p_s(x) / dx,        p_s: the density of the data, smoothed by the noise
 
-and here p_s is a formula: that of a Gaussian (one law, ``o_1 = F o_0 + G a + noise``), and that of
-two habits (``o_1`` is near one of two places, whatever came before).
+and here p_s is a formula: that of a Gaussian (``o_1 = F o_0 + G a + noise``), and that of two modes
+(``o_1`` is near one of two places, independent of ``o_0`` and ``a_0``).
 """
 
 from functools import cache, partial
@@ -28,10 +28,10 @@ HIDDEN = (32, 32)
 STEPS, BATCH = 800, 256
 UNITS = identity(3)
 PLACE = np.array([1.2, 0.9])
-"""One of the two habits; the other one is opposite, and halfway between lies the origin."""
+"""One of the two modes; the other one is opposite, and their midpoint is the origin."""
 
 
-def one_law() -> Mixture:
+def linear_gaussian() -> Mixture:
     """The joint Gaussian of ``(o_0, o_1, a_0)`` under linear dynamics, by its moments."""
     law, push = np.array([[0.8, -0.4], [0.4, 0.8]]), np.array([[0.3], [0.5]])
     before, acts, jolts = np.array([[1.0, 0.3], [0.3, 0.6]]), 0.5, 0.1
@@ -45,15 +45,15 @@ def one_law() -> Mixture:
     return Mixture(np.concatenate([mean, law @ mean, [0.0]])[None], covariance[None])
 
 
-def two_habits() -> Mixture:
-    """``o_1`` within 0.4 of either place; ``o_0`` and ``a_0`` say nothing of which."""
+def two_modes() -> Mixture:
+    """``o_1`` with a std of 0.4 about either place; ``o_0`` and ``a_0`` are independent of it."""
     means, covariance = np.zeros((2, 5)), np.eye(5)
     means[:, 2:4] = PLACE, -PLACE
     covariance[2:4, 2:4] = 0.4**2 * np.eye(2)
     return Mixture(means, np.stack([covariance, covariance]))
 
 
-WORLDS = {"one law": one_law(), "two habits": two_habits()}
+WORLDS = {"linear Gaussian": linear_gaussian(), "two modes": two_modes()}
 
 
 class Kind(NamedTuple):
@@ -70,13 +70,15 @@ def kind(name: str) -> Kind:
     else:
         noise = additive(NOISE)
         regularizer, sees = make_window_dae(2, 1, window=1, hidden=HIDDEN, corruption=noise), 3
-    fitter = make_fitter(regularizer.loss, optax.adam(optax.cosine_decay_schedule(1e-2, STEPS)))
+    fitter = make_fitter(
+        regularizer.loss, optax.adam(optax.cosine_decay_schedule(1e-2, STEPS)), averaging=0.0
+    )
     return Kind(regularizer, fitter, quickly(fitter.epoch), sees)
 
 
 @cache
 def learned(name: str, world: str) -> Any:
-    """What 800 minibatches of fresh transitions teach: about a second."""
+    """The parameters after 800 minibatches of fresh transitions: about a second."""
     regularizer, fitter, epoch, _ = kind(name)
     start = fitter.init(quickly(regularizer.init)(jax.random.key(0)))
     drawn = transitions(WORLDS[world].sample(np.random.default_rng(0), STEPS * BATCH), 2)
@@ -107,7 +109,7 @@ def slopes(name: str) -> Any:
 
 @cache
 def descents(name: str) -> Any:
-    """Where 500 small steps down the penalty lead from each of the given transitions."""
+    """The end of 500 gradient steps down the penalty from each of the given transitions."""
 
     def descend(params, x):
         def down(x, _):
@@ -124,21 +126,21 @@ def relative_error(ours: Any, exact: np.ndarray) -> float:
 
 @pytest.fixture(scope="module")
 def unseen() -> dict[str, np.ndarray]:
-    """Transitions of each world that nothing was learned from."""
+    """Held-out transitions of each world."""
     return {
         world: density.sample(np.random.default_rng(99), 2000).astype(np.float32)
         for world, density in WORLDS.items()
     }
 
 
-CLOSE = {"one law": 0.08, "two habits": 0.15}
-"""The most that a learned score may err, as a share of the score's own size."""
+CLOSE = {"linear Gaussian": 0.08, "two modes": 0.15}
+"""Largest relative error of a learned score."""
 
 each_world = pytest.mark.parametrize("world", WORLDS)
 each_kind = pytest.mark.parametrize("name", ["window-dae", "deen"])
 
 
-# The yardstick.
+# The reference.
 
 
 @each_world
@@ -149,9 +151,9 @@ def test_the_score_of_the_formula_is_the_slope_of_its_energy(world):
         assert density.score(x, NOISE)[:, i] == pytest.approx(-rise / (2 * step), abs=1e-6)
 
 
-def test_one_law_and_noise_make_the_gaussian_of_their_samples():
+def test_the_linear_gaussian_and_noise_make_the_gaussian_of_their_samples():
     rng = np.random.default_rng(2)
-    density = WORLDS["one law"]
+    density = WORLDS["linear Gaussian"]
     x = density.sample(rng, 200_000)
     y = x + NOISE * rng.normal(size=x.shape)
     assert y.mean(axis=0) == pytest.approx(density.means[0], abs=0.02)
@@ -166,25 +168,25 @@ def test_one_law_and_noise_make_the_gaussian_of_their_samples():
 
 @each_world
 def test_a_denoisers_correction_is_the_score_of_the_smoothed_data(world, unseen):
-    x = unseen[world][:, 2:]  # a window of 1 sees where the decision led, and the action
+    x = unseen[world][:, 2:]  # a window of 1 reads the next observation and the action
     network = networks.mlp(3, HIDDEN, 3)
     restored = jax.vmap(partial(network.apply, learned("window-dae", world)))(x)
     exact = NOISE**2 * WORLDS[world].of_last(3).score(x, NOISE)
     assert relative_error(np.asarray(restored) - x, exact) < CLOSE[world]
-    # And its penalty the squared length of that.
+    # And its penalty is the squared norm of that.
     penalty = costs("window-dae")(learned("window-dae", world), unseen[world])
     assert relative_error(np.sqrt(penalty), np.linalg.norm(exact, axis=-1)) < CLOSE[world]
 
 
 @each_world
-def test_an_energys_slope_is_the_score_of_the_smoothed_data(world, unseen):
+def test_an_energys_gradient_is_minus_the_score_of_the_smoothed_data(world, unseen):
     x = unseen[world]
     slope = np.asarray(slopes("deen")(learned("deen", world), x))
     assert relative_error(-slope, WORLDS[world].score(x, NOISE)) < CLOSE[world]
 
 
 @each_world
-def test_an_energy_is_the_log_density_of_the_smoothed_data_but_for_a_constant(world, unseen):
+def test_an_energy_is_the_log_density_of_the_smoothed_data_up_to_a_constant(world, unseen):
     x = unseen[world]
     ours = np.asarray(costs("deen")(learned("deen", world), x))
     exact = WORLDS[world].energy(x, NOISE)
@@ -192,11 +194,11 @@ def test_an_energy_is_the_log_density_of_the_smoothed_data_but_for_a_constant(wo
     assert np.std(exact) > 0.9
 
 
-# Where the penalty leads a planner that follows it.
+# The minima of the penalty, which a gradient-based planner finds.
 
 
 def far_off(density: Mixture) -> np.ndarray:
-    """Transitions four standard deviations out, on all sides."""
+    """Transitions four standard deviations from the mean, in all directions."""
     sides = np.random.default_rng(3).normal(size=(50, 5))
     sides *= 4.0 / np.linalg.norm(sides, axis=-1, keepdims=True)
     root = np.linalg.cholesky(density.covariances[0])
@@ -204,11 +206,15 @@ def far_off(density: Mixture) -> np.ndarray:
 
 
 @each_kind
-def test_from_far_off_one_law_the_penalty_falls_towards_the_data_and_ends_among_them(name):
-    density, params, sees = WORLDS["one law"], learned(name, "one law"), kind(name).sees
+def test_the_penalty_of_the_linear_gaussian_descends_to_the_data(name):
+    density, params, sees = (
+        WORLDS["linear Gaussian"],
+        learned(name, "linear Gaussian"),
+        kind(name).sees,
+    )
     start, mean = far_off(density), density.means[0][-sees:]
     down = -np.asarray(slopes(name)(params, start))
-    assert np.all(down[:, :-sees] == 0.0)  # it has no opinion on what it does not see
+    assert np.all(down[:, :-sees] == 0.0)  # inputs that it does not read
     down, home = down[:, -sees:], mean - start[:, -sees:]
     cosines = np.sum(down * home, axis=-1) / (
         np.linalg.norm(down, axis=-1) * np.linalg.norm(home, axis=-1)
@@ -220,7 +226,7 @@ def test_from_far_off_one_law_the_penalty_falls_towards_the_data_and_ends_among_
 
 
 def around_the_midpoint(radius: float) -> np.ndarray:
-    """Transitions to 16 places around the midpoint of the two habits, from the mean by the mean."""
+    """Transitions to 16 places around the midpoint of the two modes."""
     angles = np.linspace(0.0, 2 * np.pi, 16, endpoint=False)
     x = np.zeros((16, 5), np.float32)
     x[:, 2:4] = radius * np.stack([np.cos(angles), np.sin(angles)], axis=-1)
@@ -228,26 +234,26 @@ def around_the_midpoint(radius: float) -> np.ndarray:
 
 
 MIDPOINT = np.zeros((1, 5), np.float32)
-HABITS = np.concatenate([np.zeros((2, 2)), [PLACE, -PLACE], np.zeros((2, 1))], axis=1)
-HABITS = HABITS.astype(np.float32)
+MODES = np.concatenate([np.zeros((2, 2)), [PLACE, -PLACE], np.zeros((2, 1))], axis=1)
+MODES = MODES.astype(np.float32)
 
 
-def test_a_denoiser_takes_the_midpoint_between_two_habits_for_a_good_place():
-    params = learned("window-dae", "two habits")
+def test_a_denoiser_has_a_minimum_half_way_between_two_modes():
+    params = learned("window-dae", "two modes")
     midpoint, around = (
         costs("window-dae")(params, x) for x in (MIDPOINT, around_the_midpoint(0.3))
     )
-    assert midpoint[0] < 0.1 * np.min(around)  # though hardly any transition ever led there
+    assert midpoint[0] < 0.1 * np.min(around)  # where there is hardly any data
     ends = np.asarray(descents("window-dae")(params, around_the_midpoint(0.2)))[:, 2:4]
     assert np.max(np.linalg.norm(ends, axis=-1)) < 0.1
 
 
-def test_an_energy_does_not():
-    params, density = learned("deen", "two habits"), WORLDS["two habits"]
-    midpoint, habits = costs("deen")(params, MIDPOINT), costs("deen")(params, HABITS)
-    barrier = density.energy(MIDPOINT, NOISE)[0] - density.energy(HABITS, NOISE)
+def test_an_energy_has_a_maximum_there():
+    params, density = learned("deen", "two modes"), WORLDS["two modes"]
+    midpoint, modes = costs("deen")(params, MIDPOINT), costs("deen")(params, MODES)
+    barrier = density.energy(MIDPOINT, NOISE)[0] - density.energy(MODES, NOISE)
     assert np.min(barrier) > 2.0
-    assert midpoint[0] - habits == pytest.approx(barrier, abs=0.3)
+    assert midpoint[0] - modes == pytest.approx(barrier, abs=0.3)
     starts = around_the_midpoint(0.2)
     ends = np.asarray(descents("deen")(params, starts))[:, 2:4]
     side = np.sign(starts[:, 2:4] @ PLACE)

@@ -1,4 +1,4 @@
-"""The denoiser of windows: what it sees of a path, and what the length of a window is for."""
+"""The denoiser of windows: its inputs, and the effect of the length of a window."""
 
 import dataclasses
 from functools import partial
@@ -9,7 +9,7 @@ import numpy as np
 import optax
 import pytest
 from analytic import quickly, waves
-from judging import LENGTH, UNITS, influence, small, some_path
+from small_regularizers import LENGTH, UNITS, influence, small, some_path
 
 from mbrl import Trajectory, make_fitter, networks
 from mbrl.corruption import additive
@@ -30,13 +30,13 @@ def shuffled(path: Trajectory, order: np.ndarray) -> Trajectory:
 ORDER = np.array([3, 0, 5, 1, 4, 2])
 
 
-def test_a_window_of_1_is_blind_to_the_order_of_the_elements():
+def test_with_a_window_of_1_the_penalty_ignores_the_order_of_the_elements():
     path, penalty = some_path(), small("window-dae, 1").penalty
     assert penalty(shuffled(path, ORDER)) == pytest.approx(np.asarray(penalty(path))[ORDER])
 
 
 @pytest.mark.parametrize("name", ["window-dae, 2", "window-dae, 4"])
-def test_a_longer_window_is_not(name):
+def test_with_a_longer_window_it_depends_on_the_order(name):
     path, penalty = some_path(), small(name).penalty
     other = penalty(shuffled(path, ORDER))
     assert np.all(np.abs(other - np.asarray(penalty(path))[ORDER]) > 1e-3)
@@ -53,25 +53,27 @@ def test_the_penalty_is_the_squared_denoising_error_of_each_window():
 
 
 @pytest.mark.parametrize("window", [1, 2, 4])
-def test_each_entry_sees_the_window_that_its_decision_ends(window):
+def test_each_entry_depends_on_the_window_that_its_decision_ends(window):
     sees = influence(f"window-dae, {window}", some_path())
     for t in range(LENGTH):
         first = max(t + 2 - window, 0)
         assert np.flatnonzero(sees[t]).tolist() == list(range(first, first + window))
 
 
-def test_a_window_may_be_as_long_as_the_plan_and_its_start():
+def test_a_window_can_be_as_long_as_the_whole_plan():
     dae = make_window_dae(2, 1, window=LENGTH + 1, hidden=(4,))
     params = quickly(dae.init)(jax.random.key(0))
     penalty = np.asarray(quickly(dae.penalty)(UNITS, params, some_path()))
-    assert penalty == pytest.approx(np.full(LENGTH, penalty[0]), rel=1e-5)  # all see all
+    assert penalty == pytest.approx(np.full(LENGTH, penalty[0]), rel=1e-5)  # of the same window
 
 
 @pytest.mark.parametrize("window", [1, 2])
-def test_dynamics_are_seen_in_two_elements_and_not_in_one(window):
-    """Real sinusoids against their own elements in a random order, each of which did occur."""
+def test_dynamics_are_learned_from_two_elements_and_not_from_one(window):
+    """Real sinusoids against their own elements in a random order."""
     steps, dae = 250, make_window_dae(2, 1, window=window, hidden=(32,), corruption=additive(0.5))
-    fitter = make_fitter(dae.loss, optax.adam(optax.cosine_decay_schedule(1e-2, steps)))
+    fitter = make_fitter(
+        dae.loss, optax.adam(optax.cosine_decay_schedule(1e-2, steps)), averaging=0.0
+    )
     drawn = waves(np.random.default_rng(0), steps * 64, LENGTH)
     batches = jax.tree.map(lambda leaf: leaf.reshape(steps, 64, *leaf.shape[1:]), drawn)
     start = fitter.init(quickly(dae.init)(jax.random.key(0)))
@@ -81,6 +83,6 @@ def test_dynamics_are_seen_in_two_elements_and_not_in_one(window):
     penalty = quickly(jax.vmap(partial(dae.penalty, identity(3), params)))
     real = np.asarray(penalty(paths))
     random = np.asarray(penalty(jax.vmap(lambda path: shuffled(path, ORDER))(paths)))
-    # The first decision starts from an element without an action; it is no part of the matter.
+    # Without the first decision, whose window has an element without an action.
     ratio = random[:, 1:].mean() / real[:, 1:].mean()
     assert ratio == pytest.approx(1.0, abs=0.05) if window == 1 else ratio > 3.0

@@ -1,4 +1,4 @@
-"""Every regulariser at its smallest, with weights at random, and paths for them to judge."""
+"""Every regulariser at its smallest, with random weights, and paths to evaluate it on."""
 
 from functools import cache
 from types import SimpleNamespace
@@ -39,7 +39,7 @@ LEARNED = tuple(name for name in REGULARIZERS if name not in UNLEARNED)
 
 @cache
 def small(name: str) -> SimpleNamespace:
-    """A regulariser with weights at random, none of them zero, compiled where it is used."""
+    """A regulariser with random weights, none of them zero."""
     regularizer = REGULARIZERS[name]
     shapes, rng = jax.eval_shape(regularizer.init, jax.random.key(0)), np.random.default_rng(0)
     params = jax.tree.map(lambda leaf: rng.normal(size=leaf.shape).astype(np.float32), shapes)
@@ -58,36 +58,36 @@ def small(name: str) -> SimpleNamespace:
 
 
 WORLD: LinearGaussian = two_members()
-"""Whose two members predict every path: what they make of a step depends on where it starts."""
+"""Its two members predict every path."""
 
 
 def predict(params: Any, observation: jax.Array, action: jax.Array) -> Predictions:
-    """What one linear member predicts, sure of itself by as much everywhere."""
+    """The prediction of one linear member, with a constant std."""
     transition, control = params
     mean = transition @ observation + control @ action
     return Predictions(mean=mean, std=jnp.array([0.5, 2.0]))
 
 
-def seen_by_members(path: Trajectory) -> Trajectory:
-    """The path with what the members make of it."""
+def with_members(path: Trajectory) -> Trajectory:
+    """The path with the predictions of the members."""
     return with_predictions(predict, WORLD.params, path)
 
 
-def some_path(seed: int = 1, goes_on: Any = 1.0) -> Trajectory:
-    """A path of white noise, as the members see it."""
+def some_path(seed: int = 1, continues: Any = 1.0) -> Trajectory:
+    """A path of white noise, with the predictions of the members."""
     rng = np.random.default_rng(seed)
-    return seen_by_members(
+    return with_members(
         Trajectory(
             observations=jnp.asarray(rng.normal(size=(LENGTH + 1, 2)), jnp.float32),
             actions=jnp.asarray(rng.uniform(-1, 1, (LENGTH, 1)), jnp.float32),
             rewards=jnp.zeros(LENGTH),
-            continue_probs=jnp.broadcast_to(jnp.asarray(goes_on, jnp.float32), (LENGTH,)),
+            continue_probs=jnp.broadcast_to(jnp.asarray(continues, jnp.float32), (LENGTH,)),
         )
     )
 
 
 def influence(name: str, path: Trajectory) -> np.ndarray:
-    """Which observation moves which entry of the penalty, `[H, H + 1]`."""
+    """Whether the penalty's entry t depends on observation s, `[H, H + 1]`."""
 
     def of_observations(observations: jax.Array) -> jax.Array:
         moved = Trajectory(
