@@ -3,8 +3,6 @@
 The commands call `prepare` before JAX starts. Importing the library sets nothing.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Directories that one process at a time may use."""
 
-from __future__ import annotations
-
 import errno
 import fcntl
 from collections.abc import Iterator

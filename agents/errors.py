@@ -1,7 +1,5 @@
 """The one error that a user's input can raise, and how values and texts are shown in it."""
 
-from __future__ import annotations
-
 import reprlib
 
 _SHORT = reprlib.Repr()

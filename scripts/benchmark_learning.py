@@ -1,7 +1,5 @@
 """Trains contenders over seeds, evaluates them frozen: `python scripts/benchmark_learning.py`."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

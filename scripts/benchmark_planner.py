@@ -1,7 +1,5 @@
 """How fast is a plan? `python scripts/benchmark_planner.py [--peers]`, or `--help`."""
 
-from __future__ import annotations
-
 import sys
 
 from agents.config.benchmarks import SpeedOptions, read

@@ -1,7 +1,5 @@
 """Planned against realised returns: `python scripts/benchmark_returns.py RUN_DIR`."""
 
-from __future__ import annotations
-
 import sys
 
 from agents.config.benchmarks import ReturnsOptions, read

@@ -1,7 +1,5 @@
 """Compares finished runs: `python scripts/compare.py NAME LABEL=RUN_DIR ...`, or `--help`."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

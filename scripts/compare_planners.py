@@ -1,7 +1,5 @@
 """Which planner is worth its cost? `python scripts/compare_planners.py RUN_DIR`."""
 
-from __future__ import annotations
-
 import sys
 
 from agents.config.benchmarks import StudyOptions, read

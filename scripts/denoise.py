@@ -1,7 +1,5 @@
 """Does a denoiser denoise? `python scripts/denoise.py`, or `--help`."""
 
-from __future__ import annotations
-
 import os
 import sys
 

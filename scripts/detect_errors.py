@@ -1,7 +1,5 @@
 """Does a penalty detect the model's errors? `python scripts/detect_errors.py RUN_DIR ...`."""
 
-from __future__ import annotations
-
 import sys
 
 from agents.config.benchmarks import DetectionOptions, read

@@ -1,7 +1,5 @@
 """Draws a learning benchmark, finished or not: `python scripts/draw_learning.py [DIR]`."""
 
-from __future__ import annotations
-
 import re
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Evaluates a saved run: `python scripts/evaluate.py RUN_DIR`, or `--help`."""
 
-from __future__ import annotations
-
 import sys
 
 from agents.config.commands import parse_evaluate, report_errors

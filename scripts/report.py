@@ -1,7 +1,5 @@
 """Writes a run's report anew: `python scripts/report.py RUN_DIR`."""
 
-from __future__ import annotations
-
 import sys
 
 from agents.config.commands import parse_report, report_errors

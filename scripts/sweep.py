@@ -1,7 +1,5 @@
 """Trains over weights, regularisers and seeds: `python scripts/sweep.py PRESET`, or `--help`."""
 
-from __future__ import annotations
-
 import sys
 
 from agents.config.commands import report_errors

@@ -1,7 +1,5 @@
 """Trains a planning agent: `python scripts/train.py PRESET`, or `--help`."""
 
-from __future__ import annotations
-
 import shlex
 import sys
 

@@ -7,8 +7,6 @@ replacement, then as many episodes of each run drawn, then as many states of eac
 Source: Davison and Hinkley (1997), "Bootstrap methods and their application", section 3.8.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Durations as text."""
 
-from __future__ import annotations
-
 
 def clock(seconds: float) -> str:
     """Hours, minutes and whole seconds: `1:02:03`, or `2:03` below an hour."""

@@ -1,7 +1,5 @@
 """Files of JSON lines: one row a line, as `metrics.jsonl` and `frozen.jsonl` are."""
 
-from __future__ import annotations
-
 import json
 import os
 from pathlib import Path

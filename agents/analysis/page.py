@@ -4,8 +4,6 @@ A page loads nothing: images are embedded, and there is no script. Arguments nam
 are escaped here; those named `content` are HTML already.
 """
 
-from __future__ import annotations
-
 import base64
 import io
 import re

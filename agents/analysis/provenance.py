@@ -1,7 +1,5 @@
 """Where numbers come from: the commit of the source and the versions of the packages."""
 
-from __future__ import annotations
-
 import importlib.metadata
 import platform
 import subprocess

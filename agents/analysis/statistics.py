@@ -6,8 +6,6 @@ Source: Agarwal et al., "Deep Reinforcement Learning at the Edge of the Statisti
 NeurIPS 2021. With one task the bootstrap needs no strata, so SciPy's will do.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -3,8 +3,6 @@
 Colours are those of Okabe and Ito, which readers with any kind of colour vision can distinguish.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from matplotlib.axes import Axes

@@ -3,8 +3,6 @@
 A number that does not exist, None or NaN, is an empty cell in the one and n/a in the other.
 """
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager

@@ -4,8 +4,6 @@ Nothing here imports JAX or writes a file, so that help and refusals come at onc
 behind.
 """
 
-from __future__ import annotations
-
 import itertools
 import os
 import shlex

@@ -5,8 +5,6 @@ typed: the schema alone validates them, so that a flag and a YAML key are read b
 with one message.
 """
 
-from __future__ import annotations
-
 import functools
 import operator
 from collections.abc import Sequence

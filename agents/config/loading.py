@@ -3,8 +3,6 @@
 The schema lives in `agents.config.schema`, the presets in `agents.config.presets`.
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Collection, Mapping
 from pathlib import Path

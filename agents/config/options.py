@@ -4,8 +4,6 @@ The flags, their help, the YAML keys and the messages on bad values are all made
 an `Options` class (`agents.config.schema` for a run) by the functions here.
 """
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Iterable
 from pathlib import Path

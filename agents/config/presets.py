@@ -3,8 +3,6 @@
 Each states only what differs from the schema's defaults, and why.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from agents.config.schema import Config

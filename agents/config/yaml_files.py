@@ -5,8 +5,6 @@ Departs from YAML 1.1 as PyYAML has it in numbers only, where it surprises: `1e-
 keys and dates are not part of a configuration.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Hashable

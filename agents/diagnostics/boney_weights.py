@@ -1,7 +1,5 @@
 """Boney et al.'s weights of the penalty in this library's unit."""
 
-from __future__ import annotations
-
 from agents.analysis.tables import Row
 from agents.config.options import OptionPath
 from agents.diagnostics.variants import Variants

@@ -12,8 +12,6 @@ model; **exact**, by the same planner in the equations; **best**, in the equatio
 Each term is a mean over states, with an interval over episodes and states.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import jax

@@ -7,8 +7,6 @@ Noise, the blog's example, is easy: no number in it fits its neighbours. Shuffle
 harder: every element was seen, and only the steps between them were not.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from mbrl.dynamics import Transition

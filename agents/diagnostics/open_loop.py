@@ -4,8 +4,6 @@ A state cannot be copied out of a simulator, but an environment that is determin
 reaches it again when the episode is reset with the same seed and its actions are replayed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

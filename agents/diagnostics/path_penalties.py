@@ -1,7 +1,5 @@
 """Penalties of rollouts in the model and of real windows."""
 
-from __future__ import annotations
-
 import jax
 import numpy as np
 

@@ -12,8 +12,6 @@ nothing but the weight. Three comparisons, never mixed:
   has H decisions and the episode is longer: the gap is no error, but it is what users see.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 

@@ -4,8 +4,6 @@
 `trade_off` and `costs` show all of them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any

@@ -4,8 +4,6 @@ Every interval is a 95 % one over runs, episodes and states (`agents.analysis.bo
 run it speaks of that run's episodes only.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 

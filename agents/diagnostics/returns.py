@@ -5,8 +5,6 @@ fresh episodes of one reference agent, the run's last; written as tables with in
 and as one document that a run's report is made from.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path

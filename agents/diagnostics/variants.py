@@ -1,7 +1,5 @@
 """Regulariser variants: every regulariser on one frozen model, fitted on the same replay."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import get_args

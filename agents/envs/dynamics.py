@@ -17,8 +17,6 @@ Functions are pure, unbatched and traceable by JAX, and see what the agent sees:
 do not determine what comes next, equations over them are not exact.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple

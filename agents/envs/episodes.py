@@ -8,8 +8,6 @@ different episodes; here none can cross a reset.
 Shapes: O observation size, A action size, T simulator steps, D decisions.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, Literal
 

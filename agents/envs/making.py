@@ -1,7 +1,5 @@
 """How a Gymnasium environment is made, and every reason to refuse one."""
 
-from __future__ import annotations
-
 import os
 import warnings
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """A user's own rewards and dynamics, named by an option as `module:attribute`."""
 
-from __future__ import annotations
-
 import importlib
 from typing import TypeVar
 

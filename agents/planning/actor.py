@@ -1,7 +1,5 @@
 """Planning in time: which episode each environment is in, and what its planner remembers."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import jax

@@ -6,8 +6,6 @@ planner remembers in its plan states, and past episodes in a `Replay`; the train
 Shapes: B environments, N plans, E members, O observation, A action, H horizon.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial

@@ -1,7 +1,5 @@
 """From the configuration to the parts of an agent."""
 
-from __future__ import annotations
-
 import optax
 
 from agents.config.planner_schema import PlannerConfig, RiskConfig

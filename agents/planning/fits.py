@@ -1,7 +1,5 @@
 """How the parts of an agent are fitted to a replay: schedule, units, and the check of the loss."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """How plans are divided among devices: whole environments, or the candidates of one plan."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, NamedTuple
 

@@ -4,8 +4,6 @@ Training seeds are few, and differ by more than the episodes of one evaluation d
 keeps a row of its own, and a label's row over seeds is a mean and a range.
 """
 
-from __future__ import annotations
-
 import itertools
 import os
 import re

@@ -1,7 +1,5 @@
 """The figure of a comparison: groups of runs, drawn from the rows of their `metrics.jsonl`."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """How a run ends: frozen evaluation, summary, film and report, and what the terminal says of it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """An episode of a frozen agent as an animation: what it does, and the rollouts of its plans."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import jax

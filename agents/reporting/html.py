@@ -4,8 +4,6 @@ It is made from what the run directory holds, so that it can be written again at
 whose source is missing is left out, with a line that says which command makes it.
 """
 
-from __future__ import annotations
-
 import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence

@@ -4,8 +4,6 @@
 environment has no paths.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The figure of one run, drawn from `metrics.jsonl` alone, and what figures of runs share."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any

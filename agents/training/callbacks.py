@@ -1,7 +1,5 @@
 """What hangs on the training loop: the log, the display, the stopwatch and the checkpoints."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager

@@ -19,8 +19,6 @@ A checkpoint has two parts:
 Both come back bit for bit.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """Arrays to bytes and back, beside a table of their names, types and shapes."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

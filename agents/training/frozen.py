@@ -1,7 +1,5 @@
 """An agent that learns no more: what evaluations and diagnostics work on."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -7,8 +7,6 @@
 The first episodes have random actions. What is shown, timed and saved hangs on `callbacks`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 import jax

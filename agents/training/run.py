@@ -1,7 +1,5 @@
 """All that a run is at one moment: built from its configuration, saved whole, and resumed."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 

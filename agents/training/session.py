@@ -5,8 +5,6 @@ session.train()
 conclude(session)                        # agents.reporting.conclude; may be left out
 """
 
-from __future__ import annotations
-
 import signal
 import threading
 from collections.abc import Callable, Iterator

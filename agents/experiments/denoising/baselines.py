@@ -5,8 +5,6 @@ A denoiser should beat both, for each number of an observation, on episodes that
 Shapes: N windows, D numbers a window, K of them to be restored.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import numpy as np

@@ -12,8 +12,6 @@ Source: "Denoising autoencoders with JAX and Haiku", 2021-11-14; its sizes, opti
 units, discrete actions, noise drawn once, as there.
 """
 
-from __future__ import annotations
-
 import itertools
 import time
 from collections.abc import Iterator

@@ -7,8 +7,6 @@ seconds to train. The library's forms run an epoch as one compiled loop, compile
 compiles (`agents.devices`); the blog's run an update a call, compiled by JAX's defaults.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 import jax

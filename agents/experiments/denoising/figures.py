@@ -1,7 +1,5 @@
 """What does a denoiser restore? A window, its restoration and the error; and the blog's forms."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path

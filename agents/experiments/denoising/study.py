@@ -9,8 +9,6 @@ Beside it, `blog_study` repeats the blog's experiment: the blog's own network un
 loss, which cannot work, and under that loss mended, and this library's forms on the same data.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """How long does a fit take? The time to compile is measured apart from the time to train."""
 
-from __future__ import annotations
-
 import itertools
 import time
 from collections.abc import Iterable

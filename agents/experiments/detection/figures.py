@@ -1,7 +1,5 @@
 """How well does each penalty detect rollouts that went wrong? The figure."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

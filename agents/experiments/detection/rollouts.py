@@ -7,8 +7,6 @@ environment as of the model.
 Shapes: S states, M plans a state, N = S M rollouts, E members, H horizon, O observation, A action.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

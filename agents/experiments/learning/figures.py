@@ -1,7 +1,5 @@
 """The figure of a learning benchmark: returns of frozen contenders over their training steps."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Sequence
 from pathlib import Path

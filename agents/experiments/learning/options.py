@@ -3,8 +3,6 @@
 Nothing here imports JAX, so that help and refusals come at once.
 """
 
-from __future__ import annotations
-
 import shlex
 from collections import Counter
 from collections.abc import Sequence

@@ -8,8 +8,6 @@ Ray is imported within `cluster` only, since it changes the environment of a pro
 has to be entered before JAX is imported, since Ray forks, and JAX has threads.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import logging
 import os

@@ -5,8 +5,6 @@ are drawn over both (`agents.analysis.bootstrap`). A contender *solves* the task
 first age at which the mean return of its frozen evaluation reaches the environment's threshold.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

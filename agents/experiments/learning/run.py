@@ -1,7 +1,5 @@
 """A study from its start to its end, here or in the background."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """A sweep: a grid of contenders that share a configuration but for regulariser and weight."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from pathlib import Path

@@ -3,8 +3,6 @@
 Everything is read from the directories of the trials, so that it can be written at any moment.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 

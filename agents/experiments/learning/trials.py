@@ -5,8 +5,6 @@ with. How far a study has come is known from the disk alone: it can be interrupt
 resumed by the same command, and read while it runs. Nothing here imports JAX.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 JAX is imported within functions only: its share of the cores has to be set before.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import platform

@@ -1,7 +1,5 @@
 """How fast are plans, and how do score and realised return depend on their cost? The figures."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What is timed? Planners of this project and of its peers, each in a process of its own."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -5,8 +5,6 @@ model evaluations (`workload`). They take turns, so that the machine's other loa
 alike, and are compared round by round.
 """
 
-from __future__ import annotations
-
 import platform
 import tempfile
 from collections.abc import Iterator, Sequence

@@ -7,8 +7,6 @@ return of episodes in which the planner acts, planning as in training: once a de
 survival bonus. It depends on the model's errors as much as on the search.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

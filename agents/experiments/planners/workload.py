@@ -3,8 +3,6 @@
 Shapes: O observation, A action, E members, H horizon.
 """
 
-from __future__ import annotations
-
 import itertools
 from dataclasses import dataclass
 from pathlib import Path
