@@ -17,12 +17,28 @@ from mbrl.corruption import (
     multiplicative,
     salt_and_pepper,
 )
-from mbrl.dynamics import Ensemble, Scales, Transition, make_ensemble
-from mbrl.fitting import FitResult, Fitter, Trainable, fit, make_fitter
+from mbrl.dynamics import (
+    Ensemble,
+    Scales,
+    Transition,
+    decayed,
+    make_ensemble,
+)
+from mbrl.fitting import (
+    Batch,
+    FitResult,
+    Fitter,
+    LossFn,
+    Trainable,
+    fit,
+    make_fitter,
+)
 from mbrl.objective import Objective, make_objective, survival
 from mbrl.parallel import Spread, spread
 from mbrl.planners import (
     Planner,
+    PlanState,
+    Proposal,
     Search,
     categorical,
     gaussian,
@@ -32,10 +48,14 @@ from mbrl.planners import (
     make_mppi,
     make_random_shooting,
 )
+from mbrl.planners.base import Vmap
 from mbrl.regularizers import (
+    Calibration,
     Regularizer,
     RegularizerState,
     Window,
+    as_trajectory,
+    calibrated_penalty,
     make_deen,
     make_disagreement,
     make_gaussian,
@@ -45,21 +65,47 @@ from mbrl.regularizers import (
 )
 from mbrl.replay import Episode, Replay
 from mbrl.risk import Risk, cvar, mean, mean_minus_std, worst_case
-from mbrl.rollout import expectation, roll_out, ts1, ts_infinity, with_predictions
-from mbrl.types import Evaluation, Plan, Predictions, ScoreFn, StepFn, StepOutput, Trajectory
+from mbrl.rollout import (
+    PROPAGATIONS,
+    expectation,
+    roll_out,
+    ts1,
+    ts_infinity,
+    with_predictions,
+)
+from mbrl.types import (
+    Evaluation,
+    KeyArray,
+    Params,
+    Plan,
+    Predictions,
+    ScoreFn,
+    StepFn,
+    StepOutput,
+    Trajectory,
+    record,
+)
 
 __all__ = [
     "CORRUPTIONS",
+    "PROPAGATIONS",
+    "Batch",
+    "Calibration",
     "Corruption",
     "Ensemble",
     "Episode",
     "Evaluation",
     "FitResult",
     "Fitter",
+    "KeyArray",
+    "LossFn",
     "Objective",
+    "Params",
     "Plan",
+    "PlanState",
     "Planner",
     "Predictions",
+    "Proposal",
     "Regularizer",
     "RegularizerState",
     "Replay",
@@ -73,10 +119,14 @@ __all__ = [
     "Trainable",
     "Trajectory",
     "Transition",
+    "Vmap",
     "Window",
     "additive",
+    "as_trajectory",
+    "calibrated_penalty",
     "categorical",
     "cvar",
+    "decayed",
     "expectation",
     "fit",
     "gaussian",
@@ -98,6 +148,7 @@ __all__ = [
     "mean",
     "mean_minus_std",
     "multiplicative",
+    "record",
     "roll_out",
     "salt_and_pepper",
     "spread",

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from agents.config import PRESETS, Config, load, options
 from agents.config.benchmarks import (
     DenoiseOptions,
     DetectionOptions,
@@ -15,10 +16,6 @@ from agents.config.benchmarks import (
     SpeedOptions,
     StudyOptions,
 )
-from agents.config.loading import load
-from agents.config.options import options
-from agents.config.presets import PRESETS
-from agents.config.schema import Config
 from agents.experiments.learning.options import LearningOptions
 from agents.experiments.learning.sweep import SweepOptions
 

@@ -1,1 +1,39 @@
-"""Options, presets, configuration files and command lines. Nothing here imports JAX."""
+"""What can be asked for, and every reason to refuse. Nothing here imports JAX."""
+
+from agents.config.loading import CONFIG_FILE, difference, load, load_file, load_run, override
+from agents.config.options import Count, OptionPath, Options, allowed, flag, options, sections
+from agents.config.planner_schema import PlannerConfig, RiskConfig
+from agents.config.presets import PRESETS, SUMMARIES, listing
+from agents.config.regularizer_schema import RegularizerConfig, RegularizerName, RnnDaeConfig
+from agents.config.schema import Config, EnvConfig, FitConfig
+from agents.config.yaml_files import dump, load_yaml, read_scalar
+
+__all__ = [
+    "CONFIG_FILE",
+    "PRESETS",
+    "SUMMARIES",
+    "Config",
+    "Count",
+    "EnvConfig",
+    "FitConfig",
+    "OptionPath",
+    "Options",
+    "PlannerConfig",
+    "RegularizerConfig",
+    "RegularizerName",
+    "RiskConfig",
+    "RnnDaeConfig",
+    "allowed",
+    "difference",
+    "dump",
+    "flag",
+    "listing",
+    "load",
+    "load_file",
+    "load_run",
+    "load_yaml",
+    "options",
+    "override",
+    "read_scalar",
+    "sections",
+]

@@ -1,7 +1,7 @@
 """Boney et al.'s weights of the penalty in this library's unit."""
 
 from agents.analysis.tables import Row
-from agents.config.options import OptionPath
+from agents.config import OptionPath
 from agents.diagnostics.variants import Variants
 from agents.training.frozen import FrozenAgent
 

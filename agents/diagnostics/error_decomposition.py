@@ -23,8 +23,8 @@ from agents.analysis.tables import Row
 from agents.diagnostics.open_loop import ReferenceState, execute_from, rebuild
 from agents.diagnostics.planned_realised import planned_returns
 from agents.diagnostics.variants import WITHOUT, Variants
+from agents.envs import make_runner
 from agents.envs.dynamics import AnalyticDynamics
-from agents.envs.making import make_runner
 from agents.planning.actor import Actor
 from agents.training.frozen import FrozenAgent
 

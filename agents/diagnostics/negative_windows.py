@@ -9,8 +9,7 @@ harder: every element was seen, and only the steps between them were not.
 
 import numpy as np
 
-from mbrl.dynamics import Transition
-from mbrl.regularizers import Window
+from mbrl import Transition, Window
 
 LEAST_CHANGE = 0.5
 """Root mean square change, in standard deviations, from which a shuffled window counts as changed.

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agents.envs.episodes import EpisodeRunner
-from agents.envs.making import make_runner
+from agents.envs import EpisodeRunner, make_runner
 from agents.errors import UserError
 from agents.planning.actor import Actor
 from agents.training.evaluation import EpisodeResult, evaluate

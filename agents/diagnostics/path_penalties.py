@@ -4,9 +4,7 @@ import jax
 import numpy as np
 
 from agents.diagnostics.variants import Variant
-from mbrl.objective import survival
-from mbrl.regularizers import Window, as_trajectory
-from mbrl.types import Trajectory
+from mbrl import Trajectory, Window, as_trajectory, survival
 
 
 def path_penalty(variant: Variant, paths: Trajectory, *, per_decision: bool) -> np.ndarray:

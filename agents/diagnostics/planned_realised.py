@@ -21,10 +21,9 @@ import numpy as np
 
 from agents.diagnostics.open_loop import Execution, ReferenceState, execute, rebuild, reseed
 from agents.diagnostics.variants import Variant
-from agents.envs.episodes import EpisodeRunner
+from agents.envs import EpisodeRunner
 from agents.planning.actor import Actor
-from mbrl.objective import survival
-from mbrl.types import KeyArray, Plan, Trajectory
+from mbrl import KeyArray, Plan, Trajectory, survival
 
 COMPARISONS = ("open loop", "closed loop", "episode")
 

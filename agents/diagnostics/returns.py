@@ -24,16 +24,15 @@ from agents.diagnostics.planned_realised import Measurement, Pair, all_pairs
 from agents.diagnostics.return_figures import plot_returns
 from agents.diagnostics.return_tables import Tables, verdicts
 from agents.diagnostics.variants import Variant, Variants
+from agents.envs import make_runner
 from agents.envs.dynamics import find_dynamics
-from agents.envs.making import make_runner
 from agents.errors import UserError
 from agents.planning.agent import HOLDOUT_WINDOWS
 from agents.training.checkpoint import at_or_after
 from agents.training.frozen import FrozenAgent, load_frozen
 from agents.training.log import RETURNS_FILE
 from agents.training.saved import CHECKPOINTS
-from mbrl.replay import Replay
-from mbrl.types import Trajectory
+from mbrl import Replay, Trajectory
 
 ACTING_SEED = 30_000
 """Of the first episode acted in; see `agents.diagnostics.open_loop.REFERENCE_SEED`."""

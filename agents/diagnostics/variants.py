@@ -6,11 +6,9 @@ from typing import get_args
 
 import jax
 
-from agents.config import loading
-from agents.config.regularizer_schema import RegularizerName
-from agents.config.schema import Config
+from agents.config import Config, RegularizerName, loading
+from agents.envs import make_runner
 from agents.envs.dynamics import AnalyticDynamics
-from agents.envs.making import make_runner
 from agents.planning import builders
 from agents.planning.agent import AgentState, PlanningAgent
 from agents.training.frozen import FrozenAgent

@@ -26,8 +26,7 @@ import jax.numpy as jnp
 
 from agents.envs.rewards import pendulum_cost, pendulum_torque
 from agents.envs.user_modules import find
-from mbrl.dynamics import Ensemble
-from mbrl.types import StepOutput
+from mbrl import Ensemble, StepOutput
 
 _MAX_SPEED = 8.0
 _GRAVITY = 10.0

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from agents.envs.spaces import EnvironmentSpec, to_native
 from agents.errors import UserError, one_line, shown
-from mbrl.replay import Episode
+from mbrl import Episode
 
 Ending = Literal["terminated", "truncated"] | None
 

@@ -6,10 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from agents.envs.episodes import EpisodeRunner
+from agents.envs import EpisodeRunner
 from agents.planning.agent import AgentState, PlanningAgent
-from mbrl.planners import PlanState
-from mbrl.types import KeyArray, Plan
+from mbrl import KeyArray, Plan, PlanState
 
 
 @jax.jit

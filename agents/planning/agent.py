@@ -18,17 +18,30 @@ from jaxtyping import Array, Float
 from agents.devices import compiler_options
 from agents.planning.fits import FitSchedule, fit_part, make_part_fitter, measure_scales
 from agents.planning.layout import ONE_DEVICE, Layout
-from mbrl import normalizer, regularizers
-from mbrl.dynamics import Ensemble, Scales
-from mbrl.fitting import Trainable
+from mbrl import (
+    PROPAGATIONS,
+    Calibration,
+    Ensemble,
+    KeyArray,
+    Plan,
+    Planner,
+    PlanState,
+    Regularizer,
+    RegularizerState,
+    Replay,
+    Risk,
+    Scales,
+    Trainable,
+    Trajectory,
+    calibrated_penalty,
+    make_objective,
+    mean,
+    normalizer,
+    record,
+    regularizers,
+    with_predictions,
+)
 from mbrl.normalizer import Normalizer
-from mbrl.objective import make_objective
-from mbrl.planners import Planner, PlanState
-from mbrl.regularizers import Calibration, Regularizer, RegularizerState, calibrated_penalty
-from mbrl.replay import Replay
-from mbrl.risk import Risk, mean
-from mbrl.rollout import PROPAGATIONS, with_predictions
-from mbrl.types import KeyArray, Plan, Trajectory, record
 
 HOLDOUT_TRANSITIONS = 1024
 HOLDOUT_WINDOWS = 256

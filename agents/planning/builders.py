@@ -2,22 +2,29 @@
 
 import optax
 
-from agents.config.planner_schema import PlannerConfig, RiskConfig
-from agents.config.regularizer_schema import RegularizerConfig
-from agents.config.schema import Config, FitConfig
+from agents.config import Config, FitConfig, PlannerConfig, RegularizerConfig, RiskConfig
+from agents.envs import EnvironmentSpec
 from agents.envs.dynamics import AnalyticDynamics, with_dynamics
 from agents.envs.rewards import find_reward
-from agents.envs.spaces import EnvironmentSpec
 from agents.planning.agent import PlanningAgent
 from agents.planning.fits import FitSchedule
 from agents.planning.layout import divide
-from mbrl import corruption, planners, regularizers, risk
-from mbrl.corruption import Corruption
-from mbrl.dynamics import Ensemble, decayed, make_ensemble
-from mbrl.planners import Planner, Proposal, Search
-from mbrl.planners.base import Vmap
-from mbrl.regularizers import Regularizer
-from mbrl.risk import Risk
+from mbrl import (
+    Corruption,
+    Ensemble,
+    Planner,
+    Proposal,
+    Regularizer,
+    Risk,
+    Search,
+    Vmap,
+    corruption,
+    decayed,
+    make_ensemble,
+    planners,
+    regularizers,
+    risk,
+)
 
 
 def build_agent(

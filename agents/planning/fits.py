@@ -9,11 +9,20 @@ import optax
 
 from agents.devices import compiler_options
 from agents.errors import UserError
-from mbrl import normalizer
-from mbrl.dynamics import Scales, Transition
-from mbrl.fitting import Batch, FitResult, Fitter, LossFn, Trainable, fit, make_fitter
+from mbrl import (
+    Batch,
+    FitResult,
+    Fitter,
+    KeyArray,
+    LossFn,
+    Scales,
+    Trainable,
+    Transition,
+    fit,
+    make_fitter,
+    normalizer,
+)
 from mbrl.normalizer import Normalizer
-from mbrl.types import KeyArray
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from mbrl.parallel import spread
-from mbrl.planners.base import Vmap
+from mbrl import Vmap, spread
 
 _CACHE_BYTES = 2**20
 """Of the second-level cache that a core has to itself; 1 MiB or 2 on processors of today."""

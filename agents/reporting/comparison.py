@@ -18,11 +18,8 @@ from pydantic import BaseModel, Field, ValidationError
 from agents.analysis.jsonl import read_rows
 from agents.analysis.statistics import summarise_returns
 from agents.analysis.tables import Row, markdown_table, of_kind, over_seeds, write_csv, writing
-from agents.config.loading import CONFIG_FILE, load_run
-from agents.config.schema import Config, EnvConfig
-from agents.envs.episodes import EpisodeRunner
-from agents.envs.making import make_environment
-from agents.envs.spaces import describe, random_action
+from agents.config import CONFIG_FILE, Config, EnvConfig, load_run
+from agents.envs import EpisodeRunner, describe, make_environment, random_action
 from agents.errors import UserError, shown
 from agents.reporting.comparison_figure import plot_comparison
 from agents.training.log import METRICS, SUMMARY

@@ -8,14 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.analysis import animation
-from agents.envs.episodes import EpisodeRunner
-from agents.envs.making import make_runner, render_environment
-from agents.envs.spaces import describe
+from agents.envs import EpisodeRunner, describe, make_runner, render_environment
 from agents.planning.actor import Actor
 from agents.reporting.imagined_paths import PLACES, draw_paths
 from agents.training.evaluation import evaluate, evaluation_steps_per_plan
 from agents.training.frozen import FrozenAgent
-from mbrl.types import Plan
+from mbrl import Plan
 
 
 def animate(frozen: FrozenAgent, seed: int, path: Path) -> Path:

@@ -23,9 +23,8 @@ from agents.analysis.page import (
     table,
 )
 from agents.analysis.tables import Row
+from agents.config import CONFIG_FILE, Config, load_run
 from agents.config.commands import RETURNS, runnable
-from agents.config.loading import CONFIG_FILE, load_run
-from agents.config.schema import Config
 from agents.diagnostics.return_figures import FIGURES, shown_regularizer
 from agents.errors import UserError, shown
 from agents.reporting.imagined_paths import PLACES

@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 
 from agents.analysis.statistics import summarise_returns
-from agents.config.schema import Config
-from agents.envs.episodes import EpisodeRunner
-from agents.envs.making import make_runner
+from agents.config import Config
+from agents.envs import EpisodeRunner, make_runner
 from agents.planning.actor import Actor, plan_of
 from agents.planning.agent import AgentState
 from agents.training.frozen import FrozenAgent
-from mbrl.types import Plan
+from mbrl import Plan
 
 
 @dataclass(frozen=True)

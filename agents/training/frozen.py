@@ -3,14 +3,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from agents.config.loading import load_run
-from agents.config.schema import Config
-from agents.envs.making import make_runner
+from agents.config import Config, load_run
+from agents.envs import make_runner
 from agents.planning import builders
 from agents.planning.agent import AgentState, PlanningAgent
 from agents.training import checkpoint, saved
 from agents.training.saved import CHECKPOINTS, Progress, RunKeys
-from mbrl.replay import Replay
+from mbrl import Replay
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 import jax
 import numpy as np
 
-from agents.envs.spaces import explored, random_action
+from agents.envs import explored, random_action
 from agents.planning.actor import plan_of
 from agents.training.callbacks import Callback, Finished, during
 from agents.training.evaluation import result_of

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from agents.config.schema import Config
-from agents.envs.episodes import EpisodeRunner, ReplayMismatch, episode_seed, repeats_itself
-from agents.envs.making import make_runner
+from agents.config import Config
+from agents.envs import EpisodeRunner, ReplayMismatch, episode_seed, make_runner, repeats_itself
 from agents.errors import UserError
 from agents.planning import builders
 from agents.planning.actor import Actor
@@ -16,8 +15,8 @@ from agents.training import saved
 from agents.training.evaluation import PlanRecord
 from agents.training.frozen import FrozenAgent, make_replay
 from agents.training.saved import RECENT, Progress, RunKeys, Saved
+from mbrl import Plan
 from mbrl.dual import DualState, horizon_returns, observe, update
-from mbrl.types import Plan
 
 
 @dataclass

@@ -15,12 +15,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from agents.config.schema import Config
+from agents.config import Config
 from agents.planning.agent import AgentState, PlanningAgent
 from agents.training import checkpoint
+from mbrl import KeyArray, PlanState
 from mbrl.dual import DualState
-from mbrl.planners import PlanState
-from mbrl.types import KeyArray
 
 CHECKPOINTS = "checkpoints"
 RECENT = 10

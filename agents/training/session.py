@@ -11,9 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from agents.config.loading import CONFIG_FILE, load_run
-from agents.config.schema import Config
-from agents.config.yaml_files import dump
+from agents.config import CONFIG_FILE, Config, dump, load_run
 from agents.training import loop, saved
 from agents.training.callbacks import LiveDisplay, MetricsLog, Saving, Stopwatch
 from agents.training.display import Display

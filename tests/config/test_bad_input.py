@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from running import SCRIPTS, run_script
 
-from agents.config.presets import PRESETS
-from agents.config.yaml_files import dump
+from agents.config import PRESETS, dump
 
 PNG = b"\x89PNG\r\n\x1a\n\x00\x00"
 PLANNERS = "icem, cem, mppi, gradient, random-shooting"

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from running import run_script
 
+from agents.config import EnvConfig
 from agents.config.benchmarks import (
     DenoiseOptions,
     DetectionOptions,
@@ -14,7 +15,6 @@ from agents.config.benchmarks import (
     SpeedOptions,
     StudyOptions,
 )
-from agents.config.schema import EnvConfig
 
 CACHE = "JAX_COMPILATION_CACHE_DIR"
 """Which a script may set for its whole process, here the tests' own."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from running import run_script
 
+from agents.config import PRESETS, Config, dump, flag, options, override
 from agents.config.benchmarks import DenoiseOptions, DetectionOptions, ReturnsOptions
 from agents.config.commands import (
     EvaluateCommand,
@@ -16,11 +17,6 @@ from agents.config.commands import (
     parse_evaluate,
     parse_train,
 )
-from agents.config.loading import override
-from agents.config.options import flag, options
-from agents.config.presets import PRESETS
-from agents.config.schema import Config
-from agents.config.yaml_files import dump
 from agents.errors import UserError
 
 

@@ -8,11 +8,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from agents.config.loading import load, load_run, override
-from agents.config.options import allowed, options, sections
-from agents.config.presets import PRESETS, SUMMARIES
-from agents.config.schema import Config
-from agents.config.yaml_files import dump, load_yaml, read_scalar
+from agents.config import (
+    PRESETS,
+    SUMMARIES,
+    Config,
+    allowed,
+    dump,
+    load,
+    load_run,
+    load_yaml,
+    options,
+    override,
+    read_scalar,
+    sections,
+)
 from agents.errors import UserError, one_line, shown
 
 EVERY_FILE = settings(

@@ -17,9 +17,7 @@ from agents.diagnostics.open_loop import (
     reference_states,
     reseed,
 )
-from agents.envs.episodes import EpisodeRunner
-from agents.envs.making import make_runner
-from agents.envs.spaces import random_action
+from agents.envs import EpisodeRunner, make_runner, random_action
 from agents.errors import UserError
 from agents.training.frozen import FrozenAgent
 

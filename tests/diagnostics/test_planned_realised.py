@@ -10,8 +10,8 @@ from walking import REPEAT, states_of, walking
 from agents.diagnostics.planned_realised import Measurement, Pair, all_pairs
 from agents.diagnostics.return_tables import Tables
 from agents.diagnostics.variants import WITHOUT, Variant, Variants
+from agents.envs import make_runner
 from agents.envs.dynamics import AnalyticDynamics
-from agents.envs.making import make_runner
 
 HORIZON, WEIGHTS = 4, (0.0, 5.0)
 CERTAIN, NOISY = worlds.walk(0.0), worlds.walk(0.2)

@@ -11,8 +11,8 @@ from PIL import Image
 from tiny import finished, frozen_of, sharing, tiny
 from walking import fitting_quickly
 
+from agents.config import RegularizerName
 from agents.config.benchmarks import ReturnsOptions
-from agents.config.regularizer_schema import RegularizerName
 from agents.diagnostics import returns
 from agents.diagnostics.planned_realised import COMPARISONS
 from agents.diagnostics.return_figures import FIGURES

@@ -6,11 +6,8 @@ import numpy as np
 import pytest
 import worlds
 
-from agents.envs import dynamics
+from agents.envs import EpisodeRunner, describe, dynamics, make_environment
 from agents.envs.dynamics import find_dynamics, with_dynamics
-from agents.envs.episodes import EpisodeRunner
-from agents.envs.making import make_environment
-from agents.envs.spaces import describe
 from agents.errors import UserError
 from mbrl.dynamics import make_ensemble
 from mbrl.rollout import roll_out

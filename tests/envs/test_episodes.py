@@ -6,9 +6,15 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from agents.envs.episodes import EpisodeRunner, ReplayMismatch, episode_seed
-from agents.envs.making import make_environment
-from agents.envs.spaces import describe, random_action, to_native
+from agents.envs import (
+    EpisodeRunner,
+    ReplayMismatch,
+    describe,
+    episode_seed,
+    make_environment,
+    random_action,
+    to_native,
+)
 from agents.errors import UserError
 
 LANDER = ("LunarLander-v3", {"continuous": True})

@@ -7,11 +7,8 @@ import pytest
 import worlds
 from gymnasium.envs.box2d.lunar_lander import heuristic
 
-from agents.envs import rewards
-from agents.envs.episodes import EpisodeRunner
-from agents.envs.making import make_environment
+from agents.envs import EpisodeRunner, describe, make_environment, random_action, rewards
 from agents.envs.rewards import AnalyticReward, find_reward
-from agents.envs.spaces import describe, random_action
 from agents.errors import UserError
 
 

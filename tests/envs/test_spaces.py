@@ -5,8 +5,14 @@ import pytest
 import worlds
 from gymnasium import spaces
 
-from agents.envs.making import make_environment
-from agents.envs.spaces import EnvironmentSpec, describe, explored, random_action, to_native
+from agents.envs import (
+    EnvironmentSpec,
+    describe,
+    explored,
+    make_environment,
+    random_action,
+    to_native,
+)
 from agents.errors import UserError
 
 LANDER = ("LunarLander-v3", {"continuous": True})

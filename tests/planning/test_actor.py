@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from tiny import assert_same_tree, finished, frozen_of
 
-from agents.envs.making import make_runner
+from agents.envs import make_runner
 from agents.planning.actor import Actor, plan_of
 
 

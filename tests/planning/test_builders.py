@@ -12,11 +12,8 @@ from analytic import certain
 from gymnasium import spaces
 from tiny import tiny
 
-from agents.config.options import options
-from agents.config.planner_schema import RiskConfig
-from agents.config.regularizer_schema import RegularizerConfig
-from agents.config.schema import Config
-from agents.envs.spaces import EnvironmentSpec, describe
+from agents.config import Config, RegularizerConfig, RiskConfig, options
+from agents.envs import EnvironmentSpec, describe
 from agents.planning.builders import build_corruption, build_planner, build_regularizer, build_risk
 from mbrl import Trajectory, corruption, normalizer, planners, regularizers
 from mbrl.planners.proposals import Gaussian

@@ -7,9 +7,8 @@ import jax.numpy as jnp
 import pytest
 
 import mbrl
+from agents.config import Config, RegularizerConfig
 from agents.config.benchmarks import DenoiseOptions
-from agents.config.regularizer_schema import RegularizerConfig
-from agents.config.schema import Config
 from agents.planning.builders import build_risk
 from mbrl.corruption import CORRUPTIONS, TAKE_A_SHARE
 

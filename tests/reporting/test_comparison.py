@@ -12,9 +12,7 @@ from PIL import Image
 from running import run_script
 
 from agents.analysis.statistics import summarise_returns
-from agents.config.presets import PRESETS
-from agents.config.schema import EnvConfig
-from agents.config.yaml_files import dump
+from agents.config import PRESETS, EnvConfig, dump
 from agents.errors import UserError
 from agents.reporting import comparison
 from agents.training.log import RunLog, write_summary

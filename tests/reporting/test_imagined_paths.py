@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from agents.envs.making import render_environment
+from agents.envs import render_environment
 from agents.reporting.imagined_paths import PLACES, colour, draw_paths
 
 PURPLE = np.array([128, 102, 230])

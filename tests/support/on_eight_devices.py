@@ -16,7 +16,7 @@ import worlds
 from analytic import certain, quickly
 from tiny import compiling_quickly, tiny
 
-from agents.envs.spaces import describe
+from agents.envs import describe
 from agents.planning.builders import build_agent
 from mbrl import Search, gaussian, make_gradient, make_icem, spread
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from agents.config.schema import Config
+from agents.config import Config
 from agents.devices import prepare
 from agents.errors import UserError
 from agents.experiments.learning import ray_tune

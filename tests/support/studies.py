@@ -8,8 +8,7 @@ from tiny import tiny
 
 from agents.analysis.jsonl import append_row
 from agents.analysis.statistics import summarise_returns
-from agents.config.presets import PRESETS
-from agents.config.schema import EnvConfig
+from agents.config import PRESETS, EnvConfig
 from agents.experiments.learning.sweep import sweep
 from agents.experiments.learning.trials import (
     FROZEN,

@@ -19,12 +19,10 @@ import numpy as np
 import pytest
 from analytic import quickly
 
-from agents.config.loading import CONFIG_FILE
-from agents.config.schema import Config
+from agents.config import CONFIG_FILE, Config
 from agents.devices import COMPILER_OPTIONS
+from agents.envs import EnvironmentSpec, EpisodeRunner
 from agents.envs.dynamics import AnalyticDynamics
-from agents.envs.episodes import EpisodeRunner
-from agents.envs.spaces import EnvironmentSpec
 from agents.planning import builders
 from agents.planning.agent import PlanningAgent
 from agents.reporting.conclude import conclude

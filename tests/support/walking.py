@@ -7,10 +7,10 @@ from unittest import mock
 import numpy as np
 from tiny import sharing, tiny
 
-from agents.config.schema import Config
+from agents.config import Config
 from agents.diagnostics import variants
 from agents.diagnostics.open_loop import ReferenceState
-from agents.envs.making import make_runner
+from agents.envs import make_runner
 
 REPEAT = 2
 

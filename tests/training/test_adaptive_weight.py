@@ -20,7 +20,7 @@ from tiny import (
     train,
 )
 
-from agents.config.schema import EnvConfig
+from agents.config import EnvConfig
 from agents.training.evaluation import PlanRecord, evaluate_frozen
 
 AUTO = {"weight": "auto", "auto": {"first": 0.05, "rate": 0.5}}

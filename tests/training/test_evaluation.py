@@ -8,7 +8,7 @@ import pytest
 from spying import watch_agents
 from tiny import assert_same_tree, finished, frozen_of, tiny, traces_of
 
-from agents.envs.making import make_runner
+from agents.envs import make_runner
 from agents.planning.actor import Actor
 from agents.training.evaluation import (
     EpisodeResult,

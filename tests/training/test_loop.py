@@ -29,9 +29,8 @@ from tiny import (
     train,
 )
 
-from agents.config.loading import load_run
-from agents.config.schema import Config
-from agents.envs.episodes import episode_seed
+from agents.config import Config, load_run
+from agents.envs import episode_seed
 from agents.errors import UserError
 from agents.planning.actor import Actor
 from agents.planning.agent import PlanningAgent

@@ -34,7 +34,7 @@ from tiny import (
     train,
 )
 
-from agents.config.loading import load_run
+from agents.config import load_run
 from agents.errors import UserError
 from agents.training import checkpoint
 from agents.training.log import METRICS, SUMMARY

@@ -8,8 +8,8 @@ import pytest
 import worlds
 from tiny import assert_same_tree, finished, frozen_of, new_run, tiny
 
-from agents.config.yaml_files import dump
-from agents.envs.episodes import episode_seed
+from agents.config import dump
+from agents.envs import episode_seed
 from agents.errors import UserError
 from agents.training import saved
 from agents.training.evaluation import PlanRecord

@@ -13,8 +13,7 @@ import jax
 import numpy as np
 
 from agents.analysis.tables import Row
-from agents.config.regularizer_schema import RnnDaeConfig
-from agents.config.schema import EnvConfig
+from agents.config import EnvConfig, RnnDaeConfig
 from agents.experiments.denoising.baselines import best_constant
 from agents.experiments.denoising.blog_dae import (
     BATCH,
@@ -26,10 +25,8 @@ from agents.experiments.denoising.blog_dae import (
 )
 from agents.experiments.denoising.data import Trajectories, gather_trajectories
 from agents.experiments.denoising.timed_fit import timed_fit
-from mbrl import normalizer
-from mbrl.corruption import multiplicative
+from mbrl import Window, make_rnn_dae, multiplicative, normalizer
 from mbrl.normalizer import Normalizer, denormalize
-from mbrl.regularizers import Window, make_rnn_dae
 from mbrl.regularizers.rnn_dae import ARCHITECTURES
 from mbrl.regularizers.sequences import of_window, zero
 

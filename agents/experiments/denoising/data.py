@@ -12,18 +12,14 @@ from dataclasses import dataclass, replace
 import jax
 import numpy as np
 
+from agents.config import EnvConfig
 from agents.config.benchmarks import DenoiseOptions
-from agents.config.schema import EnvConfig
-from agents.envs.episodes import EpisodeRunner, episode_seed
-from agents.envs.making import make_runner
-from agents.envs.spaces import EnvironmentSpec, random_action
+from agents.envs import EnvironmentSpec, EpisodeRunner, episode_seed, make_runner, random_action
 from agents.errors import UserError, shown
 from agents.experiments.denoising.blog_dae import STEPS
-from mbrl import normalizer
+from mbrl import Episode, Replay, Window, normalizer
 from mbrl.normalizer import Normalizer
-from mbrl.regularizers import Window
 from mbrl.regularizers.sequences import of_window
-from mbrl.replay import Episode, Replay
 
 NAMES = {
     "LunarLander-v3": (

@@ -28,8 +28,7 @@ from agents.experiments.denoising import baselines, blog_study
 from agents.experiments.denoising.data import Data, gather_windows
 from agents.experiments.denoising.figures import Example, plot_blog, plot_denoising
 from agents.experiments.denoising.timed_fit import timed_fit
-from mbrl.corruption import CORRUPTIONS, Corruption
-from mbrl.regularizers import Window, as_trajectory, make_rnn_dae
+from mbrl import CORRUPTIONS, Corruption, Window, as_trajectory, make_rnn_dae
 from mbrl.regularizers.rnn_dae import ARCHITECTURES
 from mbrl.regularizers.sequences import zero
 

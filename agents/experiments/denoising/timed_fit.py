@@ -9,10 +9,8 @@ import jax
 import optax
 
 from agents.devices import compiler_options
-from mbrl.fitting import make_fitter
+from mbrl import Params, Regularizer, Window, make_fitter
 from mbrl.normalizer import Normalizer
-from mbrl.regularizers import Regularizer, Window
-from mbrl.types import Params
 
 
 @dataclass(frozen=True)

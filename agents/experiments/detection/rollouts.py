@@ -17,10 +17,10 @@ import numpy as np
 from agents.diagnostics.open_loop import ReferenceState, execute_from
 from agents.diagnostics.return_tables import WORST
 from agents.diagnostics.variants import Variant
-from agents.envs.episodes import EpisodeRunner
+from agents.envs import EpisodeRunner
 from agents.errors import UserError
+from mbrl import Trajectory
 from mbrl.normalizer import Normalizer
-from mbrl.types import Trajectory
 
 
 @dataclass(frozen=True)

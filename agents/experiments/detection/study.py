@@ -32,15 +32,13 @@ from agents.diagnostics.negative_windows import changed, noise_windows, shuffled
 from agents.diagnostics.open_loop import reference_states
 from agents.diagnostics.path_penalties import path_penalty, window_penalty
 from agents.diagnostics.variants import Variant, Variants
-from agents.envs.making import make_runner
+from agents.envs import make_runner
 from agents.experiments.detection.figures import plot_detection
 from agents.experiments.detection.rollouts import Rollouts, planned, replayed, went_wrong
 from agents.training.checkpoint import at_or_after
 from agents.training.frozen import FrozenAgent, load_frozen
 from agents.training.saved import CHECKPOINTS
-from mbrl import normalizer
-from mbrl.regularizers import Window
-from mbrl.replay import Replay
+from mbrl import Replay, Window, normalizer
 
 _WINDOWS = 256
 

@@ -12,11 +12,9 @@ from typing import Annotated, TypeVar
 
 from pydantic import Field
 
+from agents.config import PRESETS, Count, Options, flag, override
 from agents.config.commands import TrainCommand, parse_train
 from agents.config.flags import Argument, Parsed, declared, parse
-from agents.config.loading import override
-from agents.config.options import Count, Options, flag
-from agents.config.presets import PRESETS
 from agents.devices import cores
 from agents.errors import UserError, shown
 from agents.experiments.learning.trials import (

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from agents.analysis.tables import writing
-from agents.config.loading import CONFIG_FILE, difference, load_run
+from agents.config import CONFIG_FILE, difference, load_run
 from agents.errors import UserError, shown
 from agents.experiments.learning import ray_tune
 from agents.experiments.learning.options import Request

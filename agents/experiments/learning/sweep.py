@@ -7,12 +7,18 @@ from typing import Annotated
 
 from pydantic import Field
 
+from agents.config import (
+    PRESETS,
+    Config,
+    RegularizerName,
+    difference,
+    flag,
+    listing,
+    load,
+    load_file,
+    override,
+)
 from agents.config.flags import Argument, declared, parse
-from agents.config.loading import difference, load, load_file, override
-from agents.config.options import flag
-from agents.config.presets import PRESETS, listing
-from agents.config.regularizer_schema import RegularizerName
-from agents.config.schema import Config
 from agents.errors import UserError, shown
 from agents.experiments.learning.options import (
     MOST_TRIALS,

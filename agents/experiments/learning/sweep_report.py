@@ -15,7 +15,7 @@ from agents.analysis.page import Section, figure, image, page, paragraph, prefor
 from agents.analysis.statistics import mean_ci95
 from agents.analysis.style import CYCLE, MARKERS, frame, write
 from agents.analysis.tables import Row, write_csv, writing
-from agents.config.yaml_files import dump
+from agents.config import dump
 from agents.errors import UserError, shown
 from agents.experiments.learning.trials import SUMMARY, Study, Trial
 from agents.reporting.comparison import Summary

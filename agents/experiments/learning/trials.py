@@ -12,8 +12,7 @@ from pathlib import Path
 
 from agents.analysis.jsonl import read_rows
 from agents.analysis.tables import Row
-from agents.config.schema import Config, EnvConfig
-from agents.config.yaml_files import dump
+from agents.config import Config, EnvConfig, dump
 from agents.directories import claimed
 
 FROZEN = "frozen.jsonl"

@@ -19,14 +19,10 @@ import numpy as np
 
 from agents.analysis.provenance import commit
 from agents.analysis.tables import Row, write_csv, writing
-from agents.config import loading
+from agents.config import Config, OptionPath, PlannerConfig, loading
 from agents.config.benchmarks import StudyOptions
-from agents.config.options import OptionPath
-from agents.config.planner_schema import PlannerConfig
-from agents.config.schema import Config
 from agents.diagnostics.open_loop import reference_episodes
-from agents.envs.episodes import EpisodeRunner
-from agents.envs.making import make_runner
+from agents.envs import EpisodeRunner, make_runner
 from agents.experiments.planners.figures import plot_study
 from agents.planning import builders
 from agents.planning.actor import Actor

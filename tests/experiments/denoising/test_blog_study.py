@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tiny import compiling_quickly
 
-from agents.config.schema import EnvConfig
+from agents.config import EnvConfig
 from agents.experiments.denoising.blog_dae import BATCH, STEPS
 from agents.experiments.denoising.blog_study import MENDED, PUBLISHED, TRUE, compare_forms
 from agents.experiments.denoising.data import gather_trajectories

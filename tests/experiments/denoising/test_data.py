@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from agents.config import EnvConfig
 from agents.config.benchmarks import DenoiseOptions
-from agents.config.schema import EnvConfig
 from agents.errors import UserError
 from agents.experiments.denoising.blog_dae import STEPS
 from agents.experiments.denoising.data import gather_trajectories, gather_windows

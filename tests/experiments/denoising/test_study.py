@@ -7,9 +7,8 @@ import pytest
 from PIL import Image
 from tiny import compiling_quickly
 
+from agents.config import EnvConfig, RnnDaeConfig
 from agents.config.benchmarks import DenoiseOptions
-from agents.config.regularizer_schema import RnnDaeConfig
-from agents.config.schema import EnvConfig
 from agents.errors import UserError
 from agents.experiments.denoising import blog_study, figures, study
 from agents.experiments.denoising.blog_dae import STEPS

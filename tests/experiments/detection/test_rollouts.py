@@ -11,7 +11,7 @@ from tiny import tiny
 from agents.diagnostics.open_loop import ReferenceState
 from agents.diagnostics.path_penalties import path_penalty, window_penalty
 from agents.diagnostics.variants import Variant
-from agents.envs.making import make_runner
+from agents.envs import make_runner
 from agents.errors import UserError
 from agents.experiments.detection.rollouts import (
     drifting,

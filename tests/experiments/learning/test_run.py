@@ -15,8 +15,7 @@ from running import ROOT, SCRIPTS, SUPPORT, run_script
 from studies import finish, planner_trial, small_benchmark, small_sweep, table
 from tiny import tiny
 
-from agents.config.loading import CONFIG_FILE
-from agents.config.yaml_files import dump
+from agents.config import CONFIG_FILE, dump
 from agents.errors import UserError
 from agents.experiments.learning import ray_tune
 from agents.experiments.learning.options import RayOptions, Request

@@ -7,8 +7,7 @@ import pytest
 from running import run_script
 from studies import finish, small_sweep, table
 
-from agents.config.loading import override
-from agents.config.presets import PRESETS
+from agents.config import PRESETS, override
 from agents.errors import UserError
 from agents.experiments.learning.sweep import check_directory, parse_sweep
 from agents.experiments.learning.sweep_report import over_seeds, rows_of, write_sweep_report

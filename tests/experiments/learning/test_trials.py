@@ -3,7 +3,7 @@
 import pytest
 from studies import evaluated, protocol, small_benchmark, small_sweep
 
-from agents.config.loading import load_file
+from agents.config import load_file
 from agents.errors import UserError
 from agents.experiments.learning.trials import SWEEP_FILE, Contender, make_trials
 
