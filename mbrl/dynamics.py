@@ -270,8 +270,8 @@ def make_ensemble(
                 scales, params, draw(noise_key, ()), transition.observation, transition.action,
                 transition.duration, corruption, change,
             )  # fmt: skip
-            # The observation at a termination is that of a wreck. Without it, the dynamics
-            # extrapolate as if the episode had continued, and the head recognises a crash in that.
+            # The observation at a termination (a crash) is left out, so that the dynamics
+            # extrapolate as if the episode continued: the head can recognise a crash in that.
             dynamics_loss = jnp.where(
                 transition.terminal,
                 0.0,

@@ -72,7 +72,7 @@ class Predictions:
 
 @record
 class Trajectory:
-    """One particle's imagined path (or P of them, on a leading axis).
+    """The path of one particle (or P of them, on a leading axis).
 
     Attributes:
       observations: `o_0` (given) to `o_H`, in the environment's units.

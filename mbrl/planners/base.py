@@ -23,7 +23,7 @@ class Planner(NamedTuple):
       init: ``init() -> plan_state``, for the first decision of an episode.
       plan: ``plan(score_fn, key, plan_state) -> (Plan, plan_state)``; the state returned is
         shifted by one decision, as a warm start of the next plan.
-      paths: imagined paths (particles) per plan; times the horizon, evaluations of the model. The
+      paths: paths (particles) rolled out per plan; times the horizon, evaluations of the model. The
         backward pass of a gradient counts as two.
     """
 

@@ -55,7 +55,7 @@ def make_gradient(
       starts: R >= 1, the last plan (shifted) and R - 1 plans drawn around it.
       iterations: steps of Adam, >= 1, each under fresh noise of the model.
       learning_rate: of the first step, in half-ranges of the action (or in logits); > 0.
-      particles: P, imagined paths per step and start.
+      particles: P, paths per step and start.
       final_particles: paths per evaluation of the finalists, >= 1; as many as the ensemble has
         members, so that all of them count.
       vmap: maps the ascent's evaluations over the starts; see `mbrl.parallel`.

@@ -30,7 +30,7 @@ class Search:
       population: N >= 1, plans evaluated in the first iteration, kept ones included.
       iterations: rounds of drawing and refitting, >= 1. Each draws fresh noise for the actions and
         for the model.
-      particles: P >= 1, imagined paths per candidate.
+      particles: P >= 1, paths per candidate.
       final_particles: paths per evaluation of the finalists, >= 1; as many as the ensemble has
         members, so that all of them count.
       returns: the plan returned; see `Returns`.

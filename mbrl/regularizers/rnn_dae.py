@@ -5,7 +5,7 @@ that led to it) and is trained to undo a corruption, additive Gaussian noise unl
 
     loss = mean_t || g(x + sigma * eps)_t - x_t ||^2,         eps ~ N(0, I)
 
-The penalty of an imagined, uncorrupted trajectory is its own denoising error,
+The penalty of a trajectory, uncorrupted, is its own denoising error,
 
     penalty_t = || g(x)_{t+1} - x_{t+1} ||^2,                  t = 0 .. H-1
 

@@ -10,7 +10,7 @@ from analytic import quickly, two_members
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mbrl import Trajectory, make_objective, mean_minus_std, ts_infinity
+from mbrl import Trajectory, make_objective, mean, mean_minus_std, ts_infinity
 from mbrl.objective import discounted_return
 
 probability = st.floats(0.0, 1.0)
@@ -31,11 +31,12 @@ def path(rewards, continue_probs, observations=None) -> Trajectory:
     )
 
 
-def evaluate(paths: Trajectory, weight=0.0, penalty=None, survival_bonus=0.0, **knobs):
+def evaluate(paths: Trajectory, weight=0.0, penalty=None, survival_bonus=0.0, risk=mean, **knobs):
     """The objective of a model whose rollouts are `paths`, whatever the plan."""
     objective = make_objective(
         lambda params, key, observation, actions, *, particles: paths,
         penalty or (lambda params, path: jnp.zeros_like(path.rewards)),
+        risk=risk,
         **knobs,
     )
     unused = jnp.zeros(1)
