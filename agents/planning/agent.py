@@ -35,7 +35,6 @@ from mbrl import (
     Trajectory,
     calibrated_penalty,
     make_objective,
-    mean,
     normalizer,
     record,
     regularizers,
@@ -97,8 +96,8 @@ class PlanningAgent:
         horizon: int,
         model_fit: FitSchedule,
         regularizer_fit: FitSchedule,
+        risk: Risk,
         propagation: str = "tsinf",
-        risk: Risk = mean,
         discount: float = 1.0,
         layout: Layout = ONE_DEVICE,
     ):

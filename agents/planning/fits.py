@@ -42,7 +42,7 @@ class FitSchedule:
     min_epochs: int
     max_epochs: int
     patience: int
-    averaging: float = 0.0
+    averaging: float
 
 
 def make_part_fitter(loss: LossFn, schedule: FitSchedule) -> Fitter:

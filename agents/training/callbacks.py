@@ -152,18 +152,13 @@ class LiveDisplay(Callback):
 
     def episode(self, run: Run, finished: Finished) -> None:
         """A line about the episode."""
-        result = finished.result
+        adaptive = run.config.regularizer.weight == "auto"
         self._display.episode(
             run.progress.env_steps,
             finished.episode,
-            result.return_,
-            result.length,
-            result.ended,
-            result.planned_return,
-            result.realised_return,
-            result.penalty,
+            finished.result,
             self._watch.plans_per_second,
-            finished.weight if run.config.regularizer.weight == "auto" else None,
+            finished.weight if adaptive else None,
         )
 
     def fit(self, run: Run, errors: Mapping[str, float]) -> None:

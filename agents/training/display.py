@@ -10,9 +10,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 from rich.console import Console, Group, JustifyMethod, RenderableType
 from rich.live import Live
@@ -22,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from agents.analysis.clock import clock
+from agents.training.evaluation import EpisodeResult
 
 __all__ = ["Display"]
 
@@ -32,27 +31,21 @@ _MODEL_FIT = {"dynamics_nll": "nll", "reward_rmse": "reward rmse", "termination_
 _REGULARIZER_FIT = {"regularizer_mse": "mse", "regularizer_copy_mse": "by copying"}
 
 
-@dataclass(frozen=True)
-class _Episode:
+class _Episode(NamedTuple):
     env_steps: int
-    episode: int
-    return_: float
-    length: int
-    ended: str
-    planned: float | None
-    realised: float | None
-    penalty: float | None
+    number: int
+    result: EpisodeResult
 
 
 _COLUMNS: list[tuple[str, JustifyMethod, Callable[[_Episode], str]]] = [
-    ("episode", "right", lambda row: str(row.episode)),
+    ("episode", "right", lambda row: str(row.number)),
     ("at step", "right", lambda row: f"{row.env_steps:,}"),
-    ("return", "right", lambda row: _number(row.return_)),
-    ("length", "right", lambda row: f"{row.length:,}"),
-    ("ended", "left", lambda row: row.ended),
-    ("planned", "right", lambda row: "random" if row.planned is None else _number(row.planned)),
-    ("realised", "right", lambda row: _number(row.realised)),
-    ("penalty", "right", lambda row: _number(row.penalty, 2)),
+    ("return", "right", lambda row: _number(row.result.return_)),
+    ("length", "right", lambda row: f"{row.result.length:,}"),
+    ("ended", "left", lambda row: row.result.ended),
+    ("planned", "right", lambda row: _number(row.result.planned_return, missing="random")),
+    ("realised", "right", lambda row: _number(row.result.realised_return)),
+    ("penalty", "right", lambda row: _number(row.result.penalty, 2)),
 ]
 _NARROW = {"episode", "return", "planned", "realised", "penalty"}
 
@@ -93,12 +86,7 @@ class Display:
             self._show()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._live is not None:
             self._live.stop()
 
@@ -123,52 +111,41 @@ class Display:
     def episode(
         self,
         env_steps: int,
-        episode: int,
-        return_: float,
-        length: int,
-        ended: str,
-        planned: float | None,
-        realised: float | None,
-        penalty: float | None,
-        planning_rate: float | None,
+        number: int,
+        result: EpisodeResult,
+        plans_per_second: float | None,
         weight: float | None = None,
     ) -> None:
         """Shows an episode that has finished.
 
         Args:
             env_steps: simulator steps so far, this episode included.
-            episode: its index.
-            return_: sum of its rewards.
-            length: its simulator steps.
-            ended: `terminated` or `truncated`.
-            planned: return planned at its first plan; None for an episode of random actions.
-            realised: return that the steps of that plan's horizon really brought, or None.
-            penalty: of that first plan, or None.
-            planning_rate: plans a second, or None.
+            number: of the episode in its run.
+            result: the episode in a few numbers.
+            plans_per_second: None or 0 where there were no plans.
             weight: of the penalty while it was planned, where that changes; else None.
         """
         self._advance(env_steps)
-        row = _Episode(env_steps, episode, return_, length, ended, planned, realised, penalty)
-        self._episodes.append(row)
-        self._rate, self._weight = planning_rate, weight
-        if planned is None:
+        self._episodes.append(_Episode(env_steps, number, result))
+        self._rate, self._weight = plans_per_second, weight
+        random = result.planned_return is None
+        if random:
             # Random steps cost next to nothing: they must not count in the speed of the rest.
             self._speed = deque([(time.monotonic(), env_steps)])
         self._show()
-        parts = [
-            f"episode {episode}: return {_number(return_)}, mean of last {_RECENT} "
-            f"{_number(self._mean('return_'))}, length {length}, {ended}"
-        ]
-        if planned is None:
-            parts.append("random actions")
-        else:
-            parts.append(
-                f"planned {_number(planned)}, realised {_number(realised)}, "
-                f"penalty {_number(penalty, 2)}"
-                + ("" if weight is None else f" at weight {weight:.3g}")
-            )
-        parts += [text for text in (self._rate_text(), self._left_text()) if text]
-        self._say(self._stamp() + "; ".join(parts))
+        at = "" if weight is None else f" at weight {weight:.3g}"
+        planned = (
+            f"planned {_number(result.planned_return)}, realised {_number(result.realised_return)},"
+            f" penalty {_number(result.penalty, 2)}{at}"
+        )
+        parts = (
+            f"episode {number}: return {_number(result.return_)}, mean of last {_RECENT}"
+            f" {_number(self._mean('return_'))}, length {result.length}, {result.ended}",
+            "random actions" if random else planned,
+            self._rate_text(),
+            self._left_text(),
+        )
+        self._say(self._stamp() + "; ".join(part for part in parts if part))
 
     def fit(self, env_steps: int, row: Mapping[str, Any]) -> None:
         """Shows the quality of a fit.
@@ -221,10 +198,10 @@ class Display:
         return f"{clock((self._total - steps) * (now - then) / (steps - before))} left"
 
     def _rate_text(self) -> str:
-        return "" if self._rate is None else f"{_number(self._rate)} plans/s"
+        return f"{_number(self._rate)} plans/s" if self._rate else ""
 
     def _mean(self, name: str) -> float | None:
-        recent = [getattr(row, name) for row in list(self._episodes)[-_RECENT:]]
+        recent = [getattr(row.result, name) for row in list(self._episodes)[-_RECENT:]]
         known = [value for value in recent if value is not None]
         return sum(known) / len(known) if known else None
 
@@ -267,7 +244,7 @@ class Display:
         return Group(*parts)
 
     def _key_figures(self) -> RenderableType:
-        last = self._episodes[-1].return_ if self._episodes else None
+        last = self._episodes[-1].result.return_ if self._episodes else None
         grid = Table.grid(padding=(0, 2))
         grid.add_column(style="dim", no_wrap=True)
         grid.add_column()
@@ -278,8 +255,8 @@ class Display:
         )
         grid.add_row(
             "first plan",
-            f"planned [b]{_number(self._mean('planned'))}[/b] against realised "
-            f"[b]{_number(self._mean('realised'))}[/b], mean of last {_RECENT}",
+            f"planned [b]{_number(self._mean('planned_return'))}[/b] against realised "
+            f"[b]{_number(self._mean('realised_return'))}[/b], mean of last {_RECENT}",
         )
         if self._weight is not None:
             grid.add_row("weight", f"[b]{self._weight:.3g}[/b], follows the gap between the two")
@@ -310,5 +287,5 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _number(value: float | None, digits: int = 1) -> str:
-    return "-" if value is None else f"{value:,.{digits}f}"
+def _number(value: float | None, digits: int = 1, missing: str = "-") -> str:
+    return missing if value is None else f"{value:,.{digits}f}"

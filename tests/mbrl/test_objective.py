@@ -1,5 +1,6 @@
 """The score of a plan: survival, discount, risk, penalty, and the weight as traced data."""
 
+from dataclasses import replace
 from functools import partial
 
 import jax
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from mbrl import Trajectory, make_objective, mean, mean_minus_std, ts_infinity
 from mbrl.objective import discounted_return
+from mbrl.regularizers import calibrate
 
 probability = st.floats(0.0, 1.0)
 episodes = st.lists(st.tuples(st.floats(-5, 5), probability), min_size=6, max_size=6)
@@ -109,6 +111,28 @@ def test_each_particles_penalty_is_weighted_by_its_own_survival():
 
 
 # The weight is traced.
+
+
+def test_an_early_end_gains_nothing_on_familiar_data():
+    decisions, weight = 8, 7.0
+    raw = 50.0 + np.random.default_rng(0).normal(size=(4000, decisions)).astype(np.float32)
+    unit = calibrate(jnp.asarray(raw), jnp.ones(raw.shape, bool))
+
+    @quickly
+    @partial(jax.vmap, in_axes=(0, None))
+    def gain_of_an_end(raw, centre):
+        def score(continue_probs):
+            paths = path([[0.0] * decisions], [[1.0] * decisions])
+            paths = replace(paths, continue_probs=continue_probs[None])
+            return evaluate(paths, weight, lambda *_: (raw - centre) / unit.scale).score
+
+        goes_on = jnp.ones(decisions)
+        return score(goes_on.at[0].set(0.0)) - score(goes_on)
+
+    gain = np.asarray(gain_of_an_end(raw, unit.offset))
+    assert abs(gain.mean()) < 4 * gain.std() / np.sqrt(len(gain))
+    # Without centring, every decision after the end would be a gain.
+    assert np.min(gain_of_an_end(raw, 0.0)) > weight * (decisions - 1)
 
 
 def in_an_analytic_world(key):

@@ -8,6 +8,7 @@ import pytest
 
 from agents.training import display
 from agents.training.display import Display
+from agents.training.evaluation import EpisodeResult
 
 
 class Terminal(io.StringIO):
@@ -52,18 +53,22 @@ FIT = {
 }
 
 
+def result(return_, length, ended, planned, realised, penalty) -> EpisodeResult:
+    return EpisodeResult(1, return_, length, ended, planned, penalty, realised)
+
+
 def play(show: Display, clock: list[float]) -> None:
     """Two random episodes, a fit, two planned episodes, an evaluation."""
     show.progress(0, "acting at random")
     clock[0] = 1.0
-    show.episode(100, 0, -210.0, 100, "terminated", None, None, None, None)
+    show.episode(100, 0, result(-210.0, 100, "terminated", None, None, None), None)
     clock[0] = 2.0
-    show.episode(200, 1, -90.0, 100, "terminated", None, None, None, None)
+    show.episode(200, 1, result(-90.0, 100, "terminated", None, None, None), None)
     show.fit(200, FIT)
     clock[0] = 12.0
-    show.episode(300, 2, 30.0, 100, "truncated", 45.25, 31.0, 0.207, 14.23)
+    show.episode(300, 2, result(30.0, 100, "truncated", 45.25, 31.0, 0.207), 14.23)
     clock[0] = 22.0
-    show.episode(400, 3, 1234.5, 100, "terminated", 50.0, None, -0.1, 15.0)
+    show.episode(400, 3, result(1234.5, 100, "terminated", 50.0, None, -0.1), 15.0)
     show.evaluation([100.0, 200.0])
 
 
@@ -96,7 +101,7 @@ def test_a_weight_that_changes_is_shown(terminal, clock):
     out = io.StringIO()
     for file in (out, terminal):
         with Display(1_000, "run", file=file) as show:
-            show.episode(100, 0, 1.0, 100, "truncated", 1.0, 1.0, 0.2, 9.0, 0.04321)
+            show.episode(100, 0, result(1.0, 100, "truncated", 1.0, 1.0, 0.2), 9.0, 0.04321)
     assert "penalty 0.20 at weight 0.0432; 9.0 plans/s" in out.getvalue()
     assert "follows the gap" in terminal.getvalue()
 
@@ -113,7 +118,7 @@ def test_time_left_forgets_what_is_long_ago(clock):
     with Display(100_000, "x", file=out) as show:
         for i in range(1, 100):  # ten seconds an episode, then a hundred
             clock[0] += 10.0 if i < 50 else 100.0
-            show.episode(100 * i, i, 0.0, 100, "truncated", 1.0, 1.0, 0.0, None)
+            show.episode(100 * i, i, result(0.0, 100, "truncated", 1.0, 1.0, 0.0), None)
     last = out.getvalue().splitlines()[-1]
     assert last.endswith("penalty 0.00; 25:01:40 left")  # 90,100 steps at one a second
 
@@ -122,7 +127,7 @@ def test_a_resumed_run_measures_its_own_speed(clock):
     out = io.StringIO()
     with Display(10_000, "x", start=9_000, file=out) as show:
         clock[0] = 10.0
-        show.episode(9_500, 40, 0.0, 500, "truncated", 1.0, 1.0, 0.0, 9.0)
+        show.episode(9_500, 40, result(0.0, 500, "truncated", 1.0, 1.0, 0.0), 9.0)
     assert out.getvalue().endswith("9.0 plans/s; 0:10 left\n")
 
 
@@ -192,7 +197,7 @@ def test_narrow_panel_leaves_columns_out_rather_than_digits(terminal, clock, mon
 def test_only_the_latest_episodes_are_listed(terminal, clock):
     with Display(10_000, "lunar-lander", file=terminal) as show:
         for i in range(20):
-            show.episode(100 * i, i, 1.0, 100, "truncated", 1.0, 1.0, 0.0, 9.0)
+            show.episode(100 * i, i, result(1.0, 100, "truncated", 1.0, 1.0, 0.0), 9.0)
     numbers = [line.split()[0] for line in screen(terminal.getvalue()) if "truncated" in line]
     assert numbers == [str(i) for i in range(12, 20)]
 
