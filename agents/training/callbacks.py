@@ -17,14 +17,12 @@ class Finished:
     """A training episode that has ended.
 
     Attributes:
-      index: of its environment.
       episode: its number in the run.
       result: the episode in a few numbers.
       gap: mean over decisions of planned less realised return, where it is known.
       weight: of the penalty, in its last plan.
     """
 
-    index: int
     episode: int
     result: EpisodeResult
     gap: float | None

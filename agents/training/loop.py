@@ -1,10 +1,13 @@
-"""The training loop: collect episodes, append them to the replay, fit, and log.
+"""The training loop: collect, append, fit, log.
 
     until env_steps is spent:
-        plan for every environment in one call, act, record
-        at the end of an episode: append it to the replay, and fit what is learned to all so far
+        collect: plan for every environment in one call, act, record
+        at the end of an episode:
+            append it to the replay
+            fit model and regulariser to all episodes so far, if enough of them are new
 
-The first episodes have random actions. What is shown, timed and saved hangs on `callbacks`.
+The first episodes have random actions. The log, the display, the stopwatch and the checkpoints are
+callbacks.
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,7 +33,8 @@ def train(run: Run, callbacks: Sequence[Callback]) -> None:
       UserError: an environment or a fit failed; the last checkpoint is good.
     """
     while not run.done:
-        for finished in collect(run, callbacks):
+        for index, weight in collect(run, callbacks):
+            finished = append(run, index, weight)
             for each in callbacks:
                 each.episode(run, finished)
             if run.fit_is_due:
@@ -39,18 +43,19 @@ def train(run: Run, callbacks: Sequence[Callback]) -> None:
                     each.fit(run, errors)
             for each in callbacks:
                 each.next_episode(run)
-            run.start_episode(finished.index)
+            run.start_episode(index)
         for each in callbacks:
             each.decision(run)
     for each in callbacks:
         each.end(run)
 
 
-def collect(run: Run, callbacks: Sequence[Callback]) -> Iterator[Finished]:
-    """Takes one decision in every environment.
+def collect(run: Run, callbacks: Sequence[Callback]) -> Iterator[tuple[int, float]]:
+    """Plans and takes one decision in every environment.
 
     Yields:
-      The episodes that ended, once they are in the replay; the caller begins the next one.
+      For each episode that ends the index of its environment, in which the caller begins the next
+      one, and the weight of the penalty that its last plan was made with.
     """
     weight = run.weight  # of these plans: an episode that ends now may change it
     plans = None
@@ -74,9 +79,14 @@ def collect(run: Run, callbacks: Sequence[Callback]) -> Iterator[Finished]:
             ended = runner.step(action)
         run.progress.env_steps += runner.steps - before
         if ended:
-            result = result_of(runner, opened.plans, run.config.planner.horizon)
-            gap = run.close_episode(index)
-            yield Finished(index, runner.index, result, gap, weight)
+            yield index, weight
+
+
+def append(run: Run, index: int, weight: float) -> Finished:
+    """Appends the episode of environment `index` to the replay, and sums it up."""
+    opened = run.environments[index]
+    result = result_of(opened.runner, opened.plans, run.config.planner.horizon)
+    return Finished(opened.runner.index, result, run.close_episode(index), weight)
 
 
 def fit(run: Run, callbacks: Sequence[Callback]) -> dict[str, float]:
