@@ -62,7 +62,7 @@ class EpisodeRunner:
     Not so an environment that ignores the seed, draws from a global generator, reads a clock or a
     sensor, or keeps something from earlier episodes. `restore` notices by comparing the last
     observation and all rewards bit for bit. A difference that has shown in neither cannot be
-    noticed, nor is equality promised across machines or versions of a simulator.
+    noticed, nor is equality guaranteed across machines or versions of a simulator.
 
     Attributes:
         env: the environment.
@@ -223,7 +223,7 @@ class EpisodeRunner:
         if checked.shape != (self.spec.observation_size,):
             raise UserError(
                 f"environment {shown(self.spec.id)} gave an observation of shape {checked.shape} "
-                f"at step {self.steps}; its observation space promises "
+                f"at step {self.steps}; its observation space announces "
                 f"({self.spec.observation_size},)"
             )
         if not np.isfinite(checked).all():
