@@ -4,7 +4,6 @@ Nothing here imports JAX or writes a file, so that help and refusals come at onc
 behind.
 """
 
-import itertools
 import os
 import shlex
 import sys
@@ -36,10 +35,12 @@ class TrainCommand:
     Attributes:
       config: the whole resolved configuration.
       run_dir: holds no run yet; may not exist.
+      numbered: whether a number is added to its name if it exists by the time that it is made.
     """
 
     config: Config
     run_dir: Path
+    numbered: bool = False
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,8 @@ def parse_train(args: Sequence[str]) -> TrainCommand | ResumeCommand:
     )
     chosen = parsed.values.get(("run_dir",))
     if chosen is None:
-        return TrainCommand(config, default_run_dir(preset, config.seed))
+        now = time.strftime("%Y%m%d-%H%M%S")
+        return TrainCommand(config, Path("runs", f"{preset}-seed{config.seed}-{now}"), True)
     return TrainCommand(config, _free_directory(chosen))
 
 
@@ -160,14 +162,6 @@ def parse_report(args: Sequence[str]) -> Path:
       SystemExit: help was asked for, and printed.
     """
     return _saved_run(parse(args, REPORT, _REPORT_TEXT, _REPORT_ARGUMENTS))
-
-
-def default_run_dir(preset: str, seed: int) -> Path:
-    """Where a run goes that was given no place: `runs/<preset>-seed<k>-<time>`, not there yet."""
-    base = f"{preset}-seed{seed}-{time.strftime('%Y%m%d-%H%M%S')}"
-    numbered = (f"{base}-{number}" for number in itertools.count(2))
-    paths = (Path("runs") / name for name in itertools.chain([base], numbered))
-    return next(path for path in paths if not path.exists())
 
 
 def runnable(command: str) -> str:
@@ -249,12 +243,7 @@ def _free_directory(name: str) -> Path:
     path = Path(name)
     refusal = f"--run-dir: {shown(name)}"
     try:
-        trace = next((trace for trace in _TRACES if (path / trace).exists()), None)
-        if trace is not None:
-            raise UserError(
-                f"{refusal} already holds a run ({trace}); continue it by --resume, or give"
-                " another --run-dir"
-            )
+        refuse_taken(path)
         existing = next(each for each in (path, *path.absolute().parents) if os.path.lexists(each))
     except OSError as error:
         raise UserError(f"{refusal} cannot be used ({error.strerror}); give another") from None
@@ -267,6 +256,20 @@ def _free_directory(name: str) -> Path:
             f"{refusal} is not allowed, since {shown(str(existing))} cannot be written to"
         )
     return path
+
+
+def refuse_taken(path: Path) -> None:
+    """Refuses a directory that holds a run.
+
+    Raises:
+      UserError: it does.
+    """
+    trace = next((trace for trace in _TRACES if (path / trace).exists()), None)
+    if trace is not None:
+        raise UserError(
+            f"--run-dir: {shown(str(path))} already holds a run ({trace}); continue it by --resume,"
+            " or give another --run-dir"
+        )
 
 
 def _train_text(preset: str) -> str:

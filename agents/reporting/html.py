@@ -23,13 +23,14 @@ from agents.analysis.page import (
     table,
 )
 from agents.analysis.tables import Row
-from agents.config import CONFIG_FILE, Config, load_run
+from agents.config import CONFIG_FILE, Config
 from agents.config.commands import RETURNS, runnable
 from agents.diagnostics.return_figures import FIGURES, shown_regularizer
 from agents.errors import UserError, shown
 from agents.reporting.imagined_paths import PLACES
 from agents.reporting.learning_curve import plot_run
 from agents.training.log import ANIMATION, RETURNS_FILE, SUMMARY
+from agents.training.saved import load_config
 
 REPORT = "report.html"
 
@@ -77,7 +78,7 @@ def write_report(run_dir: Path) -> Path:
     Raises:
       UserError: there is no finished run, a file of it cannot be read, or none can be written.
     """
-    config = load_run(run_dir)
+    config = load_config(run_dir)
     summary = _read(run_dir / SUMMARY, "train the run to its end")
     header = paragraph(_headline(config, summary)) + cards(_figures(summary))
     title = f"{config.env.id}, seed {config.seed}"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from agents.config import Config, load_run
+from agents.config import Config
 from agents.envs import make_runner
 from agents.planning import builders
 from agents.planning.agent import AgentState, PlanningAgent
@@ -59,7 +59,7 @@ def load_frozen(
     Raises:
       UserError: no run, no such checkpoint, or an environment that cannot be used.
     """
-    config = load_run(run_dir)
+    config = saved.load_config(run_dir)
     if agent is None:
         runner = make_runner(config.env)
         agent = builders.build_agent(config, runner.spec)

@@ -19,6 +19,7 @@ import jax
 import numpy as np
 from tensorboardX import SummaryWriter
 
+from agents.directories import write_whole
 from agents.errors import UserError, shown
 
 __all__ = ["METRICS", "SUMMARY", "TIMINGS", "RunLog", "write_summary"]
@@ -29,6 +30,8 @@ SUMMARY = "summary.json"
 ANIMATION = "evaluation.gif"
 RETURNS_FILE = "returns.json"
 _TENSORBOARD = "tensorboard"
+START = {METRICS: 0, TIMINGS: 0, "env_steps": 0}
+"""The position of a log without rows."""
 
 
 class RunLog:
@@ -147,12 +150,7 @@ def write_summary(run_dir: str | os.PathLike[str], summary: Mapping[str, Any]) -
     Values are converted as in `RunLog.metrics`.
     """
     path = Path(run_dir) / SUMMARY
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(json.dumps(_plain(summary), indent=2, allow_nan=False) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    write_whole(path, json.dumps(_plain(summary), indent=2, allow_nan=False) + "\n")
     return path
 
 
