@@ -3,13 +3,12 @@
 import shlex
 import sys
 
-from agents.config.commands import TRAIN, TrainCommand, parse_train, report_errors, runnable
-from agents.devices import prepare
+from agents.config.commands import TRAIN, TrainCommand, parse_train, run_command, runnable
 
 
-def main() -> int:
-    """Trains, or resumes training, as the command line asks; returns the exit status."""
-    command = parse_train(sys.argv[1:])
+def main(args: list[str]) -> int:
+    """Trains, or resumes training, as the command line asks."""
+    command = parse_train(args)
     try:
         from agents.reporting.conclude import conclude  # brings JAX, which bad input need not
         from agents.training.session import begin, resume
@@ -35,5 +34,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    prepare()
-    sys.exit(report_errors(main))
+    run_command(main, jax=True)

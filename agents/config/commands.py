@@ -9,21 +9,26 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from agents.config.flags import Argument, Parsed, declared, parse
 from agents.config.loading import CONFIG_FILE, load, load_run, override
 from agents.config.options import flag, options
 from agents.config.presets import PRESETS, listing
 from agents.config.schema import Config
+from agents.devices import prepare
 from agents.errors import UserError, one_line, shown
 
 TRAIN = "python scripts/train.py"
 EVALUATE = "python scripts/evaluate.py"
 REPORT = "python scripts/report.py"
 RETURNS = "python scripts/benchmark_returns.py"
+
+Lines = Iterable[object]
+"""What a script prints, each line as it comes."""
 
 # What a run leaves behind, any of which marks a directory as taken.
 _TRACES = (CONFIG_FILE, "metrics.jsonl", "checkpoints")
@@ -181,17 +186,29 @@ def runnable(command: str) -> str:
     return shlex.join(str(p.relative_to(here) if p.is_relative_to(here) else p) for p in parts)
 
 
-def report_errors(command: Callable[[], int]) -> int:
-    """Runs a script's command; bad input becomes one line on standard error and status 2.
+def run_command(main: Callable[[list[str]], Lines | int], *, jax: bool = False) -> NoReturn:
+    """Runs a script and exits; bad input becomes one line on standard error and status 2.
 
     Modules of the working directory can be named by the user, as in `--env.id my_module:MyEnv-v0`.
+
+    Args:
+      main: takes the words after the script's name, and imports JAX only once they are checked;
+        returns the lines to print, each as it comes, or else the exit status.
+      jax: this process computes with JAX, which is prepared for that (`agents.devices.prepare`).
     """
     sys.path.append(os.getcwd())
+    if jax:
+        prepare()
     try:
-        return command()
+        outcome = main(sys.argv[1:])
+        if isinstance(outcome, int):
+            sys.exit(outcome)
+        for line in outcome:
+            print(line, flush=True)
     except UserError as error:
         print("error:", one_line(error, 2_000), file=sys.stderr)
-        return 2
+        sys.exit(2)
+    sys.exit(0)
 
 
 def _resumed(parsed: Parsed) -> ResumeCommand:
