@@ -23,8 +23,6 @@ from agents.devices import prepare
 from agents.errors import UserError, one_line, shown
 
 TRAIN = "python scripts/train.py"
-EVALUATE = "python scripts/evaluate.py"
-REPORT = "python scripts/report.py"
 RETURNS = "python scripts/benchmark_returns.py"
 
 Lines = Iterable[object]
@@ -100,6 +98,19 @@ _EVALUATE_ARGUMENTS = (
 )
 
 
+_TRAIN_TEXT = f"""\
+Train an agent that learns a model of its environment and plans in it:
+  {TRAIN} PRESET [--config FILE.yaml] [--run-dir DIR] [options]
+  {TRAIN} --resume RUN_DIR [--env-steps N]
+
+Presets:
+{listing()}
+
+Options come from the preset, then the file, then the flags; a step is a simulator step.
+
+The defaults shown are those of """
+
+
 def parse_train(args: Sequence[str]) -> TrainCommand | ResumeCommand:
     """Reads the command line of `scripts/train.py`.
 
@@ -110,25 +121,19 @@ def parse_train(args: Sequence[str]) -> TrainCommand | ResumeCommand:
       UserError: whatever cannot be done as asked.
       SystemExit: help was asked for, and printed.
     """
-    shown_preset = next((word for word in args if word in PRESETS), "lunar-lander")
-    parsed = parse(args, TRAIN, _train_text(shown_preset), _TRAIN_ARGUMENTS, PRESETS[shown_preset])
+    example = next((word for word in args if word in PRESETS), "lunar-lander")
+    parsed = parse(args, TRAIN, f"{_TRAIN_TEXT}{example}.", _TRAIN_ARGUMENTS, PRESETS[example])
     if ("resume",) in parsed.values:
         return _resumed(parsed)
     if not parsed.positionals:
         names = ", ".join(PRESETS)
         raise UserError(f"a preset is missing; give one of: {names} (or --resume RUN_DIR)")
     preset = _only(parsed, "preset")
-    own = {(each.name,) for each in _TRAIN_ARGUMENTS}
-    file = parsed.values.get(("config",))
-    config = load(
-        preset,
-        Path(file) if file is not None else None,
-        {path: value for path, value in parsed.values.items() if path not in own},
-    )
-    chosen = parsed.values.get(("run_dir",))
-    if chosen is None:
+    file, run_dir = (parsed.values.get((name,)) for name in ("config", "run_dir"))
+    config = load(preset, None if file is None else Path(file), parsed.given(Config))
+    if run_dir is None:
         return TrainCommand(config, default_run_dir(preset, config.seed))
-    return TrainCommand(config, _free_directory(chosen))
+    return TrainCommand(config, _free_directory(run_dir))
 
 
 def parse_evaluate(args: Sequence[str]) -> EvaluateCommand:
@@ -141,20 +146,21 @@ def parse_evaluate(args: Sequence[str]) -> EvaluateCommand:
       UserError: whatever cannot be done as asked.
       SystemExit: help was asked for, and printed.
     """
-    parsed = parse(args, EVALUATE, _EVALUATE_TEXT, _EVALUATE_ARGUMENTS)
+    parsed = parse(
+        args,
+        "python scripts/evaluate.py",
+        "Evaluate a saved run on fresh episodes, planning with what it learned.",
+        _EVALUATE_ARGUMENTS,
+    )
     run_dir = _saved_run(parsed)
-    given = {path: parsed.values[path] for path in _EVALUATION_PATHS if path in parsed.values}
-    config = override(
+    values = parsed.values
+    override(  # refuses what a configuration would
         load_run(run_dir),
-        {_EVALUATION_PATHS[path]: value for path, value in given.items()},
-        {_EVALUATION_PATHS[path]: flag(path) for path in given},
+        {option: values[path] for path, option in _EVALUATION_PATHS.items() if path in values},
+        {option: flag(path) for path, option in _EVALUATION_PATHS.items()},
     )
-    return EvaluateCommand(
-        run_dir,
-        episodes=config.evaluation.episodes if ("episodes",) in given else None,
-        seed=config.evaluation.seed if ("seed",) in given else None,
-        gif=parsed.values[("gif",)],
-    )
+    episodes, seed = (values.get(path) for path in _EVALUATION_PATHS)
+    return EvaluateCommand(run_dir, episodes, seed, gif=values[("gif",)])
 
 
 def parse_report(args: Sequence[str]) -> Path:
@@ -164,7 +170,8 @@ def parse_report(args: Sequence[str]) -> Path:
       UserError: whatever cannot be done as asked.
       SystemExit: help was asked for, and printed.
     """
-    return _saved_run(parse(args, REPORT, _REPORT_TEXT, _REPORT_ARGUMENTS))
+    text = "Write the report of a finished run again, from what its directory holds."
+    return _saved_run(parse(args, "python scripts/report.py", text, _REPORT_ARGUMENTS))
 
 
 def default_run_dir(preset: str, seed: int) -> Path:
@@ -284,22 +291,3 @@ def _free_directory(name: str) -> Path:
             f"{refusal} is not allowed, since {shown(str(existing))} cannot be written to"
         )
     return path
-
-
-def _train_text(preset: str) -> str:
-    return f"""\
-Train an agent that learns a model of its environment and plans in it:
-  {TRAIN} PRESET [--config FILE.yaml] [--run-dir DIR] [options]
-  {TRAIN} --resume RUN_DIR [--env-steps N]
-
-Presets:
-{listing()}
-
-Options come from the preset, then the file, then the flags; a step is a simulator step.
-
-The defaults shown are those of {preset}."""
-
-
-_EVALUATE_TEXT = "Evaluate a saved run on fresh episodes, planning with what it learned."
-
-_REPORT_TEXT = "Write the report of a finished run again, from what its directory holds."

@@ -75,6 +75,20 @@ class Parsed:
     values: dict[OptionPath, Any]
     positionals: list[str]
 
+    def given(self, model: type[BaseModel]) -> dict[OptionPath, Any]:
+        """The values of `model`'s options, without those of the script's own arguments."""
+        known = options(model)
+        return {path: value for path, value in self.values.items() if path in known}
+
+
+_METAVARS = {
+    int: "INT",
+    float: "FLOAT",
+    bool: "[true|false]",
+    str: "TEXT",
+    dict: "[KEY=VALUE ...]",
+}
+
 
 class _Words(list[str]):
     """The words typed after a flag; whatever is not of this type is a default."""
@@ -82,6 +96,9 @@ class _Words(list[str]):
 
 class _CommandLine:
     """Stands for the whole command line where tyro wants a type."""
+
+
+_SWITCH: Any = tyro.conf.FlagCreatePairsOff[Annotated[bool, tyro.conf.arg(help_behavior_hint="")]]
 
 
 def parse(
@@ -160,22 +177,19 @@ def _words(raw: Any, path: OptionPath) -> Sequence[str] | None:
 def _read(name: str, field: FieldInfo, words: Sequence[str]) -> tuple[Any, Sequence[str]]:
     """The value that `words` give an option, and the words left over, which were given by place."""
     kind = field.annotation
+    several = get_origin(kind) is tuple
     if get_origin(kind) is dict:
         return dict(_pair(name, word) for word in words), []
+    if kind is bool and not words:
+        return True, []
     if not words:
-        if kind is bool:
-            return True, []
         raise UserError(f"{name}: a value is missing; give {allowed(field)}")
-    if get_origin(kind) is tuple:
-        is_text = _is_text(element(field).annotation)
-        return [word if is_text else read_scalar(word) for word in words], []
     if kind is Path and not words[0]:  # pathlib takes it for the working directory
         raise UserError(f"{name}: '' is not allowed; give {allowed(field)}")
-    return (words[0] if _is_text(kind) else read_scalar(words[0])), words[1:]
-
-
-def _is_text(kind: Any) -> bool:
-    return kind in (str, Path) or get_origin(kind) is Literal
+    each = element(field).annotation if several else kind
+    is_text = each in (str, Path) or get_origin(each) is Literal
+    values = [word if is_text else read_scalar(word) for word in words]
+    return (values, []) if several else (values[0], words[1:])
 
 
 def _pair(name: str, word: str) -> tuple[str, Any]:
@@ -210,16 +224,12 @@ def _collect(fields: list[StructFieldSpec], text: str | None) -> StructConstruct
 
 
 def _argument(argument: Argument) -> StructFieldSpec:
-    if argument.field.annotation is bool:
-        kind: Any = tyro.conf.FlagCreatePairsOff[
-            Annotated[bool, tyro.conf.arg(help_behavior_hint="")]
-        ]
-    else:
-        kind = _words_type(argument.metavar, argument.field, argument.hint)
+    switch = argument.field.annotation is bool
+    kind = _SWITCH if switch else _words_type(argument.metavar, argument.field, argument.hint)
     return StructFieldSpec(
         name=argument.name,
         type=tyro.conf.Positional[kind] if argument.positional else kind,
-        default=False if argument.field.annotation is bool else None,
+        default=False if switch else None,
         helptext=argument.field.description,
     )
 
@@ -260,25 +270,25 @@ def _words_type(metavar: str, field: FieldInfo, hint: str) -> Any:
 
 
 def _metavar(field: FieldInfo) -> str:
-    kind: Any = field.annotation
-    if get_origin(kind) is Literal:
-        return "{" + ",".join(get_args(kind)) + "}"
-    if get_origin(kind) is tuple:
+    kind: Any = get_origin(field.annotation) or field.annotation
+    if kind is Literal:
+        return "{" + ",".join(get_args(field.annotation)) + "}"
+    if kind is tuple:
         each = _metavar(element(field))
         return f"{each} ..." if each.startswith("{") else f"{each} [{each} ...]"
-    if get_origin(kind) is Union:
+    if kind is Union:
         return f"{_metavar(element(field))}|{alternative(field)}"
-    if get_origin(kind) is dict:
-        return "[KEY=VALUE ...]"
-    return {int: "INT", float: "FLOAT", bool: "[true|false]", str: "TEXT"}[kind]
+    return _METAVARS[kind]
 
 
 def _written(value: Any) -> list[str]:
     """A default as it would be typed."""
-    if isinstance(value, bool):
-        return [str(value).lower()]
-    if isinstance(value, tuple):
-        return [str(each) for each in value]
-    if isinstance(value, dict):
-        return [f"{key}={_written(each)[0]}" for key, each in value.items()] or ["none"]
-    return [str(value)]
+    match value:
+        case bool():
+            return [str(value).lower()]
+        case tuple():
+            return [str(each) for each in value]
+        case dict():
+            return [f"{key}={_written(each)[0]}" for key, each in value.items()] or ["none"]
+        case _:
+            return [str(value)]
