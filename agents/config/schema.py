@@ -4,7 +4,7 @@ The defaults are those of the preset `lunar-lander`. This is the only place wher
 declared: the flags, their help, the YAML keys and the error messages are all made from it.
 
 Unless said otherwise a step is a simulator step (Lunar Lander: 50 a second) and a decision is one
-planned action, held for `env.action_repeat` steps.
+planned action, repeated for `env.action_repeat` steps.
 """
 
 from collections.abc import Iterable
@@ -36,7 +36,7 @@ class EnvConfig(Options):
     kwargs: dict[str, bool | int | float | str] = Field(
         default={}, description="Its arguments, instead of the preset's"
     )
-    action_repeat: int = Field(default=1, ge=1, le=100, description="Steps an action is held")
+    action_repeat: int = Field(default=1, ge=1, le=100, description="Steps an action is repeated")
 
 
 class ModelConfig(Options):

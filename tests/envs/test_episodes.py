@@ -210,7 +210,7 @@ def test_a_bad_first_observation_is_at_step_0():
 def test_an_observation_of_another_size_than_promised():
     kwargs = {"observation_space": spaces.Box(-1, 1, (3,))}
     runner = make_runner("worlds:Counter-v0", kwargs)
-    with pytest.raises(UserError, match=r"shape \(2,\) at step 0.*promises \(3,\)"):
+    with pytest.raises(UserError, match=r"shape \(2,\) at step 0.*announces \(3,\)"):
         runner.start(0, 0)
 
 
