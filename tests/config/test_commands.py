@@ -130,6 +130,7 @@ def test_an_interrupt_of_training_says_how_to_continue(
         raise KeyboardInterrupt
 
     stand_in("agents.training.session", begin=begin, resume=None)
+    stand_in("agents.reporting.conclude", conclude=None)
     args = ["quick", "--run-dir", str(tmp_path / "run")]
     assert run_script("train.py", args, monkeypatch) == 130
     err = capsys.readouterr().err
