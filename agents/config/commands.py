@@ -176,10 +176,9 @@ def parse_report(args: Sequence[str]) -> Path:
 
 def default_run_dir(preset: str, seed: int) -> Path:
     """Where a run goes that was given no place: `runs/<preset>-seed<k>-<time>`, not there yet."""
-    base = f"{preset}-seed{seed}-{time.strftime('%Y%m%d-%H%M%S')}"
-    numbered = (f"{base}-{number}" for number in itertools.count(2))
-    paths = (Path("runs") / name for name in itertools.chain([base], numbered))
-    return next(path for path in paths if not path.exists())
+    base = f"runs/{preset}-seed{seed}-{time.strftime('%Y%m%d-%H%M%S')}"
+    ends = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
+    return next(path for end in ends if not (path := Path(f"{base}{end}")).exists())
 
 
 def runnable(command: str) -> str:
@@ -231,15 +230,13 @@ def _resumed(parsed: Parsed) -> ResumeCommand:
             )
     run_dir = _run_directory(parsed.values[("resume",)])
     config = load_run(run_dir)
-    if ("env_steps",) not in parsed.values:
-        return ResumeCommand(run_dir, None)
-    changed = override(config, {("env_steps",): parsed.values[("env_steps",)]})
-    if changed.env_steps < config.env_steps:
+    steps = override(config, parsed.given(Config)).env_steps
+    if steps < config.env_steps:
         raise UserError(
-            f"--env-steps: {changed.env_steps} is less than the run's own {config.env_steps}; it"
-            " may only be raised"
+            f"--env-steps: {steps} is less than the run's own {config.env_steps}; it may only be"
+            " raised"
         )
-    return ResumeCommand(run_dir, changed.env_steps)
+    return ResumeCommand(run_dir, parsed.values.get(("env_steps",)))
 
 
 def _only(parsed: Parsed, what: str) -> str:
@@ -273,21 +270,16 @@ def _free_directory(name: str) -> Path:
     path = Path(name)
     refusal = f"--run-dir: {shown(name)}"
     try:
-        trace = next((trace for trace in _TRACES if (path / trace).exists()), None)
-        if trace is not None:
-            raise UserError(
-                f"{refusal} already holds a run ({trace}); continue it by --resume, or give"
-                " another --run-dir"
-            )
+        for trace in _TRACES:
+            if (path / trace).exists():
+                raise UserError(
+                    f"{refusal} already holds a run ({trace}); continue it by --resume, or give"
+                    " another --run-dir"
+                )
         existing = next(each for each in (path, *path.absolute().parents) if os.path.lexists(each))
     except OSError as error:
         raise UserError(f"{refusal} cannot be used ({error.strerror}); give another") from None
-    if not existing.is_dir():
-        raise UserError(
-            f"{refusal} is not allowed, since {shown(str(existing))} is not a directory"
-        )
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise UserError(
-            f"{refusal} is not allowed, since {shown(str(existing))} cannot be written to"
-        )
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        problem = "cannot be written to" if existing.is_dir() else "is not a directory"
+        raise UserError(f"{refusal} is not allowed, since {shown(str(existing))} {problem}")
     return path
