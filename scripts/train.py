@@ -13,12 +13,11 @@ def main(args: list[str]) -> int:
         from agents.reporting.conclude import conclude  # brings JAX, which bad input need not
         from agents.training.session import begin, resume
 
-        opened = (
+        with (
             begin(command.config, command.run_dir)
             if isinstance(command, TrainCommand)
             else resume(command.run_dir, command.env_steps)
-        )
-        with opened as session:
+        ) as session:
             session.train()
             conclude(session)
     except KeyboardInterrupt:

@@ -136,7 +136,6 @@ def pendulum_cost(angle: jax.Array, velocity: jax.Array, torque: jax.Array) -> j
 
 def never_ends(state: jax.Array, action: jax.Array, next_state: jax.Array) -> jax.Array:
     """Probability of the end where episodes end by a time limit only: 0."""
-    del state, action
     return jnp.zeros((), next_state.dtype)
 
 

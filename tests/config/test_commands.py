@@ -17,6 +17,7 @@ from agents.config.commands import (
     TrainCommand,
     parse_evaluate,
     parse_train,
+    run_command,
 )
 from agents.errors import UserError
 
@@ -169,6 +170,19 @@ def test_a_comparison_has_a_directory_of_its_own(more, out, stand_in, monkeypatc
     )
     assert run_script("compare.py", ["name", "run", *more], monkeypatch) == 0
     assert capsys.readouterr().out == "done\n"
+
+
+def test_lines_are_printed_as_they_come_also_before_an_error(monkeypatch, capsys):
+    def main(args):
+        assert args == ["word"]
+        yield "a line"
+        assert capsys.readouterr().out == "a line\n"
+        raise UserError("no more")
+
+    monkeypatch.setattr(sys, "argv", ["script.py", "word"])
+    with pytest.raises(SystemExit) as end:
+        run_command(main)
+    assert (end.value.code, *capsys.readouterr()) == (2, "", "error: no more\n")
 
 
 def test_what_an_evaluation_refuses_is_one_line(stand_in, tmp_path, monkeypatch, capsys):
