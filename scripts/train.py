@@ -3,23 +3,21 @@
 import shlex
 import sys
 
-from agents.config.commands import TRAIN, TrainCommand, parse_train, report_errors, runnable
-from agents.devices import prepare
+from agents.config.commands import TRAIN, TrainCommand, parse_train, run_command, runnable
 
 
-def main() -> int:
-    """Trains, or resumes training, as the command line asks; returns the exit status."""
-    command = parse_train(sys.argv[1:])
+def main(args: list[str]) -> int:
+    """Trains, or resumes training, as the command line asks."""
+    command = parse_train(args)
     try:
         from agents.reporting.conclude import conclude  # brings JAX, which bad input need not
         from agents.training.session import begin, resume
 
-        opened = (
+        with (
             begin(command.config, command.run_dir)
             if isinstance(command, TrainCommand)
             else resume(command.run_dir, command.env_steps)
-        )
-        with opened as session:
+        ) as session:
             session.train()
             conclude(session)
     except KeyboardInterrupt:
@@ -35,5 +33,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    prepare()
-    sys.exit(report_errors(main))
+    run_command(main, jax=True)
