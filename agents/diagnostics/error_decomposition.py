@@ -23,9 +23,9 @@ from agents.analysis.tables import Row
 from agents.diagnostics.open_loop import ReferenceState, execute_from, rebuild
 from agents.diagnostics.planned_realised import planned_returns
 from agents.diagnostics.variants import WITHOUT, Variants
-from agents.envs import make_runner
 from agents.envs.dynamics import AnalyticDynamics
 from agents.planning.actor import Actor
+from agents.planning.builders import build_runner
 from agents.training.frozen import FrozenAgent
 
 SEARCH = 8
@@ -55,7 +55,7 @@ def decompose(
         "best": Variants(config, 1, longer, dynamics).agent("none"),
     }
     key = jax.random.key(0)
-    runner = make_runner(config.env)
+    runner = build_runner(config.env)
     names = (*agents, "planned", "realised")
     returns: dict[str, list[float]] = {name: [] for name in names}
     for index, state in enumerate(states):

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agents.envs import EpisodeRunner, make_runner
+from agents.envs import EpisodeRunner
 from agents.errors import UserError
 from agents.planning.actor import Actor
+from agents.planning.builders import build_runner
 from agents.training.evaluation import EpisodeResult, evaluate
 from agents.training.frozen import FrozenAgent
 
@@ -76,7 +77,7 @@ def reference_episodes(
     """
     config = frozen.config
     paths: dict[int, list[Decision]] = {}
-    runners = [make_runner(config.env) for _ in range(config.num_envs)]
+    runners = [build_runner(config.env) for _ in range(config.num_envs)]
     results = evaluate(
         Actor(frozen.agent, frozen.keys.evaluate, config.num_envs),
         frozen.learned,

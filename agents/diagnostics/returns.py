@@ -24,10 +24,10 @@ from agents.diagnostics.planned_realised import Measurement, Pair, all_pairs
 from agents.diagnostics.return_figures import plot_returns
 from agents.diagnostics.return_tables import Tables, verdicts
 from agents.diagnostics.variants import Variant, Variants
-from agents.envs import make_runner
 from agents.envs.dynamics import find_dynamics
 from agents.errors import UserError
 from agents.planning.agent import HOLDOUT_WINDOWS
+from agents.planning.builders import build_runner
 from agents.training.checkpoint import at_or_after
 from agents.training.frozen import FrozenAgent, load_frozen
 from agents.training.log import RETURNS_FILE
@@ -127,7 +127,7 @@ def measure_run(
     """
     config, weights = frozen.config, _with_zero(options.weights)
     variants = Variants(config, len(weights), {})
-    runners = [make_runner(config.env) for _ in weights]
+    runners = [build_runner(config.env) for _ in weights]
     own = config.regularizer.name
     for regularizer in options.regularizers or ("rnn-dae" if own == "none" else own,):
         variant = variants.of_run(regularizer, frozen)

@@ -7,10 +7,10 @@ from typing import get_args
 import jax
 
 from agents.config import Config, RegularizerName, loading
-from agents.envs import make_runner
 from agents.envs.dynamics import AnalyticDynamics
 from agents.planning import builders
 from agents.planning.agent import AgentState, PlanningAgent
+from agents.planning.builders import build_runner
 from agents.training.frozen import FrozenAgent
 
 NAMES: tuple[str, ...] = get_args(RegularizerName)
@@ -73,7 +73,7 @@ class Variants:
         """The agent with the regulariser `name`, which has learned nothing."""
         if name not in self._agents:
             config = self.config(name)
-            runner = make_runner(config.env)
+            runner = build_runner(config.env)
             self._agents[name] = builders.build_agent(config, runner.spec, self._dynamics)
             runner.env.close()
         return self._agents[name]

@@ -7,8 +7,6 @@ from typing import Any, Literal
 
 import gymnasium as gym
 
-from agents.config import EnvConfig
-from agents.envs.episodes import EpisodeRunner
 from agents.envs.spaces import describe
 from agents.errors import UserError, one_line, shown
 
@@ -68,18 +66,3 @@ def render_environment(id: str, kwargs: Mapping[str, Any]) -> gym.Env:
     os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     return make_environment(id, kwargs, render_mode="rgb_array")
-
-
-def make_runner(env: EnvConfig, steps_per_plan: int | None = None) -> EpisodeRunner:
-    """Makes an environment, with an episode runner around it.
-
-    Args:
-        env: id, arguments and action repeat.
-        steps_per_plan: simulator steps after which the next action is asked for; the action repeat
-            when None.
-
-    Raises:
-        UserError: it cannot be used.
-    """
-    made = make_environment(env.id, env.kwargs)
-    return EpisodeRunner(made, describe(made), env.action_repeat, steps_per_plan)

@@ -2,8 +2,8 @@
 
 import optax
 
-from agents.config import Config, FitConfig, PlannerConfig, RegularizerConfig, RiskConfig
-from agents.envs import EnvironmentSpec
+from agents.config import Config, EnvConfig, FitConfig, PlannerConfig, RegularizerConfig, RiskConfig
+from agents.envs import EnvironmentSpec, EpisodeRunner, describe, make_environment
 from agents.envs.dynamics import AnalyticDynamics, with_dynamics
 from agents.envs.rewards import find_reward
 from agents.planning.agent import PlanningAgent
@@ -25,6 +25,21 @@ from mbrl import (
     regularizers,
     risk,
 )
+
+
+def build_runner(env: EnvConfig, steps_per_plan: int | None = None) -> EpisodeRunner:
+    """Makes an environment, with an episode runner around it.
+
+    Args:
+        env: id, arguments and action repeat.
+        steps_per_plan: simulator steps after which the next action is asked for; the action repeat
+            when None.
+
+    Raises:
+        UserError: it cannot be used.
+    """
+    made = make_environment(env.id, env.kwargs)
+    return EpisodeRunner(made, describe(made), env.action_repeat, steps_per_plan)
 
 
 def build_agent(

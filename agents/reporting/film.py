@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.analysis import animation
-from agents.envs import EpisodeRunner, describe, make_runner, render_environment
+from agents.envs import EpisodeRunner, describe, render_environment
 from agents.planning.actor import Actor
+from agents.planning.builders import build_runner
 from agents.reporting.imagined_paths import PLACES, draw_paths
 from agents.training.evaluation import evaluate, evaluation_steps_per_plan
 from agents.training.frozen import FrozenAgent
@@ -34,7 +35,7 @@ def animate(frozen: FrozenAgent, seed: int, path: Path) -> Path:
     env = render_environment(config.env.id, config.env.kwargs)
     steps = evaluation_steps_per_plan(config)
     filmed = EpisodeRunner(env, describe(env), config.env.action_repeat, steps)
-    others = [make_runner(config.env, steps) for _ in range(config.num_envs - 1)]
+    others = [build_runner(config.env, steps) for _ in range(config.num_envs - 1)]
     frames: list[NDArray[np.uint8]] = []
 
     def draw(runner: EpisodeRunner, plan: Plan) -> None:

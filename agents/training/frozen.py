@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agents.config import Config, load_run
-from agents.envs import make_runner
 from agents.planning import builders
 from agents.planning.agent import AgentState, PlanningAgent
+from agents.planning.builders import build_runner
 from agents.training import checkpoint, saved
 from agents.training.saved import CHECKPOINTS, Progress, RunKeys
 from mbrl import Replay
@@ -61,7 +61,7 @@ def load_frozen(
     """
     config = load_run(run_dir)
     if agent is None:
-        runner = make_runner(config.env)
+        runner = build_runner(config.env)
         agent = builders.build_agent(config, runner.spec)
         runner.env.close()
     step = None if env_steps is None else checkpoint.at_or_after(run_dir / CHECKPOINTS, env_steps)

@@ -14,9 +14,10 @@ import numpy as np
 
 from agents.config import EnvConfig
 from agents.config.benchmarks import DenoiseOptions
-from agents.envs import EnvironmentSpec, EpisodeRunner, episode_seed, make_runner, random_action
+from agents.envs import EnvironmentSpec, EpisodeRunner, episode_seed, random_action
 from agents.errors import UserError, shown
 from agents.experiments.denoising.blog_dae import STEPS
+from agents.planning.builders import build_runner
 from mbrl import Episode, Replay, Window, normalizer
 from mbrl.normalizer import Normalizer
 from mbrl.regularizers.sequences import of_window
@@ -95,7 +96,7 @@ def gather_windows(options: DenoiseOptions, seed: int) -> Data:
       UserError: the environment cannot be used, or too few episodes are as long as a window.
     """
     env, length = options.env, options.length
-    runner = make_runner(env)
+    runner = build_runner(env)
     replay = Replay(members=1, repeat=env.action_repeat, holdout=0.1, seed=seed)
     for episode in itertools.islice(_random_episodes(runner, seed), options.episodes):
         replay.append(episode)
@@ -131,7 +132,7 @@ def gather_trajectories(env: EnvConfig, count: int, seed: int) -> Trajectories:
     Raises:
       UserError: the environment cannot be used, or most of its episodes end sooner.
     """
-    runner = make_runner(env.model_copy(update={"action_repeat": 1}))
+    runner = build_runner(env.model_copy(update={"action_repeat": 1}))
     tried = itertools.islice(_random_episodes(runner, seed, STEPS), 2 * count)
     long_enough = (episode for episode in tried if len(episode.actions) == STEPS)
     episodes = list(itertools.islice(long_enough, count))

@@ -32,9 +32,9 @@ from agents.diagnostics.negative_windows import changed, noise_windows, shuffled
 from agents.diagnostics.open_loop import reference_states
 from agents.diagnostics.path_penalties import path_penalty, window_penalty
 from agents.diagnostics.variants import Variant, Variants
-from agents.envs import make_runner
 from agents.experiments.detection.figures import plot_detection
 from agents.experiments.detection.rollouts import Rollouts, planned, replayed, went_wrong
+from agents.planning.builders import build_runner
 from agents.training.checkpoint import at_or_after
 from agents.training.frozen import FrozenAgent, load_frozen
 from agents.training.saved import CHECKPOINTS
@@ -93,7 +93,7 @@ def detect_in_run(frozen: FrozenAgent, run_dir: Path, options: DetectionOptions)
     # No plan is warm-started by the last one, so that the search gets twice the iterations.
     variants = Variants(config, 1, {("planner", "iterations"): 2 * config.planner.iterations})
     unit = normalizer.fit(frozen.replay.transitions().observation)
-    runner = make_runner(config.env)
+    runner = build_runner(config.env)
     for age in options.ages:
         young = load_frozen(run_dir, env_steps=age, agent=frozen.agent)
         base = variants.fitted("none", young)

@@ -66,9 +66,10 @@ def check_trials(trials: Sequence[Trial]) -> None:
       UserError: an environment or its analytic reward cannot be used, a policy cannot act in it,
         or the directory of a trial holds another run.
     """
-    from agents.envs.making import make_environment, make_runner
+    from agents.envs.making import make_environment
     from agents.experiments.learning import model_free
     from agents.planning import builders
+    from agents.planning.builders import build_runner
 
     different: dict[str, Trial] = {}
     for trial in trials:
@@ -80,7 +81,7 @@ def check_trials(trials: Sequence[Trial]) -> None:
     for trial in different.values():
         config, protocol = trial.contender.config, trial.protocol
         if config is not None:
-            runner = make_runner(config.env)
+            runner = build_runner(config.env)
             builders.build_agent(config, runner.spec)
             runner.env.close()
         elif protocol is not None:

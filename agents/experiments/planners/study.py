@@ -22,11 +22,12 @@ from agents.analysis.tables import Row, write_csv, writing
 from agents.config import Config, OptionPath, PlannerConfig, loading
 from agents.config.benchmarks import StudyOptions
 from agents.diagnostics.open_loop import reference_episodes
-from agents.envs import EpisodeRunner, make_runner
+from agents.envs import EpisodeRunner
 from agents.experiments.planners.figures import plot_study
 from agents.planning import builders
 from agents.planning.actor import Actor
 from agents.planning.agent import PlanningAgent
+from agents.planning.builders import build_runner
 from agents.training.evaluation import evaluate
 from agents.training.frozen import FrozenAgent, load_frozen
 
@@ -163,7 +164,7 @@ def measure_settings(
     ]
     for setting in settings:
         config = setting.config(frozen.config, options.episodes)
-        runners = [make_runner(config.env) for _ in paths]
+        runners = [build_runner(config.env) for _ in paths]
         agent = builders.build_agent(config, runners[0].spec)
         plans = [
             _plan_along(agent, frozen, jax.random.key(seed), paths) for seed in range(options.seeds)

@@ -11,7 +11,6 @@ from tiny import tiny
 from agents.diagnostics.open_loop import ReferenceState
 from agents.diagnostics.path_penalties import path_penalty, window_penalty
 from agents.diagnostics.variants import Variant
-from agents.envs import make_runner
 from agents.errors import UserError
 from agents.experiments.detection.rollouts import (
     drifting,
@@ -21,6 +20,7 @@ from agents.experiments.detection.rollouts import (
     swapped,
     went_wrong,
 )
+from agents.planning.builders import build_runner
 from mbrl import normalizer
 from mbrl.regularizers import Window
 from mbrl.types import Trajectory
@@ -72,7 +72,7 @@ def test_every_member_has_an_end_of_its_own():
 def counting(terminate_at=0):
     """A runner of `Counter`, and two states in it with two plans each."""
     env = {"id": "worlds:Counter-v0", "kwargs": {"terminate_at": terminate_at}}
-    runner = make_runner(tiny(env=env).env)
+    runner = build_runner(tiny(env=env).env)
     states = []
     for past in ([], [0.5]):
         runner.start(0, 0)
