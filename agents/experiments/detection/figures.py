@@ -6,14 +6,15 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from agents.analysis.style import CYCLE, GREY, MARKERS, frame, write
+from agents.analysis.grouping import grouped
+from agents.analysis.style import GREY, frame, series, write
 from agents.analysis.tables import Row
 
-_PANELS = (
-    ("replayed", "replayed actions"),
-    ("planned", "plans made without a penalty"),
-    ("within", "several plans of the same state"),
-)
+_PANELS = {
+    "replayed": "replayed actions",
+    "planned": "plans made without a penalty",
+    "within": "several plans of the same state",
+}
 
 
 def plot_detection(rows: Sequence[Row], path: Path) -> Path:
@@ -26,31 +27,24 @@ def plot_detection(rows: Sequence[Row], path: Path) -> Path:
       path: of the PNG file.
     """
     figure = Figure(figsize=(12, 4.4), layout="constrained")
-    names = _penalising(rows)
+    variants = grouped((row for row in rows if row["regularizer"] != "none"), "regularizer")
     ages = sorted({row["env_steps"] for row in rows})
-    for number, (key, title) in enumerate(_PANELS):
-        axes = figure.add_subplot(1, len(_PANELS), number + 1)
+    panels = figure.subplots(1, len(_PANELS))
+    for axes, (key, title) in zip(panels, _PANELS.items(), strict=True):
         axes.axhline(0.5, color=GREY, lw=1, ls="--")
-        for index, name in enumerate(names):
-            mine = [row for row in rows if row["regularizer"] == name]
-            values = [[row[key] for row in mine if row["env_steps"] == age] for age in ages]
-            places = np.arange(len(ages)) + 0.09 * (index - (len(names) - 1) / 2)
-            colour, marker = CYCLE[index % len(CYCLE)], MARKERS[index % len(MARKERS)]
-            means = [float(np.mean(value)) for value in values]
-            axes.plot(places, means, marker=marker, ms=6, lw=1.2, color=colour, label=name)
-            for place, value in zip(places, values, strict=True):
-                axes.plot([place] * len(value), value, ".", ms=4, alpha=0.6, color=colour)
+        for index, (name, mine) in enumerate(variants.items()):
+            runs = grouped(mine, "env_steps")
+            values = [[row[key] for row in runs[age]] for age in ages]
+            places = np.arange(len(ages)) + 0.09 * (index - (len(variants) - 1) / 2)
+            style = series(index)
+            axes.plot(places, [np.mean(each) for each in values], ms=6, lw=1.2, label=name, **style)
+            for place, each in zip(places, values, strict=True):
+                axes.plot([place] * len(each), each, ".", ms=4, alpha=0.6, color=style["color"])
         frame(axes)
         axes.set_xticks(np.arange(len(ages)), [f"{age:,}" for age in ages])
         axes.set_xlabel("environment steps learned from")
         axes.set_ylim(0.0, 1.02)
         axes.set_title(title, fontsize="medium")
-        if number == 0:
-            axes.set_ylabel("chance that the worse one is penalised more")
-            axes.legend(frameon=False, fontsize="small", loc="lower right")
+    panels[0].set_ylabel("chance that the worse one is penalised more")
+    panels[0].legend(frameon=False, fontsize="small", loc="lower right")
     return write(figure, path)
-
-
-def _penalising(rows: Sequence[Row]) -> list[str]:
-    """The regularisers but `none`, in order."""
-    return [name for name in dict.fromkeys(row["regularizer"] for row in rows) if name != "none"]
