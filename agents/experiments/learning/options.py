@@ -12,7 +12,7 @@ from typing import Annotated, TypeVar
 
 from pydantic import Field
 
-from agents.config import PRESETS, Count, Options, flag, override
+from agents.config import PRESETS, Count, Options, options, override
 from agents.config.commands import TrainCommand, parse_train
 from agents.config.flags import Argument, Parsed, declared, parse
 from agents.devices import cores
@@ -84,14 +84,22 @@ def arguments(kind: type[Options], hints: dict[str, tuple[str, str]]) -> list[Ar
     return [Argument(name, kind.model_fields[name], *hint) for name, hint in hints.items()]
 
 
-def options_of(parsed: Parsed, defaults: _O) -> _O:
-    """The options of a study, out of its command line.
+def options_of(parsed: Parsed, defaults: _O, out: str) -> tuple[_O, Path]:
+    """The options of a study, out of its command line, and its directory.
+
+    Args:
+      parsed: the command line.
+      defaults: the options.
+      out: the directory, unless another one is given.
+
+    Returns:
+      The options; the directory, absolute, since a worker has a working directory of its own.
 
     Raises:
       UserError: a value is not allowed, or a trial needs more cores than this machine has and is to
         run on it.
     """
-    known = {(name,) for name in type(defaults).model_fields}
+    known = options(type(defaults))
     found = override(
         defaults, {path: value for path, value in parsed.values.items() if path in known}
     )
@@ -99,7 +107,7 @@ def options_of(parsed: Parsed, defaults: _O) -> _O:
         raise UserError(
             f"--cpus: {found.cpus} is not allowed; give at most {cores()}, the cores there are"
         )
-    return found
+    return found, Path(parsed.values.get(("out",), out)).absolute()
 
 
 def seeds_of(words: Sequence[str]) -> tuple[int, ...]:
@@ -127,15 +135,6 @@ def once(name: str, values: Sequence[_T]) -> tuple[_T, ...]:
         if count > 1:
             raise UserError(f"{name}: {shown(value)} is given twice; give it once")
     return tuple(values)
-
-
-def out_of(parsed: Parsed, default: str) -> Path:
-    """The directory given by `--out`; absolute, since a worker has a directory of its own.
-
-    Raises:
-      UserError: it is empty.
-    """
-    return Path(parsed.values.get(("out",), default)).absolute()
 
 
 # --- the learning benchmark ----------------------------------------------------------------------
@@ -180,10 +179,10 @@ _ARGUMENTS = (
 )
 
 _SHARED = {
-    ("seed",): "--seeds",
-    ("env_steps",): "--steps",
-    ("milestones",): "--steps",
-    ("run_dir",): "--out",
+    "--seed": "--seeds",
+    "--env-steps": "--steps",
+    "--milestones": "--steps",
+    "--run-dir": "--out",
 }
 """Options that all contenders share, and the flags of the benchmark that set them."""
 
@@ -199,10 +198,9 @@ def parse_learning(args: Sequence[str]) -> Request:
       SystemExit: help was asked for, and printed.
     """
     parsed = parse(args, LEARNING, _TEXT, _ARGUMENTS)
-    options = options_of(parsed, LearningOptions())
-    out = out_of(parsed, "runs/learning")
-    if list(options.steps) != sorted(set(options.steps)):
-        raise UserError(f"--steps: {shown(list(options.steps))} is not ascending; sort them")
+    found, out = options_of(parsed, LearningOptions(), "runs/learning")
+    if list(found.steps) != sorted(set(found.steps)):
+        raise UserError(f"--steps: {shown(list(found.steps))} is not ascending; sort them")
     words = parsed.positionals or ["lunar-lander", *FIXED, *MODEL_FREE]
     contenders = [_contender(word) for word in words]
     once("a label", [file_name(each.label) for each in contenders])
@@ -218,10 +216,10 @@ def parse_learning(args: Sequence[str]) -> Request:
                 f"{label} is for {other.id} with {other.kwargs}, but {first} for {env.id} with"
                 f" {env.kwargs}; give them one environment"
             )
-    episodes = range(options.first_seed, options.first_seed + options.episodes)
-    protocol = Protocol(env, options.steps, episodes)
-    trials = make_trials(contenders, seeds_of(options.seeds), out, protocol)
-    return Request(Study("benchmark", trials, out), options, parsed.values[("background",)])
+    episodes = range(found.first_seed, found.first_seed + found.episodes)
+    protocol = Protocol(env, found.steps, episodes)
+    trials = make_trials(contenders, seeds_of(found.seeds), out, protocol)
+    return Request(Study("benchmark", trials, out), found, parsed.values[("background",)])
 
 
 def _contender(word: str) -> Contender:
@@ -242,11 +240,9 @@ def _contender(word: str) -> Contender:
     if kind not in PRESETS:
         known = ", ".join((*PRESETS, *FIXED, *MODEL_FREE))
         raise UserError(f"unknown contender {shown(word)}; give one of: {known}")
-    for path, instead in _SHARED.items():
-        if any(each.partition("=")[0] == flag(path) for each in words):
-            raise UserError(
-                f"{shown(word)}: {flag(path)} is shared by all contenders; give {instead}"
-            )
+    for option, instead in _SHARED.items():
+        if any(each.partition("=")[0] == option for each in words):
+            raise UserError(f"{shown(word)}: {option} is shared by all contenders; give {instead}")
     command = parse_train(words)
     assert isinstance(command, TrainCommand)
     return Contender(label, "planner", command.config)

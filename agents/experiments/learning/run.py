@@ -49,8 +49,7 @@ def run_study(request: Request) -> int:
         # Imports JAX, which has to come after Ray.
         from agents.experiments.learning.sweep_report import write_sweep_report
 
-        for line in write_sweep_report(study, failures):
-            say(line)
+        say("\n".join(write_sweep_report(study, failures)))
     for name, why in failures.items():
         print(f"{name} failed: {why}; see {study.out / name / OUTPUT}", file=sys.stderr)
     if interrupted:
@@ -71,12 +70,19 @@ def check_trials(trials: Sequence[Trial]) -> None:
     from agents.planning import builders
 
     different: dict[str, Trial] = {}
+    total = {("env_steps",), ("milestones",)}  # of steps, which may be raised
     for trial in trials:
-        kind, config = trial.contender.kind, trial.contender.config
-        if config is not None:
-            _check_run(trial)
+        config = trial.contender.config
+        if config is not None and (trial.run_dir / CONFIG_FILE).is_file():
+            changed = difference(load_run(trial.run_dir), trial.config, total)
+            if changed:
+                raise UserError(
+                    f"{shown(str(trial.run_dir))} holds a run with {changed}; give the same"
+                    " options, or another --out"
+                )
         # Contenders of a sweep share both parts, so that one of them is checked.
-        different.setdefault(repr((kind, config and (config.env, config.model))), trial)
+        parts = trial.contender.kind, config and (config.env, config.model)
+        different.setdefault(repr(parts), trial)
     for trial in different.values():
         config, protocol = trial.contender.config, trial.protocol
         if config is not None:
@@ -87,23 +93,6 @@ def check_trials(trials: Sequence[Trial]) -> None:
             env = make_environment(protocol.env.id, protocol.env.kwargs)
             model_free.check(trial.contender.kind, env)
             env.close()
-
-
-def _check_run(trial: Trial) -> None:
-    """Refuses to resume a run of another configuration; its total of steps may be raised.
-
-    Raises:
-      UserError: the directory of the trial holds one.
-    """
-    if not (trial.run_dir / CONFIG_FILE).is_file():
-        return
-    earlier = load_run(trial.run_dir)
-    changed = difference(earlier, trial.config, {("env_steps",), ("milestones",)})
-    if changed:
-        raise UserError(
-            f"{shown(str(trial.run_dir))} holds a run with {changed}; give the same options, or"
-            " another --out"
-        )
 
 
 def detach(request: Request, script: Path, args: Sequence[str]) -> int:
@@ -125,11 +114,10 @@ def detach(request: Request, script: Path, args: Sequence[str]) -> int:
     check_trials([trial for trial in study.trials if not trial.finished])
     words = [word for word in args if word != "--background"]
     with writing(study.out), (study.out / OUTPUT).open("a", encoding="utf-8") as output:
-        process = subprocess.Popen(
+        return subprocess.Popen(
             [sys.executable, str(script), *words],
             stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
-        )  # fmt: skip
-    return process.pid
+        ).pid  # fmt: skip
 
 
 def say(line: str) -> None:

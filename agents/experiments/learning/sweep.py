@@ -29,7 +29,6 @@ from agents.experiments.learning.options import (
     arguments,
     once,
     options_of,
-    out_of,
     seeds_of,
 )
 from agents.experiments.learning.trials import SWEEP_FILE, Contender, Study, make_trials
@@ -93,11 +92,9 @@ def parse_sweep(args: Sequence[str]) -> Request:
     for path, instead in _SWEPT.items():
         if path in parsed.values:
             raise UserError(f"{flag(path)} is swept over; give {instead}")
-    options = options_of(parsed, SweepOptions())
     (preset,) = parsed.positionals
-    out, file = out_of(parsed, f"runs/sweep-{preset}"), parsed.values.get(("config",))
-    if file == "":
-        raise UserError("--config: '' is not allowed; give a YAML file")
+    options, out = options_of(parsed, SweepOptions(), f"runs/sweep-{preset}")
+    file = parsed.values.get(("config",))
     own = {(each.name,) for each in _ARGUMENTS}
     base = load(
         preset,

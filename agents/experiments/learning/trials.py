@@ -187,9 +187,9 @@ def evaluations_in(out: Path) -> list[tuple[Path, list[Row]]]:
       UserError: a file of evaluations is damaged.
     """
     kinds = ("planner", *MODEL_FREE, *FIXED)
-    found = [
-        (file.parent, sorted(read_rows(file), key=lambda row: row["env_steps"]))
+    evaluated = [
+        (file.parent, sorted(rows, key=lambda row: row["env_steps"]))
         for file in sorted(out.glob(f"*/{FROZEN}"))
+        if (rows := read_rows(file))
     ]
-    evaluated = [(place, rows) for place, rows in found if rows]
     return sorted(evaluated, key=lambda trial: kinds.index(trial[1][0]["kind"]))
