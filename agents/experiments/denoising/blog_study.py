@@ -55,12 +55,11 @@ def compare_forms(env: EnvConfig, count: int, seed: int) -> tuple[list[Row], dic
         "best constant": Restoration(best_constant(clean)(corrupted)),
         PUBLISHED: fit_blog_dae(noisy, clean, corrupted, mended=False),
         MENDED: fit_blog_dae(noisy, clean, corrupted, mended=True),
+        "encoder-decoder, scanned": _fit_scanned(seen, unseen, "encoder-decoder", HIDDEN, seed),
+        "correction, scanned": _fit_scanned(
+            seen, unseen, "correction", RnnDaeConfig().hidden, seed
+        ),
     }
-    for architecture, hidden in (
-        ("encoder-decoder", HIDDEN),
-        ("correction", RnnDaeConfig().hidden),
-    ):
-        forms[f"{architecture}, scanned"] = _fit_scanned(seen, unseen, architecture, hidden, seed)
     rows = [_row(form, result, target, forms[PUBLISHED]) for form, result in forms.items()]
     return rows, {TRUE: target} | {form: result.restored for form, result in forms.items()}
 
@@ -70,17 +69,18 @@ def _multiplied(rng: np.random.Generator, x: np.ndarray) -> np.ndarray:
 
 
 def _row(form: str, result: Restoration, true: np.ndarray, published: Restoration) -> Row:
-    row: Row = {
+    seconds = {name: getattr(result, name) for name in ("compile_seconds", "train_seconds")}
+    return {
         "form": form,
         "mse": float(np.mean((result.restored - true) ** 2)),
         "loss_as_reported": result.loss,
         # How far apart the answers to different trajectories are: none for a constant.
         "spread_over_trajectories": float(result.restored.std(axis=0).mean()),
-    }
-    times = ("compile_seconds", "train_seconds")
-    row |= {name: getattr(result, name) for name in times}
-    return row | {
-        f"times_faster_{name}": row[name] and getattr(published, name) / row[name] for name in times
+        **seconds,
+        **{
+            f"times_faster_{name}": mine and getattr(published, name) / mine
+            for name, mine in seconds.items()
+        },
     }
 
 

@@ -11,7 +11,6 @@ loss, which cannot work, and under that loss mended, and this library's forms on
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import jax
@@ -27,30 +26,17 @@ from agents.diagnostics.negative_windows import changed, noise_windows, shuffled
 from agents.experiments.denoising import baselines, blog_study
 from agents.experiments.denoising.data import Data, gather_windows
 from agents.experiments.denoising.figures import Example, plot_blog, plot_denoising
-from agents.experiments.denoising.timed_fit import timed_fit
+from agents.experiments.denoising.timed_fit import TimedFit, timed_fit
 from mbrl import CORRUPTIONS, Corruption, Window, as_trajectory, make_rnn_dae
 from mbrl.regularizers.rnn_dae import ARCHITECTURES
 from mbrl.regularizers.sequences import zero
 
 _RIDGE_PENALTIES = (0.01, 1.0, 10.0, 100.0, 1000.0)
 _STEPS_A_CALL = 250
+Restore = Callable[[np.ndarray], np.ndarray]
+Penalty = Callable[[Window], np.ndarray]
+
 _MEASURED = ("compile_seconds", "train_seconds", "auroc_noise", "auroc_shuffled")
-
-
-@dataclass(frozen=True)
-class TrainedDenoiser:
-    """A fitted denoising autoencoder.
-
-    Attributes:
-      restore: `[N, T, O + A] -> [N, T, O + A]`.
-      penalty: mean penalty of each of N windows, as a plan is penalised.
-      compile_seconds, train_seconds: of the fit.
-    """
-
-    restore: Callable[[np.ndarray], np.ndarray]
-    penalty: Callable[[Window], np.ndarray]
-    compile_seconds: float
-    train_seconds: float
 
 
 def run_study(options: DenoiseOptions, out: Path) -> Iterator[str]:
@@ -119,16 +105,18 @@ def compare_methods(
     """
     name, _, strength = text.partition(":")
     corrupt = CORRUPTIONS[name](float(strength))
-    keys = jax.random.split(jax.random.key(seed), 3)
+    *noise_keys, fit_key = jax.random.split(jax.random.key(seed), 3)
     clean, unseen = data.elements(data.seen), data.elements(data.unseen)
     noisy, corrupted = (
         np.asarray(corrupt(key, jnp.asarray(x), zero(data.scales)))
-        for key, x in ((keys[0], clean), (keys[1], unseen))
+        for key, x in zip(noise_keys, (clean, unseen), strict=True)
     )
     observed = data.spec.observation_size
     target = unseen[..., :observed]
-    restored = {"corrupted input": corrupted[..., :observed]}
-    restored |= _baselines(noisy, clean[..., :observed], corrupted, target)
+    restored = {
+        "corrupted input": corrupted[..., :observed],
+        **_baselines(noisy, clean[..., :observed], corrupted, target),
+    }
     rng = np.random.default_rng(seed)
     noise = noise_windows(rng, data.replay.transitions(), data.unseen)
     shuffled = shuffled_windows(rng, data.unseen)
@@ -140,17 +128,16 @@ def compare_methods(
     for architecture in sorted(
         ARCHITECTURES, key=lambda each: each == options.rnn_dae.architecture
     ):
-        denoiser = fit_denoiser(data, corrupt, options, architecture, keys[2])
-        method, real = f"rnn-dae, {architecture}", denoiser.penalty(data.unseen)
-        restored[method] = denoiser.restore(corrupted)[..., :observed]
-        figures = (
-            denoiser.compile_seconds,
-            denoiser.train_seconds,
-            auroc(real, denoiser.penalty(noise)),
-            auroc(real[differ], denoiser.penalty(shuffled)[differ]),
-        )
-        measured[method] = dict(zip(_MEASURED, figures, strict=True))
-        answer = denoiser.restore(random[None])[0, :, :observed]
+        restore, penalty, fit = fit_denoiser(data, corrupt, options, architecture, fit_key)
+        method, real = f"rnn-dae, {architecture}", penalty(data.unseen)
+        restored[method] = restore(corrupted)[..., :observed]
+        measured[method] = {
+            "compile_seconds": fit.compile_seconds,
+            "train_seconds": fit.train_seconds,
+            "auroc_noise": auroc(real, penalty(noise)),
+            "auroc_shuffled": auroc(real[differ], penalty(shuffled)[differ]),
+        }
+        answer = restore(random[None])[0, :, :observed]
         examples = [
             Example(text, target[shown], corrupted[shown, :, :observed], restored[method][shown]),
             Example(
@@ -160,10 +147,11 @@ def compare_methods(
     rows: list[Row] = []
     for method, windows in restored.items():
         errors = np.mean((windows - target) ** 2, axis=(0, 1))
-        row: Row = {"seed": seed, "corruption": text, "method": method}
-        row |= {"total": float(errors.mean())}
-        row |= dict(zip(data.names, map(float, errors), strict=True))
-        rows.append(row | measured.get(method, dict.fromkeys(_MEASURED)))
+        rows.append(
+            {"seed": seed, "corruption": text, "method": method, "total": float(errors.mean())}
+            | dict(zip(data.names, map(float, errors), strict=True))
+            | measured.get(method, dict.fromkeys(_MEASURED))
+        )
     return rows, examples
 
 
@@ -189,8 +177,13 @@ def _baselines(
 
 def fit_denoiser(
     data: Data, corrupt: Corruption, options: DenoiseOptions, architecture: str, key: jax.Array
-) -> TrainedDenoiser:
-    """Fits a recurrent denoising autoencoder to a corruption, drawn afresh every step."""
+) -> tuple[Restore, Penalty, TimedFit]:
+    """Fits a recurrent denoising autoencoder to a corruption, drawn afresh every step.
+
+    Returns:
+      What it restores, `[N, T, O + A] -> [N, T, O + A]`; the mean penalty of each of N windows, as
+      a plan is penalised; and how long the fit took.
+    """
     sizes, knobs = (data.spec.observation_size, data.spec.action_size), options.rnn_dae
     dae = make_rnn_dae(
         *sizes,
@@ -210,17 +203,15 @@ def fit_denoiser(
             for call in range(calls)
         ),
     )
-    params = fitted.params
     network = ARCHITECTURES[architecture](
         sum(sizes), knobs.hidden, sum(sizes) if knobs.restore_actions else sizes[0]
     )
-    apply = jax.jit(jax.vmap(lambda x: network.apply(params, x, jnp.ones(len(x), bool))))
-    penalty = jax.jit(jax.vmap(lambda path: dae.penalty(data.scales, params, path)))
-    return TrainedDenoiser(
-        restore=lambda x: np.asarray(apply(x)),
-        penalty=lambda windows: np.asarray(penalty(as_trajectory(windows))).mean(axis=-1),
-        compile_seconds=fitted.compile_seconds,
-        train_seconds=fitted.train_seconds,
+    apply = jax.jit(jax.vmap(lambda x: network.apply(fitted.params, x, jnp.ones(len(x), bool))))
+    penalty = jax.jit(jax.vmap(lambda path: dae.penalty(data.scales, fitted.params, path)))
+    return (
+        lambda x: np.asarray(apply(x)),
+        lambda windows: np.asarray(penalty(as_trajectory(windows))).mean(axis=-1),
+        fitted,
     )
 
 

@@ -58,9 +58,8 @@ def timed_fit(
     compiled = time.perf_counter()
     for number, batches in enumerate(itertools.chain([first], drawn)):
         trainable = epoch(scales, trainable, jax.random.fold_in(fit_key, number), batches)
-    params = jax.block_until_ready(trainable.average)
     return TimedFit(
-        params=params,
+        params=jax.block_until_ready(trainable.average),
         compile_seconds=compiled - started,
         train_seconds=time.perf_counter() - compiled,
     )

@@ -82,10 +82,12 @@ def planned(
     vary = swapped if runner.spec.discrete else drifting
     plans = []
     for number, state in enumerate(states):
-        keys = jax.random.split(jax.random.key(number), 1)
-        observation = jnp.asarray(state.observation)[None]
         plan, _ = variant.agent.act(
-            variant.state, keys, variant.agent.initial_plans(1), observation, 0.0
+            variant.state,
+            jax.random.split(jax.random.key(number), 1),
+            variant.agent.initial_plans(1),
+            jnp.asarray(state.observation)[None],
+            0.0,
         )
         plans.append(vary(rng, np.asarray(plan.actions[0]), count))
     return roll_out(variant, runner, states, np.stack(plans), unit)
@@ -132,9 +134,11 @@ def roll_out(
     ]
     truth = np.stack([execution.observations[-1] for execution in executions])
     observations = np.repeat(np.stack([s.observation for s in states]), plans.shape[1], axis=0)
-    flat = jnp.asarray(plans.reshape(-1, *plans.shape[2:]))
     paths = variant.agent.rollouts(
-        variant.state, jax.random.key(0), jnp.asarray(observations), flat
+        variant.state,
+        jax.random.key(0),
+        jnp.asarray(observations),
+        jnp.asarray(plans.reshape(-1, *plans.shape[2:])),
     )
     paths = jax.tree.map(np.asarray, paths)
     gap = (last_states(paths) - truth[:, None]) / np.asarray(unit.std)

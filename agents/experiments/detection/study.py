@@ -15,11 +15,8 @@ probability), and the mean per decision: a young model predicts an early end eve
 over few decisions is small however large each penalty is.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -99,17 +96,20 @@ def detect_in_run(frozen: FrozenAgent, run_dir: Path, options: DetectionOptions)
         base = variants.fitted("none", young)
         real = replayed(base, runner, states, horizon, unit)
         plans = planned(base, runner, states, options.plans, unit)
-        windows = _TestWindows.of(young.replay, horizon)
+        wrong, ended = went_wrong(plans.errors[:: options.plans]), plans.ended[:: options.plans]
+        windows = _test_windows(young.replay, horizon)
         for variant in variants.all(young):
             yield {
                 "run": run_dir.resolve().name,
                 "env_steps": age,
                 "regularizer": variant.name,
                 **_chances(variant, real, plans, len(states)),
-                **windows.distinguished(variant),
+                **_distinguished(variant, *windows),
                 "states_replayed": len(real.errors),
                 "states": len(states),
-                **_ended(plans, options.plans),
+                # Of the agent's own plans, those that terminated.
+                "ended_wrong": _share(ended[wrong]),
+                "ended_rest": _share(ended[~wrong]),
                 "regularizer_mse": variant.errors.get("regularizer_mse"),
                 "regularizer_copy_mse": variant.errors.get("regularizer_copy_mse"),
             }
@@ -130,46 +130,29 @@ def _chances(variant: Variant, real: Rollouts, plans: Rollouts, states: int) -> 
     return row
 
 
-def _ended(plans: Rollouts, count: int) -> Row:
-    """Share of the agent's own plans that terminated: of those that went wrong, and of the rest."""
-    wrong, ended = went_wrong(plans.errors[::count]), plans.ended[::count]
-    return {"ended_wrong": _share(ended[wrong]), "ended_rest": _share(ended[~wrong])}
-
-
 def _share(of: np.ndarray) -> float:
     """NaN of nothing: where all errors are equal, all of them are in the worst quarter."""
     return float(of.mean()) if of.size else np.nan
 
 
-@dataclass(frozen=True)
-class _TestWindows:
-    """Held-out windows, and `agents.diagnostics.negative_windows` made from them.
+def _test_windows(replay: Replay, horizon: int) -> tuple[Window, Window, Window, np.ndarray]:
+    """Held-out windows, noise, shuffled ones, and which of them the shuffling changed, `[N]`."""
+    rng, seen = np.random.default_rng(0), replay.transitions()
+    real = replay.held_out_windows(_WINDOWS, horizon)
+    shuffled = shuffled_windows(rng, real)
+    noise = noise_windows(rng, seen, real)
+    std = np.asarray(normalizer.fit(seen.observation).std)
+    return real, noise, shuffled, changed(real, shuffled, std)
 
-    Attributes:
-      real, noise, shuffled: `[N, ...]`.
-      changed: `[N]`, which windows the shuffling changed.
-    """
 
-    real: Window
-    noise: Window
-    shuffled: Window
-    changed: np.ndarray
-
-    @classmethod
-    def of(cls, replay: Replay, horizon: int) -> _TestWindows:
-        rng, seen = np.random.default_rng(0), replay.transitions()
-        real = replay.held_out_windows(_WINDOWS, horizon)
-        shuffled = shuffled_windows(rng, real)
-        noise = noise_windows(rng, seen, real)
-        std = np.asarray(normalizer.fit(seen.observation).std)
-        return cls(real, noise, shuffled, changed(real, shuffled, std))
-
-    def distinguished(self, variant: Variant) -> Row:
-        """AUROC against the real windows; of shuffled ones also of those alone that changed."""
-        real, mixed = window_penalty(variant, self.real), window_penalty(variant, self.shuffled)
-        return {
-            "noise": auroc(real, window_penalty(variant, self.noise)),
-            "shuffled": auroc(real[self.changed], mixed[self.changed]),
-            "shuffled_all": auroc(real, mixed),
-            "windows_moved": int(self.changed.sum()),
-        }
+def _distinguished(
+    variant: Variant, real: Window, noise: Window, shuffled: Window, differ: np.ndarray
+) -> Row:
+    """AUROC against the real windows; of shuffled ones also of those alone that changed."""
+    usual, mixed = window_penalty(variant, real), window_penalty(variant, shuffled)
+    return {
+        "noise": auroc(usual, window_penalty(variant, noise)),
+        "shuffled": auroc(usual[differ], mixed[differ]),
+        "shuffled_all": auroc(usual, mixed),
+        "windows_moved": int(differ.sum()),
+    }
