@@ -10,11 +10,11 @@ from agents.experiments.learning.run import detach, run_study
 
 def main() -> int:
     """Carries out the benchmark that the command line asks for; returns the exit status."""
-    request = parse_learning(sys.argv[1:])
-    if not request.background:
-        return run_study(request)
-    pid = detach(request, Path(__file__), sys.argv[1:])
-    print(f"runs in the background as process {pid}; see {request.study.out / 'output.txt'}")
+    study, options, background = parse_learning(sys.argv[1:])
+    if not background:
+        return run_study(study, options)
+    pid = detach(study, Path(__file__), sys.argv[1:])
+    print(f"runs in the background as process {pid}; see {study.out / 'output.txt'}")
     return 0
 
 

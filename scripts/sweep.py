@@ -9,7 +9,7 @@ from agents.experiments.learning.sweep import parse_sweep
 
 def main() -> int:
     """Carries out the sweep that the command line asks for; returns the exit status."""
-    return run_study(parse_sweep(sys.argv[1:]))
+    return run_study(*parse_sweep(sys.argv[1:]))
 
 
 if __name__ == "__main__":

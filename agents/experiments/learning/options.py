@@ -6,7 +6,6 @@ Nothing here imports JAX, so that help and refusals come at once.
 import shlex
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -51,37 +50,14 @@ _O = TypeVar("_O", bound=RayOptions)
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True)
-class Request:
-    """What a command line asks for.
-
-    Attributes:
-      study: the trials.
-      options: where they are carried out.
-      background: whether the command returns at once.
-    """
-
-    study: Study
-    options: RayOptions
-    background: bool = False
-
-
-RAY_HINTS = {
-    "cpus": ("INT", "default: 1"),
-    "retries": ("INT", "default: 3"),
-    "address": ("ADDR", "default: this machine, no server"),
-}
-"""What the help shows for `RayOptions`."""
-
-
-def arguments(kind: type[Options], hints: dict[str, tuple[str, str]]) -> list[Argument]:
-    """A command's options as its own arguments, in the order of the hints.
-
-    Args:
-      kind: the options.
-      hints: for each of them what stands for its value, and what ends its line in the help.
-    """
-    return [Argument(name, kind.model_fields[name], *hint) for name, hint in hints.items()]
+RAY_ARGUMENTS = (
+    Argument("cpus", RayOptions.model_fields["cpus"], "INT", "default: 1"),
+    Argument("retries", RayOptions.model_fields["retries"], "INT", "default: 3"),
+    Argument(
+        "address", RayOptions.model_fields["address"], "ADDR", "default: this machine, no server"
+    ),
+)
+"""`RayOptions` on a command line."""
 
 
 def options_of(parsed: Parsed, defaults: _O, out: str) -> tuple[_O, Path]:
@@ -158,13 +134,7 @@ class LearningOptions(RayOptions):
     )
 
 
-_HINTS = {
-    "seeds": ("SEED [SEED ...]", "default: 5..9"),
-    "steps": ("INT [INT ...]", "default: 5000 8000 10000 15000 20000"),
-    "episodes": ("INT", "default: 100"),
-    "first_seed": ("INT", "default: 10000"),
-    **RAY_HINTS,
-}
+_FIELDS = LearningOptions.model_fields
 
 _ARGUMENTS = (
     Argument(
@@ -173,7 +143,11 @@ _ARGUMENTS = (
         "[LABEL=]CONTENDER ...",
         positional=True,
     ),
-    *arguments(LearningOptions, _HINTS),
+    Argument("seeds", _FIELDS["seeds"], "SEED [SEED ...]", "default: 5..9"),
+    Argument("steps", _FIELDS["steps"], "INT [INT ...]", "default: 5000 8000 10000 15000 20000"),
+    Argument("episodes", _FIELDS["episodes"], "INT", "default: 100"),
+    Argument("first_seed", _FIELDS["first_seed"], "INT", "default: 10000"),
+    *RAY_ARGUMENTS,
     Argument("out", declared(Path, "Of the trials"), "DIR", "default: runs/learning"),
     Argument("background", declared(bool, "Return at once; the output goes to DIR/output.txt")),
 )
@@ -187,11 +161,14 @@ _SHARED = {
 """Options that all contenders share, and the flags of the benchmark that set them."""
 
 
-def parse_learning(args: Sequence[str]) -> Request:
+def parse_learning(args: Sequence[str]) -> tuple[Study, LearningOptions, bool]:
     """Reads the command line of `scripts/benchmark_learning.py`.
 
     Args:
       args: the words after the script's name.
+
+    Returns:
+      The trials, where they are carried out, and whether the command returns at once.
 
     Raises:
       UserError: whatever cannot be done as asked.
@@ -219,7 +196,7 @@ def parse_learning(args: Sequence[str]) -> Request:
     episodes = range(found.first_seed, found.first_seed + found.episodes)
     protocol = Protocol(env, found.steps, episodes)
     trials = make_trials(contenders, seeds_of(found.seeds), out, protocol)
-    return Request(Study("benchmark", trials, out), found, parsed.values[("background",)])
+    return Study("benchmark", trials, out), found, parsed.values[("background",)]
 
 
 def _contender(word: str) -> Contender:
@@ -238,8 +215,10 @@ def _contender(word: str) -> Contender:
             raise UserError(f"{shown(word)}: {kind} takes no options; give {kind} alone")
         return Contender(label, kind)
     if kind not in PRESETS:
-        known = ", ".join((*PRESETS, *FIXED, *MODEL_FREE))
-        raise UserError(f"unknown contender {shown(word)}; give one of: {known}")
+        raise UserError(
+            f"unknown contender {shown(word)}; give one of:"
+            f" {', '.join((*PRESETS, *FIXED, *MODEL_FREE))}"
+        )
     for option, instead in _SHARED.items():
         if any(each.partition("=")[0] == option for each in words):
             raise UserError(f"{shown(word)}: {option} is shared by all contenders; give {instead}")

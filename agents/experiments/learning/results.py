@@ -58,12 +58,25 @@ def draw(benchmark: Path, name: str, out: Path) -> list[str]:
     tables = {
         "": [_row(row, solved_at) for row in evaluations],
         "-summary": summary,
-        "-episodes": [episode for row in evaluations for episode in _episodes(row)],
-        "-curves": [row for run_dir, rows in found for row in _curve(run_dir / METRICS, rows[0])],
+        "-episodes": [
+            {key: row[key] for key in ("label", "seed", "env_steps")}
+            | {"episode_seed": seed, "return": return_, "length": length}
+            for row in evaluations
+            for seed, return_, length in zip(
+                row["seeds"], row["returns"], row["lengths"], strict=True
+            )
+        ],
+        "-curves": [
+            {key: rows[0][key] for key in ("label", "seed")}
+            | {key: episode[key] for key in ("env_steps", "return", "length", "ended")}
+            for run_dir, rows in found
+            if (run_dir / METRICS).is_file()
+            for episode in of_kind(read_rows(run_dir / METRICS), "episode")
+        ],
     }
     with writing(out):
         for ending, rows in tables.items():
-            if rows:  # policies that do not learn have no curve
+            if rows:  # a policy that does not learn has no curve
                 write_csv(out / f"{name}{ending}.csv", rows)
         plot_learning(summary, evaluations, out / f"{name}.png", solved_at=solved_at)
     ages = _by_age(summary)
@@ -131,27 +144,6 @@ def _row(row: Row, solved_at: float | None) -> Row:
         **{key: row.get(key) for key in ("planned", "realised", "training_seconds")},
         **{key: row[key] for key in ("evaluation_seconds", "commit")},
     }
-
-
-def _episodes(row: Row) -> list[Row]:
-    """Every episode of an evaluation: all that the tables and their intervals are made of."""
-    played = zip(row["seeds"], row["returns"], row["lengths"], strict=True)
-    return [
-        {key: row[key] for key in ("label", "seed", "env_steps")}
-        | {"episode_seed": seed, "return": return_, "length": length}
-        for seed, return_, length in played
-    ]
-
-
-def _curve(metrics: Path, trial: Row) -> list[Row]:
-    """The training episodes of a trial; none of a policy that does not learn."""
-    return [
-        {
-            **{key: trial[key] for key in ("label", "seed")},
-            **{key: row[key] for key in ("env_steps", "return", "length", "ended")},
-        }
-        for row in of_kind(read_rows(metrics) if metrics.is_file() else [], "episode")
-    ]
 
 
 def _by_age(summary: Sequence[Row]) -> list[str]:

@@ -9,18 +9,19 @@ from agents.analysis.tables import writing
 from agents.config import CONFIG_FILE, difference, load_run
 from agents.errors import UserError, shown
 from agents.experiments.learning import ray_tune
-from agents.experiments.learning.options import Request
-from agents.experiments.learning.trials import Trial
+from agents.experiments.learning.options import RayOptions
+from agents.experiments.learning.trials import Study, Trial
 from agents.experiments.learning.worker import OUTPUT, carry_out
 
 
-def run_study(request: Request) -> int:
+def run_study(study: Study, options: RayOptions) -> int:
     """Carries out the trials of a study that are not finished; writes the report of a sweep.
 
     The report is written after an interruption too, of the trials that are finished by then.
 
     Args:
-      request: the study, and where it is carried out.
+      study: the trials.
+      options: where they are carried out.
 
     Returns:
       The exit status: 0 if all trials are finished, 1 if some failed, 130 after an interruption.
@@ -29,7 +30,6 @@ def run_study(request: Request) -> int:
       UserError: Ray or sbx-rl is missing, the cluster cannot be reached, or as `check_trials`;
         nothing has been written then.
     """
-    study, options = request.study, request.options
     left = [trial for trial in study.trials if not trial.finished]
     failures: dict[str, str] = {}
     interrupted = False
@@ -70,12 +70,12 @@ def check_trials(trials: Sequence[Trial]) -> None:
     from agents.planning import builders
 
     different: dict[str, Trial] = {}
-    total = {("env_steps",), ("milestones",)}  # of steps, which may be raised
     for trial in trials:
         config = trial.contender.config
         if config is not None and (trial.run_dir / CONFIG_FILE).is_file():
-            changed = difference(load_run(trial.run_dir), trial.config, total)
-            if changed:
+            earlier = load_run(trial.run_dir)
+            # Its total of steps may be raised.
+            if changed := difference(earlier, trial.config, {("env_steps",), ("milestones",)}):
                 raise UserError(
                     f"{shown(str(trial.run_dir))} holds a run with {changed}; give the same"
                     " options, or another --out"
@@ -95,11 +95,11 @@ def check_trials(trials: Sequence[Trial]) -> None:
             env.close()
 
 
-def detach(request: Request, script: Path, args: Sequence[str]) -> int:
+def detach(study: Study, script: Path, args: Sequence[str]) -> int:
     """Starts the same command in a session of its own, which outlives this one.
 
     Args:
-      request: the study; trials that cannot be carried out are refused here, where it is seen.
+      study: trials of it that cannot be carried out are refused here, where it is seen.
       script: of the command.
       args: its words; `--background` is left out.
 
@@ -109,7 +109,6 @@ def detach(request: Request, script: Path, args: Sequence[str]) -> int:
     Raises:
       UserError: as for `run_study`.
     """
-    study = request.study
     ray_tune.require()
     check_trials([trial for trial in study.trials if not trial.finished])
     words = [word for word in args if word != "--background"]

@@ -22,11 +22,9 @@ from agents.config.flags import Argument, declared, parse
 from agents.errors import UserError, shown
 from agents.experiments.learning.options import (
     MOST_TRIALS,
-    RAY_HINTS,
+    RAY_ARGUMENTS,
     RayOptions,
-    Request,
     Seeds,
-    arguments,
     once,
     options_of,
     seeds_of,
@@ -54,17 +52,15 @@ class SweepOptions(RayOptions):
     )
 
 
-_HINTS = {
-    "weights": ("FLOAT [FLOAT ...]", "default: the preset's"),
-    "regularizers": ("NAME [NAME ...]", "default: the preset's"),
-    "seeds": ("SEED [SEED ...]", "default: 0..4"),
-    **RAY_HINTS,
-}
+_FIELDS = SweepOptions.model_fields
 
 _ARGUMENTS = (
     Argument("preset", declared(Path, "Where to start from"), "PRESET", positional=True),
     Argument("config", declared(Path, "YAML file, laid over the preset"), "FILE"),
-    *arguments(SweepOptions, _HINTS),
+    Argument("weights", _FIELDS["weights"], "FLOAT [FLOAT ...]", "default: the preset's"),
+    Argument("regularizers", _FIELDS["regularizers"], "NAME [NAME ...]", "default: the preset's"),
+    Argument("seeds", _FIELDS["seeds"], "SEED [SEED ...]", "default: 0..4"),
+    *RAY_ARGUMENTS,
     Argument(
         "out",
         declared(Path, "Of the sweep, on a disk that all machines share"),
@@ -74,11 +70,14 @@ _ARGUMENTS = (
 )
 
 
-def parse_sweep(args: Sequence[str]) -> Request:
+def parse_sweep(args: Sequence[str]) -> tuple[Study, SweepOptions]:
     """Reads the command line of `scripts/sweep.py`.
 
     Args:
       args: the words after the script's name.
+
+    Returns:
+      The trials, and where they are carried out.
 
     Raises:
       UserError: whatever cannot be done as asked.
@@ -110,7 +109,7 @@ def parse_sweep(args: Sequence[str]) -> Request:
         raise UserError(f"the sweep has more than {MOST_TRIALS:,} trials; give fewer")
     study = sweep(base, names, weights, seeds, out)
     check_directory(base, out)
-    return Request(study, options)
+    return study, options
 
 
 def sweep(
@@ -164,8 +163,7 @@ def check_directory(base: Config, out: Path) -> None:
         raise UserError(
             f"{where} holds other files and no sweep (no {SWEEP_FILE}); give another directory"
         )
-    changed = difference(load_file(out / SWEEP_FILE), base, _SWEPT)
-    if changed:
+    if changed := difference(load_file(out / SWEEP_FILE), base, _SWEPT):
         raise UserError(
             f"{where} holds a sweep with {changed}; give the same options, or another --out"
         )

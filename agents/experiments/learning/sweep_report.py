@@ -21,8 +21,6 @@ from agents.errors import UserError, shown
 from agents.experiments.learning.trials import SUMMARY, Study, Trial
 from agents.reporting.comparison import Summary
 
-__all__ = ["over_seeds", "rows_of", "write_sweep_report"]
-
 _RESULTS = ("mean", "sd", "iqm", "planned", "realised", "bias", "wall_seconds", "commit")
 _MEANS = ("mean", "iqm", "planned", "realised", "bias")
 
@@ -53,13 +51,13 @@ def rows_of(study: Study, failures: Mapping[str, str]) -> list[Row]:
 
 def _row(trial: Trial, failures: Mapping[str, str]) -> Row:
     penalty = trial.config.regularizer
-    unknown = "failed" if trial.name in failures else "unfinished"
+    unfinished = "failed" if trial.name in failures else "unfinished"
     return {
         "regularizer": penalty.name,
         "weight": None if penalty.name == "none" else penalty.weight,
         "seed": trial.seed,
         **(_results(trial) if trial.finished else dict.fromkeys(_RESULTS)),
-        "status": "finished" if trial.finished else unknown,
+        "status": "finished" if trial.finished else unfinished,
     }
 
 
@@ -87,14 +85,14 @@ def over_seeds(rows: Sequence[Row]) -> list[Row]:
     found = []
     for (name, weight), group in grouped(rows, "regularizer", "weight").items():
         done = [row for row in group if row["status"] == "finished"]
-        means: Row = {"regularizer": name, "weight": weight, "seeds": len(done)}
-        means["trials"] = len(group)
+        means: Row = {"regularizer": name, "weight": weight}
+        means |= {"seeds": len(done), "trials": len(group)}
         for key in _MEANS:
             values = [row[key] for row in done]
             known = bool(values) and None not in values
-            means[key] = float(np.mean(values)) if known else None
-            ends = mean_ci95(values) if known else (None, None)
-            means |= zip((f"{key}_low", f"{key}_high"), ends, strict=True)
+            low, high = mean_ci95(values) if known else (None, None)
+            mean = float(np.mean(values)) if known else None
+            means |= {key: mean, f"{key}_low": low, f"{key}_high": high}
         found.append(means)
     return found
 
@@ -184,8 +182,9 @@ def _draw_means(
         spots = [places[row["weight"]] + shift for row in known]
         axes.plot(spots, [row[key] for row in known], label=name, **style)
         for spot, row in zip(spots, known, strict=True):
-            ends = [row[f"{key}_low"], row[f"{key}_high"]]
-            axes.plot([spot] * 2, ends, color=style["color"], lw=2)
+            axes.plot(
+                [spot] * 2, [row[f"{key}_low"], row[f"{key}_high"]], color=style["color"], lw=2
+            )
         seeds = [row for row in mine if row[key] is not None]
         axes.plot(
             [places[row["weight"]] + shift + 0.05 for row in seeds],  # bars would hide them
@@ -215,7 +214,6 @@ def _page(study: Study, rows: Sequence[Row], failures: Mapping[str, str], png: P
         + table(_HEADINGS, _cells(rows))
         + figure(picture, "Lines join means, bars are the intervals, points the seeds.")
     )
-    failed = table(("trial", "why"), failures.items())
     trials = table(list(rows[0]), [[_cell(value) for value in row.values()] for row in rows])
     configuration = paragraph(
         "Shared by all trials, but for seed, regularizer.name and regularizer.weight."
@@ -227,7 +225,11 @@ def _page(study: Study, rows: Sequence[Row], failures: Mapping[str, str], png: P
         ),
         [
             Section("means", "Over seeds", means),
-            *([Section("failed", "Failed", failed)] if failures else []),
+            *(
+                [Section("failed", "Failed", table(("trial", "why"), failures.items()))]
+                if failures
+                else []
+            ),
             Section("trials", "Trials", trials),
             Section("configuration", "Configuration", configuration),
         ],
