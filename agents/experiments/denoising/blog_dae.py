@@ -84,8 +84,7 @@ def fit_blog_dae(
       unseen: `[M, T, D]`, corrupted, to be restored after the fit.
       mended: whether each sample is compared with its own target.
     """
-    size = clean.shape[-1]
-    model = hk.without_apply_rng(hk.transform(lambda batch: _autoencoder(size, batch)))
+    model = hk.without_apply_rng(hk.transform(lambda batch: _autoencoder(clean.shape[-1], batch)))
     optimizer = optax.adam(1e-3)
 
     def loss_of(params: Any, batch: jax.Array, target: jax.Array) -> jax.Array:

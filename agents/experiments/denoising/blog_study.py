@@ -60,8 +60,10 @@ def compare_forms(env: EnvConfig, count: int, seed: int) -> tuple[list[Row], dic
             seen, unseen, "correction", RnnDaeConfig().hidden, seed
         ),
     }
-    rows = [_row(form, result, target, forms[PUBLISHED]) for form, result in forms.items()]
-    return rows, {TRUE: target} | {form: result.restored for form, result in forms.items()}
+    return (
+        [_row(form, result, target, forms[PUBLISHED]) for form, result in forms.items()],
+        {TRUE: target} | {form: result.restored for form, result in forms.items()},
+    )
 
 
 def _multiplied(rng: np.random.Generator, x: np.ndarray) -> np.ndarray:

@@ -53,8 +53,7 @@ class Data:
     @property
     def names(self) -> tuple[str, ...]:
         """Of the numbers of an observation."""
-        numbered = tuple(f"o{i}" for i in range(self.spec.observation_size))
-        return NAMES.get(self.spec.id, numbered)
+        return NAMES.get(self.spec.id, tuple(f"o{i}" for i in range(self.spec.observation_size)))
 
     def elements(self, windows: Window) -> np.ndarray:
         """`[N, T, O + A]`, standardised: what a denoiser reads."""
@@ -83,9 +82,9 @@ class Trajectories:
     @property
     def windows(self) -> Window:
         """As the library reads them: each state beside the action that led to it."""
-        count, steps = self.observations.shape[:2]
-        mask = np.ones((count, steps - 1), bool)
-        return Window(observations=self.observations, actions=self.actions[:, :-1], mask=mask)
+        actions = self.actions[:, :-1]
+        mask = np.ones(actions.shape[:2], bool)
+        return Window(observations=self.observations, actions=actions, mask=mask)
 
 
 def gather_windows(options: DenoiseOptions, seed: int) -> Data:

@@ -6,9 +6,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from agents.analysis.grouping import grouped
 from agents.analysis.style import GREY, frame, series, write
-from agents.analysis.tables import Row
+from agents.analysis.tables import Row, grouped
 
 _PANELS = {
     "replayed": "replayed actions",

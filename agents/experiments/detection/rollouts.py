@@ -153,6 +153,5 @@ def last_states(paths: Trajectory) -> np.ndarray:
     """
     over = np.cumprod(paths.continue_probs, axis=-1) < 0.5
     last = np.where(over.any(axis=-1), over.argmax(axis=-1) + 1, over.shape[-1])
-    return np.take_along_axis(np.asarray(paths.observations), last[..., None, None], axis=2)[
-        :, :, 0
-    ]
+    ends = np.take_along_axis(np.asarray(paths.observations), last[..., None, None], axis=2)
+    return ends[:, :, 0]

@@ -141,8 +141,8 @@ def _test_windows(replay: Replay, horizon: int) -> tuple[Window, Window, Window,
     real = replay.held_out_windows(_WINDOWS, horizon)
     shuffled = shuffled_windows(rng, real)
     noise = noise_windows(rng, seen, real)
-    std = np.asarray(normalizer.fit(seen.observation).std)
-    return real, noise, shuffled, changed(real, shuffled, std)
+    unit = normalizer.fit(seen.observation)
+    return real, noise, shuffled, changed(real, shuffled, np.asarray(unit.std))
 
 
 def _distinguished(

@@ -8,9 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from agents.analysis.grouping import grouped
 from agents.analysis.style import GREY, count_steps, frame, series, write
-from agents.analysis.tables import Row
+from agents.analysis.tables import Row, grouped
 
 _PANELS = {"mean": "Mean return of frozen evaluations", "iqm": "Interquartile mean"}
 _FIXED_LINES = ("--", ":")

@@ -12,10 +12,9 @@ import gymnasium as gym
 import numpy as np
 
 from agents.analysis.bootstrap import intervals, resamples
-from agents.analysis.grouping import grouped
 from agents.analysis.jsonl import read_rows
 from agents.analysis.statistics import iqm
-from agents.analysis.tables import Row, markdown, of_kind, write_csv, writing
+from agents.analysis.tables import Row, grouped, markdown, of_kind, write_csv, writing
 from agents.errors import UserError, shown
 from agents.experiments.learning.figures import plot_learning
 from agents.experiments.learning.trials import evaluations_in

@@ -11,11 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from pydantic import ValidationError
 
-from agents.analysis.grouping import grouped
 from agents.analysis.page import Section, figure, image, page, paragraph, preformatted, table
 from agents.analysis.statistics import mean_ci95
 from agents.analysis.style import frame, series, write
-from agents.analysis.tables import Row, write_csv, writing
+from agents.analysis.tables import Row, grouped, write_csv, writing
 from agents.config import dump
 from agents.errors import UserError, shown
 from agents.experiments.learning.trials import SUMMARY, Study, Trial

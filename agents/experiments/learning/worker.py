@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.analysis.jsonl import append_row
+from agents.analysis.provenance import commit
 from agents.devices import prepare
 from agents.errors import UserError, shown
 from agents.experiments.learning.trials import FIXED, FROZEN, Protocol, Trial
@@ -160,8 +161,6 @@ def _record(
     **more: Any,
 ) -> None:  # fmt: skip
     """Appends one evaluation, of which `played` are the returns and the lengths."""
-    from agents.analysis.provenance import commit
-
     append_row(
         trial.run_dir / FROZEN,
         {

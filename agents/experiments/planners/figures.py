@@ -8,9 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import ScalarFormatter
 
-from agents.analysis.grouping import grouped
 from agents.analysis.style import GREY, frame, series, write
-from agents.analysis.tables import Row
+from agents.analysis.tables import Row, grouped
 
 _PANELS = {
     "score": "Score of the plan, evaluated afresh",

@@ -14,9 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from agents import devices
-from agents.analysis.grouping import grouped
 from agents.analysis.provenance import commit
-from agents.analysis.tables import Row, write_csv, writing
+from agents.analysis.tables import Row, grouped, write_csv, writing
 from agents.config.benchmarks import SpeedOptions
 from agents.errors import UserError
 from agents.experiments.planners.figures import plot_speed
