@@ -3,7 +3,7 @@
 import sys
 
 from agents.config.benchmarks import SpeedOptions, read
-from agents.config.commands import report_errors
+from agents.config.commands import print_lines, report_errors
 from agents.experiments.planners import speed
 
 _TEXT = """\
@@ -26,9 +26,7 @@ def main() -> int:
             "sizes": "Also many sizes of both, for the figure",
         },
     )
-    for line in speed.benchmark(options, out, **switches):
-        print(line, flush=True)
-    return 0
+    return print_lines(speed.benchmark(options, out, **switches))
 
 
 if __name__ == "__main__":

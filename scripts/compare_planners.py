@@ -3,7 +3,7 @@
 import sys
 
 from agents.config.benchmarks import StudyOptions, read
-from agents.config.commands import report_errors
+from agents.config.commands import print_lines, report_errors
 from agents.devices import prepare
 
 _TEXT = """\
@@ -24,9 +24,7 @@ def main() -> int:
     # This brings JAX, which bad input need not wait for.
     from agents.experiments.planners import study
 
-    for line in study.compare_planners(found["run_dirs"][0], options, out):
-        print(line, flush=True)
-    return 0
+    return print_lines(study.compare_planners(found["run_dirs"][0], options, out))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import os
 import sys
 
 from agents.config.benchmarks import DenoiseOptions, read
-from agents.config.commands import report_errors
+from agents.config.commands import print_lines, report_errors
 from agents.devices import prepare
 
 _TEXT = """\
@@ -24,9 +24,7 @@ def main() -> int:
     # This brings JAX, which bad input need not wait for.
     from agents.experiments.denoising import study
 
-    for line in study.run_study(options, out):
-        print(line, flush=True)
-    return 0
+    return print_lines(study.run_study(options, out))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import sys
 
 from agents.config.benchmarks import DetectionOptions, read
-from agents.config.commands import report_errors
+from agents.config.commands import print_lines, report_errors
 from agents.devices import prepare
 
 _TEXT = """\
@@ -25,9 +25,7 @@ def main() -> int:
     # This brings JAX, which bad input need not wait for.
     from agents.experiments.detection import study
 
-    for line in study.detect(found["run_dirs"], options, out):
-        print(line, flush=True)
-    return 0
+    return print_lines(study.detect(found["run_dirs"], options, out))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -192,6 +192,13 @@ def report_errors(command: Callable[[], int]) -> int:
     except UserError as error:
         print("error:", one_line(error, 2_000), file=sys.stderr)
         return 2
+
+
+def print_lines(lines: Iterable[str]) -> int:
+    """Prints each line of a study as soon as it is there; returns the exit status, 0."""
+    for line in lines:
+        print(line, flush=True)
+    return 0
 
 
 def _resumed(parsed: Parsed) -> ResumeCommand:

@@ -5,7 +5,7 @@ to undo a corruption that is drawn afresh at every step, and is compared with `b
 of held-out episodes. All errors are mean squares in standardised units, of each observed number by
 itself and of all of them.
 
-Beside it, `blog_study` repeats the blog's experiment: the blog's own network under the blog's own
+Beside it, `blog` repeats the blog's experiment: the blog's own network under the blog's own
 loss, which cannot work, and under that loss mended, and this library's forms on the same data.
 """
 
@@ -23,7 +23,7 @@ from agents.analysis.statistics import auroc
 from agents.analysis.tables import Row, write_csv, writing
 from agents.config.benchmarks import DenoiseOptions
 from agents.diagnostics.negative_windows import changed, noise_windows, shuffled_windows
-from agents.experiments.denoising import baselines, blog_study
+from agents.experiments.denoising import baselines, blog
 from agents.experiments.denoising.data import Data, gather_windows
 from agents.experiments.denoising.figures import Example, plot_blog, plot_denoising
 from agents.experiments.denoising.timed_fit import TimedFit, timed_fit
@@ -79,8 +79,8 @@ def run_study(options: DenoiseOptions, out: Path) -> Iterator[str]:
     written = "denoising.csv, denoising.png, denoising-random.png"
     if options.trajectories:
         yield f"the blog's set-up: {options.trajectories:,} trajectories, ten epochs"
-        found, curves = blog_study.compare_forms(options.env, options.trajectories, options.seed)
-        yield from blog_study.lines(found)
+        found, curves = blog.compare_forms(options.env, options.trajectories, options.seed)
+        yield from blog.lines(found)
         with writing(out):
             write_csv(out / "denoising-blog.csv", [row | about for row in found])
             plot_blog(curves, data.names, out / "denoising-blog.png")

@@ -207,11 +207,11 @@ def _contender(word: str) -> Contender:
     if not label or not label.isprintable():
         raise UserError(f"{shown(word)} has no label; give LABEL=CONTENDER")
     try:
-        kind, *options = words = shlex.split(text) or [""]
+        kind, *more = words = shlex.split(text) or [""]
     except ValueError as error:
         raise UserError(f"{shown(word)} is no contender ({error}); close the quotation") from None
     if kind in (*FIXED, *MODEL_FREE):
-        if options:
+        if more:
             raise UserError(f"{shown(word)}: {kind} takes no options; give {kind} alone")
         return Contender(label, kind)
     if kind not in PRESETS:

@@ -111,10 +111,9 @@ def detach(study: Study, script: Path, args: Sequence[str]) -> int:
     """
     ray_tune.require()
     check_trials([trial for trial in study.trials if not trial.finished])
-    words = [word for word in args if word != "--background"]
     with writing(study.out), (study.out / OUTPUT).open("a", encoding="utf-8") as output:
         return subprocess.Popen(
-            [sys.executable, str(script), *words],
+            [sys.executable, str(script), *(word for word in args if word != "--background")],
             stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
         ).pid  # fmt: skip
 

@@ -106,8 +106,8 @@ def install_peers() -> None:
         pip = [_PEERS_PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         result = subprocess.run([*pip, *arguments], capture_output=True, text=True)
         if result.returncode:
-            last = _last_line(result.stderr, "pip failed")
-            raise UserError(f"the peers cannot be installed: {last}")
+            why = _last_line(result.stderr, "pip failed")
+            raise UserError(f"the peers cannot be installed: {why}")
     done.touch()
 
 

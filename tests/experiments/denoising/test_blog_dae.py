@@ -5,7 +5,7 @@ import pytest
 from tiny import compiling_quickly
 
 from agents.experiments.denoising.baselines import best_constant
-from agents.experiments.denoising.blog_dae import (
+from agents.experiments.denoising.blog import (
     BATCH,
     EPOCHS,
     STEPS,

@@ -5,8 +5,7 @@ import pytest
 from tiny import compiling_quickly
 
 from agents.config import EnvConfig
-from agents.experiments.denoising.blog_dae import BATCH, STEPS
-from agents.experiments.denoising.blog_study import MENDED, PUBLISHED, TRUE, compare_forms
+from agents.experiments.denoising.blog import BATCH, MENDED, PUBLISHED, STEPS, TRUE, compare_forms
 from agents.experiments.denoising.data import gather_trajectories
 
 PENDULUM = EnvConfig(id="Pendulum-v1")
