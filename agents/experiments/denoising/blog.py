@@ -22,7 +22,6 @@ noise.
 import itertools
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import haiku as hk
@@ -38,9 +37,7 @@ from agents.experiments.denoising.baselines import best_constant
 from agents.experiments.denoising.data import STEPS, Trajectories, gather_trajectories
 from agents.experiments.denoising.timed_fit import timed_fit
 from mbrl import Window, make_rnn_dae, multiplicative, normalizer
-from mbrl.normalizer import Normalizer, denormalize
-from mbrl.regularizers.rnn_dae import ARCHITECTURES
-from mbrl.regularizers.sequences import of_window, zero
+from mbrl.regularizers import rnn_dae, sequences
 
 HIDDEN, BATCH, EPOCHS, NOISE = 32, BLOG_BATCH, 10, 0.2
 TRUE, PUBLISHED, MENDED = "true", "blog, as published", "blog, loss mended"
@@ -73,21 +70,9 @@ def _autoencoder(outputs: int, batch: jax.Array) -> jax.Array:
     return jnp.asarray(decoded)
 
 
-@dataclass(frozen=True)
-class Restoration:
-    """Trajectories as one form restores them.
-
-    Attributes:
-      restored: `[M, T, O]`, raw.
-      compile_seconds: of the update, tracing included; None where nothing is fitted.
-      train_seconds: of all updates; None where nothing is fitted.
-      loss: mean of the last epoch's, as the blog's loss reports itself; None of other losses.
-    """
-
-    restored: np.ndarray
-    compile_seconds: float | None = None
-    train_seconds: float | None = None
-    loss: float | None = None
+Restoration = tuple[np.ndarray, Row]
+"""Trajectories `[M, T, O]`, raw, as one form restores them; and of a form that is fitted
+`compile_seconds`, `train_seconds` and, of the blog's loss, the last epoch's `loss_as_reported`."""
 
 
 def fit_blog_dae(
@@ -124,12 +109,12 @@ def fit_blog_dae(
         params, opt_state, loss = compiled(params, opt_state, noisy[chosen], clean[chosen])
         losses.append(loss)
     jax.block_until_ready(params)
-    return Restoration(
-        train_seconds=time.perf_counter() - started,
-        compile_seconds=compile_seconds,
-        restored=np.asarray(jax.jit(model.apply)(params, unseen))[:, 0],
-        loss=float(np.mean(jax.device_get(losses[-(len(losses) // EPOCHS) :]))),
-    )
+    measured = {
+        "compile_seconds": compile_seconds,
+        "train_seconds": time.perf_counter() - started,
+        "loss_as_reported": float(np.mean(jax.device_get(losses[-(len(losses) // EPOCHS) :]))),
+    }
+    return np.asarray(jax.jit(model.apply)(params, unseen))[:, 0], measured
 
 
 def minibatches(count: int, seed: int) -> Iterator[np.ndarray]:
@@ -156,9 +141,9 @@ def compare_forms(env: EnvConfig, count: int, seed: int) -> tuple[list[Row], dic
     clean, target = seen.observations, unseen.observations
     rng = np.random.default_rng(seed)
     noisy, corrupted = _multiplied(rng, seen.blog_inputs), _multiplied(rng, unseen.blog_inputs)
-    forms = {
-        "corrupted input": Restoration(corrupted[..., : target.shape[-1]]),
-        "best constant": Restoration(best_constant(clean)(corrupted)),
+    forms: dict[str, Restoration] = {
+        "corrupted input": (corrupted[..., : target.shape[-1]], {}),
+        "best constant": (best_constant(clean)(corrupted), {}),
         PUBLISHED: fit_blog_dae(noisy, clean, corrupted, mended=False),
         MENDED: fit_blog_dae(noisy, clean, corrupted, mended=True),
         "encoder-decoder, scanned": _fit_scanned(seen, unseen, "encoder-decoder", HIDDEN, seed),
@@ -167,8 +152,8 @@ def compare_forms(env: EnvConfig, count: int, seed: int) -> tuple[list[Row], dic
         ),
     }
     return (
-        [_row(form, result, target, forms[PUBLISHED]) for form, result in forms.items()],
-        {TRUE: target} | {form: result.restored for form, result in forms.items()},
+        [_row(form, *found, target, forms[PUBLISHED][1]) for form, found in forms.items()],
+        {TRUE: target} | {form: restored for form, (restored, _) in forms.items()},
     )
 
 
@@ -176,17 +161,17 @@ def _multiplied(rng: np.random.Generator, x: np.ndarray) -> np.ndarray:
     return (x * rng.normal(1.0, NOISE, x.shape)).astype(np.float32)
 
 
-def _row(form: str, result: Restoration, true: np.ndarray, published: Restoration) -> Row:
-    seconds = {name: getattr(result, name) for name in ("compile_seconds", "train_seconds")}
+def _row(form: str, restored: np.ndarray, measured: Row, true: np.ndarray, published: Row) -> Row:
+    seconds = {name: measured.get(name) for name in ("compile_seconds", "train_seconds")}
     return {
         "form": form,
-        "mse": float(np.mean((result.restored - true) ** 2)),
-        "loss_as_reported": result.loss,
+        "mse": float(np.mean((restored - true) ** 2)),
+        "loss_as_reported": measured.get("loss_as_reported"),
         # How far apart the answers to different trajectories are: none for a constant.
-        "spread_over_trajectories": float(result.restored.std(axis=0).mean()),
+        "spread_over_trajectories": float(restored.std(axis=0).mean()),
         **seconds,
         **{
-            f"times_faster_{name}": mine and getattr(published, name) / mine
+            f"times_faster_{name}": mine and published[name] / mine
             for name, mine in seconds.items()
         },
     }
@@ -208,21 +193,17 @@ def _fit_scanned(
         jax.tree.map(lambda leaf, chosen=chosen: leaf[chosen], seen.windows)
         for chosen in minibatches(len(seen.actions), seed)
     )
-    fitted = timed_fit(dae, scales, 1e-3, fit_key, epochs)
-    network = ARCHITECTURES[architecture](sum(sizes), hidden, sizes[0])
+    params, seconds = timed_fit(dae, scales, 1e-3, fit_key, epochs)
+    network = rnn_dae.ARCHITECTURES[architecture](sum(sizes), hidden, sizes[0])
 
     def restore(key: jax.Array, window: Window) -> jax.Array:
-        x, mask = of_window(scales, window)
-        raw = Normalizer(mean=scales.mean[: sizes[0]], std=scales.std[: sizes[0]])
-        noisy = corrupt(key, x, zero(scales))
-        return denormalize(raw, network.apply(fitted.params, noisy, mask))
+        x, mask = sequences.of_window(scales, window)
+        raw = normalizer.Normalizer(mean=scales.mean[: sizes[0]], std=scales.std[: sizes[0]])
+        noisy = corrupt(key, x, sequences.zero(scales))
+        return normalizer.denormalize(raw, network.apply(params, noisy, mask))
 
     keys = jax.random.split(noise_key, len(unseen.actions))
-    return Restoration(
-        restored=np.asarray(jax.jit(jax.vmap(restore))(keys, unseen.windows)),
-        compile_seconds=fitted.compile_seconds,
-        train_seconds=fitted.train_seconds,
-    )
+    return np.asarray(jax.jit(jax.vmap(restore))(keys, unseen.windows)), seconds
 
 
 def lines(rows: Sequence[Row]) -> Iterator[str]:

@@ -15,7 +15,6 @@ from agents.config.benchmarks import DenoiseOptions
 from agents.envs import EnvironmentSpec, EpisodeRunner, episode_seed, make_runner, random_action
 from agents.errors import UserError, shown
 from mbrl import Episode, Replay, Window, normalizer
-from mbrl.normalizer import Normalizer
 from mbrl.regularizers.sequences import of_window
 
 NAMES = {
@@ -46,7 +45,7 @@ class Data:
 
     spec: EnvironmentSpec
     replay: Replay
-    scales: Normalizer
+    scales: normalizer.Normalizer
     seen: Window
     unseen: Window
 

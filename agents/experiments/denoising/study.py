@@ -26,10 +26,9 @@ from agents.diagnostics.negative_windows import changed, noise_windows, shuffled
 from agents.experiments.denoising import baselines, blog
 from agents.experiments.denoising.data import Data, gather_windows
 from agents.experiments.denoising.figures import Example, plot_blog, plot_denoising
-from agents.experiments.denoising.timed_fit import TimedFit, timed_fit
+from agents.experiments.denoising.timed_fit import timed_fit
 from mbrl import CORRUPTIONS, Corruption, Window, as_trajectory, make_rnn_dae
-from mbrl.regularizers.rnn_dae import ARCHITECTURES
-from mbrl.regularizers.sequences import zero
+from mbrl.regularizers import rnn_dae, sequences
 
 _RIDGE_PENALTIES = (0.01, 1.0, 10.0, 100.0, 1000.0)
 _STEPS_A_CALL = 250
@@ -57,13 +56,13 @@ def run_study(options: DenoiseOptions, out: Path) -> Iterator[str]:
     for seed in range(options.seed, options.seed + options.seeds):
         started = time.perf_counter()
         data = gather_windows(options, seed)
-        seconds = time.perf_counter() - started
         with writing(out):
             pass  # an `out` that cannot be used is refused before the fits
         yield (
             f"seed {seed}: {len(data.replay.episodes):,} random episodes of {options.env.id},"
-            f" {data.replay.steps:,} steps in {seconds:.1f} s; {len(data.unseen.mask):,} windows"
-            f" of {options.length} decisions from held-out episodes"
+            f" {data.replay.steps:,} steps in {time.perf_counter() - started:.1f} s;"
+            f" {len(data.unseen.mask):,} windows of {options.length} decisions from held-out"
+            " episodes"
         )
         for text in options.corruption:
             found, pictures = compare_methods(data, text, options, seed)
@@ -108,7 +107,7 @@ def compare_methods(
     *noise_keys, fit_key = jax.random.split(jax.random.key(seed), 3)
     clean, unseen = data.elements(data.seen), data.elements(data.unseen)
     noisy, corrupted = (
-        np.asarray(corrupt(key, jnp.asarray(x), zero(data.scales)))
+        np.asarray(corrupt(key, jnp.asarray(x), sequences.zero(data.scales)))
         for key, x in zip(noise_keys, (clean, unseen), strict=True)
     )
     observed = data.spec.observation_size
@@ -126,22 +125,23 @@ def compare_methods(
     measured: dict[str, Row] = {}
     examples = []
     for architecture in sorted(
-        ARCHITECTURES, key=lambda each: each == options.rnn_dae.architecture
+        rnn_dae.ARCHITECTURES, key=lambda each: each == options.rnn_dae.architecture
     ):
-        restore, penalty, fit = fit_denoiser(data, corrupt, options, architecture, fit_key)
+        restore, penalty, seconds = fit_denoiser(data, corrupt, options, architecture, fit_key)
         method, real = f"rnn-dae, {architecture}", penalty(data.unseen)
         restored[method] = restore(corrupted)[..., :observed]
         measured[method] = {
-            "compile_seconds": fit.compile_seconds,
-            "train_seconds": fit.train_seconds,
+            **seconds,
             "auroc_noise": auroc(real, penalty(noise)),
             "auroc_shuffled": auroc(real[differ], penalty(shuffled)[differ]),
         }
-        answer = restore(random[None])[0, :, :observed]
         examples = [
             Example(text, target[shown], corrupted[shown, :, :observed], restored[method][shown]),
             Example(
-                f"random noise, after {text}", random[:, :observed], random[:, :observed], answer
+                f"random noise, after {text}",
+                random[:, :observed],
+                random[:, :observed],
+                restore(random[None])[0, :, :observed],
             ),
         ]
     rows: list[Row] = []
@@ -177,12 +177,12 @@ def _baselines(
 
 def fit_denoiser(
     data: Data, corrupt: Corruption, options: DenoiseOptions, architecture: str, key: jax.Array
-) -> tuple[Restore, Penalty, TimedFit]:
+) -> tuple[Restore, Penalty, dict[str, float]]:
     """Fits a recurrent denoising autoencoder to a corruption, drawn afresh every step.
 
     Returns:
       What it restores, `[N, T, O + A] -> [N, T, O + A]`; the mean penalty of each of N windows, as
-      a plan is penalised; and how long the fit took.
+      a plan is penalised; and the seconds of the fit, as of `timed_fit`.
     """
     sizes, knobs = (data.spec.observation_size, data.spec.action_size), options.rnn_dae
     dae = make_rnn_dae(
@@ -193,7 +193,7 @@ def fit_denoiser(
         corruption=corrupt,
     )
     calls = -(-options.updates // _STEPS_A_CALL)
-    fitted = timed_fit(
+    params, seconds = timed_fit(
         dae,
         data.scales,
         optax.cosine_decay_schedule(options.learning_rate, calls * _STEPS_A_CALL),
@@ -203,15 +203,15 @@ def fit_denoiser(
             for call in range(calls)
         ),
     )
-    network = ARCHITECTURES[architecture](
+    network = rnn_dae.ARCHITECTURES[architecture](
         sum(sizes), knobs.hidden, sum(sizes) if knobs.restore_actions else sizes[0]
     )
-    apply = jax.jit(jax.vmap(lambda x: network.apply(fitted.params, x, jnp.ones(len(x), bool))))
-    penalty = jax.jit(jax.vmap(lambda path: dae.penalty(data.scales, fitted.params, path)))
+    apply = jax.jit(jax.vmap(lambda x: network.apply(params, x, jnp.ones(len(x), bool))))
+    penalty = jax.jit(jax.vmap(lambda path: dae.penalty(data.scales, params, path)))
     return (
         lambda x: np.asarray(apply(x)),
         lambda windows: np.asarray(penalty(as_trajectory(windows))).mean(axis=-1),
-        fitted,
+        seconds,
     )
 
 

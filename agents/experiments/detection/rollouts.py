@@ -19,8 +19,7 @@ from agents.diagnostics.return_tables import WORST
 from agents.diagnostics.variants import Variant
 from agents.envs import EpisodeRunner
 from agents.errors import UserError
-from mbrl import Trajectory
-from mbrl.normalizer import Normalizer
+from mbrl import Trajectory, normalizer
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ def replayed(
     runner: EpisodeRunner,
     states: Sequence[ReferenceState],
     horizon: int,
-    unit: Normalizer,
+    unit: normalizer.Normalizer,
 ) -> Rollouts:
     """Rollouts of the actions that were really taken, at states which H decisions followed.
 
@@ -71,7 +70,7 @@ def planned(
     runner: EpisodeRunner,
     states: Sequence[ReferenceState],
     count: int,
-    unit: Normalizer,
+    unit: normalizer.Normalizer,
 ) -> Rollouts:
     """Rollouts of the plan at each state and of `count - 1` variations of it.
 
@@ -113,7 +112,7 @@ def roll_out(
     runner: EpisodeRunner,
     states: Sequence[ReferenceState],
     plans: np.ndarray,
-    unit: Normalizer,
+    unit: normalizer.Normalizer,
 ) -> Rollouts:
     """Rolls plans out in the model, and executes them in the environment.
 
@@ -134,13 +133,15 @@ def roll_out(
     ]
     truth = np.stack([execution.observations[-1] for execution in executions])
     observations = np.repeat(np.stack([s.observation for s in states]), plans.shape[1], axis=0)
-    paths = variant.agent.rollouts(
-        variant.state,
-        jax.random.key(0),
-        jnp.asarray(observations),
-        jnp.asarray(plans.reshape(-1, *plans.shape[2:])),
+    paths = jax.tree.map(
+        np.asarray,
+        variant.agent.rollouts(
+            variant.state,
+            jax.random.key(0),
+            jnp.asarray(observations),
+            jnp.asarray(plans.reshape(-1, *plans.shape[2:])),
+        ),
     )
-    paths = jax.tree.map(np.asarray, paths)
     gap = (last_states(paths) - truth[:, None]) / np.asarray(unit.std)
     errors = np.sqrt(np.square(gap).sum(axis=-1)).mean(axis=1)
     return Rollouts(paths, errors, np.array([execution.ended for execution in executions]))

@@ -32,9 +32,8 @@ from agents.diagnostics.variants import Variant, Variants
 from agents.envs import make_runner
 from agents.experiments.detection.figures import plot_detection
 from agents.experiments.detection.rollouts import Rollouts, planned, replayed, went_wrong
-from agents.training.checkpoint import at_or_after
+from agents.training import checkpoint, saved
 from agents.training.frozen import FrozenAgent, load_frozen
-from agents.training.saved import CHECKPOINTS
 from mbrl import Replay, Window, normalizer
 
 _WINDOWS = 256
@@ -57,7 +56,9 @@ def detect(run_dirs: Sequence[Path], options: DetectionOptions, out: Path) -> It
     """
     runs = [(run_dir, load_frozen(run_dir)) for run_dir in run_dirs]
     for run_dir, age in itertools.product(run_dirs, options.ages):
-        at_or_after(run_dir / CHECKPOINTS, age)  # an age without a checkpoint is refused first
+        checkpoint.at_or_after(
+            run_dir / saved.CHECKPOINTS, age
+        )  # an age without a checkpoint is refused first
     with writing(out):
         pass  # and so is an `out` that cannot be used
     rows: list[Row] = []

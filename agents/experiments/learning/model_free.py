@@ -8,7 +8,6 @@ settings, with critics of two layers of 256 units. Both act at every step and up
 Sources: Haarnoja et al. (2018) for SAC; Bhatt et al. (2024) for CrossQ.
 """
 
-import importlib
 import importlib.util
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any

@@ -125,8 +125,9 @@ def _statistics(returns: np.ndarray) -> dict[str, float]:
 
 def steps_to_solve(rows: Sequence[Row], solved_at: float) -> float:
     """The first age at which a trial's mean return reaches the threshold; infinity if at none."""
-    ages = [row["env_steps"] for row in rows if np.mean(row["returns"]) >= solved_at]
-    return min(ages, default=np.inf)
+    return min(
+        (row["env_steps"] for row in rows if np.mean(row["returns"]) >= solved_at), default=np.inf
+    )
 
 
 def _row(row: Row, solved_at: float | None) -> Row:
@@ -151,8 +152,8 @@ def _by_age(summary: Sequence[Row]) -> list[str]:
     body = []
     for label, mine in grouped(summary, "label").items():
         rows = {row["env_steps"]: row for row in mine}
-        seeds = max(row["seeds"] for row in mine)
-        body.append([label, str(seeds), *(_cell(rows.get(age, rows.get(0))) for age in ages)])
+        seeds = str(max(row["seeds"] for row in mine))
+        body.append([label, seeds, *(_cell(rows.get(age, rows.get(0))) for age in ages)])
     return markdown(["", "seeds", *(f"{age:,}" for age in ages)], body)
 
 
@@ -171,8 +172,9 @@ def _solving(evaluations: Sequence[Row], solved_at: float) -> list[str]:
     seeds = sorted({row["seed"] for row in learned})
     body = []
     for label, rows in grouped(learned, "label").items():
-        trials = grouped(rows, "seed")
-        ages = {seed: steps_to_solve(trial, solved_at) for seed, trial in trials.items()}
+        ages = {
+            seed: steps_to_solve(trial, solved_at) for seed, trial in grouped(rows, "seed").items()
+        }
         cells = (_age(ages[seed]) if seed in ages else "n/a" for seed in seeds)
         body.append([label, _age(float(np.median(list(ages.values())))), *cells])
     return markdown(["steps to solve", "median", *(f"seed {seed}" for seed in seeds)], body)

@@ -10,7 +10,7 @@ from agents.config import CONFIG_FILE, difference, load_run
 from agents.errors import UserError, shown
 from agents.experiments.learning import ray_tune
 from agents.experiments.learning.options import RayOptions
-from agents.experiments.learning.trials import Study, Trial
+from agents.experiments.learning.trials import SWEEP_FILE, Study, Trial
 from agents.experiments.learning.worker import OUTPUT, carry_out
 
 
@@ -45,7 +45,7 @@ def run_study(study: Study, options: RayOptions) -> int:
         except KeyboardInterrupt:
             interrupted = True
     # There is no claim if the study was interrupted before it began.
-    if study.base is not None and (study.out / study.claim).is_file():
+    if study.base is not None and (study.out / SWEEP_FILE).is_file():
         # Imports JAX, which has to come after Ray.
         from agents.experiments.learning.sweep_report import write_sweep_report
 

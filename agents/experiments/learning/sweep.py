@@ -86,8 +86,10 @@ def parse_sweep(args: Sequence[str]) -> tuple[Study, SweepOptions]:
     example = next((word for word in args if word in PRESETS), "lunar-lander")
     parsed = parse(args, SWEEP, f"{_TEXT}{example}.", _ARGUMENTS, PRESETS[example])
     if len(parsed.positionals) != 1:
-        words = ", ".join(map(shown, parsed.positionals)) or "none"
-        raise UserError(f"one preset is allowed, not {words}; give one of: {', '.join(PRESETS)}")
+        raise UserError(
+            f"one preset is allowed, not {', '.join(map(shown, parsed.positionals)) or 'none'};"
+            f" give one of: {', '.join(PRESETS)}"
+        )
     for path, instead in _SWEPT.items():
         if path in parsed.values:
             raise UserError(f"{flag(path)} is swept over; give {instead}")
@@ -141,7 +143,7 @@ def sweep(
         for name in regularizers
         for weight in (weights if name != "none" else (0.0,))
     ]
-    return Study("sweep", make_trials(contenders, seeds, out), out, SWEEP_FILE, base)
+    return Study("sweep", make_trials(contenders, seeds, out), out, base)
 
 
 def check_directory(base: Config, out: Path) -> None:

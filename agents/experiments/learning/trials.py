@@ -125,14 +125,12 @@ class Study:
       kind: `sweep` or `benchmark`.
       trials: all of them, finished or not.
       out: absolute; holds their directories. All machines of a cluster must reach it.
-      claim: name of the file in it that is locked while the study runs.
       base: the configuration that the contenders of a sweep vary; None for a benchmark.
     """
 
     kind: str
     trials: list[Trial]
     out: Path
-    claim: str = ".benchmark"
     base: Config | None = None
 
     @contextmanager
@@ -142,7 +140,7 @@ class Study:
         Raises:
           UserError: it cannot be written to, or another study runs in it.
         """
-        file = self.out / self.claim
+        file = self.out / (".benchmark" if self.base is None else SWEEP_FILE)
         with claimed(self.out, file, f"a {self.kind}"):
             if self.base is not None and not file.stat().st_size:
                 file.write_text(dump(self.base), encoding="utf-8")

@@ -106,8 +106,9 @@ def install_peers() -> None:
         pip = [_PEERS_PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         result = subprocess.run([*pip, *arguments], capture_output=True, text=True)
         if result.returncode:
-            why = _last_line(result.stderr, "pip failed")
-            raise UserError(f"the peers cannot be installed: {why}")
+            raise UserError(
+                f"the peers cannot be installed: {_last_line(result.stderr, 'pip failed')}"
+            )
     done.touch()
 
 

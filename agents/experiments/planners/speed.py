@@ -63,8 +63,11 @@ def benchmark(options: SpeedOptions, out: Path, *, peers: bool, sizes: bool) -> 
             f"first plan of workload A in a fresh process: {starts['cold']:.2f} s, with the"
             f" compilation cache {starts['warm']:.2f} s"
         )
-        about = {"machine": _machine(), "commit": commit()}
-        about |= {f"first_plan_{name}": seconds for name, seconds in starts.items()}
+        about = {
+            "machine": _machine(),
+            "commit": commit(),
+            **{f"first_plan_{name}": seconds for name, seconds in starts.items()},
+        }
         with writing(out):
             write_csv(out / written, [row | about for row in summary])
         if sizes:
