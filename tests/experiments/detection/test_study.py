@@ -12,7 +12,7 @@ from tiny import finished, frozen_of, sharing, tiny
 from agents.config.benchmarks import DetectionOptions
 from agents.diagnostics import variants
 from agents.errors import UserError
-from agents.experiments.detection import figures, rollouts, study
+from agents.experiments.detection import rollouts, study
 from agents.experiments.detection.study import detect, detect_in_run
 from agents.training.saved import CHECKPOINTS
 
@@ -133,7 +133,7 @@ def test_an_age_that_the_second_run_lacks_is_refused_before_any_work(twin, tmp_p
 
 def test_a_figure_shows_means_over_runs_and_every_run(monkeypatch, tmp_path):
     drawn = []
-    monkeypatch.setattr(figures, "write", lambda figure, path: drawn.append(figure))
+    monkeypatch.setattr(study, "write", lambda figure, path: drawn.append(figure))
     rows = [
         {"run": run, "env_steps": age, "regularizer": name}
         | dict.fromkeys(("replayed", "planned", "within"), value)
@@ -141,7 +141,7 @@ def test_a_figure_shows_means_over_runs_and_every_run(monkeypatch, tmp_path):
         for age, base in ((3_000, 0.4), (500, 0.6))
         for name, value in (("none", 0.5), ("deen", base + extra))
     ]
-    figures.plot_detection(rows, tmp_path / "unused.png")
+    study.plot_detection(rows, tmp_path / "unused.png")
     assert len(drawn[0].axes) == 3
     for axes in drawn[0].axes:
         lines = {line.get_label(): line.get_ydata() for line in axes.lines}
