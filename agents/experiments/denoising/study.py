@@ -32,8 +32,6 @@ from mbrl.regularizers import rnn_dae, sequences
 
 _RIDGE_PENALTIES = (0.01, 1.0, 10.0, 100.0, 1000.0)
 _STEPS_A_CALL = 250
-Restore = Callable[[np.ndarray], np.ndarray]
-Penalty = Callable[[Window], np.ndarray]
 
 _MEASURED = ("compile_seconds", "train_seconds", "auroc_noise", "auroc_shuffled")
 
@@ -177,7 +175,7 @@ def _baselines(
 
 def fit_denoiser(
     data: Data, corrupt: Corruption, options: DenoiseOptions, architecture: str, key: jax.Array
-) -> tuple[Restore, Penalty, dict[str, float]]:
+) -> tuple[Callable[[np.ndarray], np.ndarray], Callable[[Window], np.ndarray], dict[str, float]]:
     """Fits a recurrent denoising autoencoder to a corruption, drawn afresh every step.
 
     Returns:

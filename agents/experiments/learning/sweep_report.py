@@ -84,13 +84,17 @@ def over_seeds(rows: Sequence[Row]) -> list[Row]:
     found = []
     for (name, weight), group in grouped(rows, "regularizer", "weight").items():
         done = [row for row in group if row["status"] == "finished"]
-        means: Row = {"regularizer": name, "weight": weight}
-        means |= {"seeds": len(done), "trials": len(group)}
+        means: Row = {
+            "regularizer": name,
+            "weight": weight,
+            "seeds": len(done),
+            "trials": len(group),
+        }
         for key in _MEANS:
             values = [row[key] for row in done]
-            known = bool(values) and None not in values
-            low, high = mean_ci95(values) if known else (None, None)
-            mean = float(np.mean(values)) if known else None
+            mean, low, high = None, None, None
+            if values and None not in values:
+                mean, (low, high) = float(np.mean(values)), mean_ci95(values)
             means |= {key: mean, f"{key}_low": low, f"{key}_high": high}
         found.append(means)
     return found
