@@ -8,11 +8,11 @@ from agents.experiments.denoising.baselines import best_constant
 from agents.experiments.denoising.blog import (
     BATCH,
     EPOCHS,
-    STEPS,
     Restoration,
     fit_blog_dae,
     minibatches,
 )
+from agents.experiments.denoising.data import STEPS
 
 COUNT, UNSEEN = 960, 40
 

@@ -11,8 +11,8 @@ from agents.config import EnvConfig, RnnDaeConfig
 from agents.config.benchmarks import DenoiseOptions
 from agents.errors import UserError
 from agents.experiments.denoising import blog, figures, study
-from agents.experiments.denoising.blog import MENDED, PUBLISHED, STEPS, TRUE
-from agents.experiments.denoising.data import gather_windows
+from agents.experiments.denoising.blog import MENDED, PUBLISHED, TRUE
+from agents.experiments.denoising.data import STEPS, gather_windows
 from agents.experiments.denoising.study import compare_methods, run_study
 
 TEXT = "additive:0.3"
