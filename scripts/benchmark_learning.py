@@ -9,11 +9,11 @@ from agents.experiments.learning.run import detach, run_study
 
 def main(args: list[str]) -> int:
     """Carries out the benchmark that the command line asks for."""
-    request = parse_learning(args)
-    if not request.background:
-        return run_study(request)
-    pid = detach(request, Path(__file__), args)
-    print(f"runs in the background as process {pid}; see {request.study.out / 'output.txt'}")
+    study, options, background = parse_learning(args)
+    if not background:
+        return run_study(study, options)
+    pid = detach(study, Path(__file__), args)
+    print(f"runs in the background as process {pid}; see {study.out / 'output.txt'}")
     return 0
 
 

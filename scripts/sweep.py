@@ -7,7 +7,7 @@ from agents.experiments.learning.sweep import parse_sweep
 
 def main(args: list[str]) -> int:
     """Carries out the sweep that the command line asks for."""
-    return run_study(parse_sweep(args))
+    return run_study(*parse_sweep(args))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ A number that does not exist, None or NaN, is an empty cell in the one and n/a i
 import csv
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,22 @@ def write_csv(path: Path, rows: Sequence[Row]) -> None:
 def of_kind(rows: Iterable[Row], kind: str) -> list[Row]:
     """Those of one kind: `episode`, `fit` or `evaluation`."""
     return [row for row in rows if row["kind"] == kind]
+
+
+def grouped(rows: Iterable[Row], *columns: str) -> dict[Any, list[Row]]:
+    """Groups rows that agree in some columns; groups and rows keep their order.
+
+    Args:
+      rows: with these columns.
+      columns: one or more.
+
+    Returns:
+      The rows of each group by its value in the column; by the tuple of values of several columns.
+    """
+    groups: dict[Any, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(itemgetter(*columns)(row), []).append(row)
+    return groups
 
 
 def markdown_table(rows: Iterable[Row]) -> list[str]:

@@ -19,7 +19,7 @@ import numpy as np
 
 from agents.analysis.provenance import commit
 from agents.analysis.tables import Row, write_csv, writing
-from agents.config import Config, OptionPath, PlannerConfig, loading
+from agents.config import Config, PlannerConfig, override
 from agents.config.benchmarks import StudyOptions
 from agents.diagnostics.open_loop import reference_episodes
 from agents.envs import EpisodeRunner
@@ -58,8 +58,6 @@ _ABLATIONS: dict[str, dict[str, Any]] = {
     "1 particle": {"population": 400, "particles": 1, "icem.elites": 40},
 }
 
-_DEFAULT = PlannerConfig().population
-
 
 @dataclass(frozen=True)
 class PlannerSetting:
@@ -77,10 +75,8 @@ class PlannerSetting:
 
     def config(self, base: Config, count: int) -> Config:
         """The run's configuration with this planner, for `count` environments at once."""
-        values: dict[OptionPath, Any] = {("num_envs",): count}
-        for name, value in self.options.items():
-            values["planner", *name.split(".")] = value
-        return loading.override(base, values)
+        planner = {("planner", *name.split(".")): value for name, value in self.options.items()}
+        return override(base, {("num_envs",): count, **planner})
 
 
 def planner_settings() -> list[PlannerSetting]:
@@ -89,11 +85,15 @@ def planner_settings() -> list[PlannerSetting]:
     To act takes most of the time, so that each planner acts at one budget: that of the default, or
     the nearest to it.
     """
+    default = PlannerConfig().population
     return [
         *(PlannerSetting(PLAIN, _PLAIN | {"population": n, "cem.elites": n // 10}, n == 500)
           for n in (100, 500)),
-        *(_search(name, population) for name in ("icem", "cem", "mppi")
-          for population in (24, 48, _DEFAULT, 160)),
+        *(PlannerSetting(name, {"name": name, "population": n, f"{name}.elites": max(n // 10, 4)},
+                         n == default)
+          for name in ("icem", "cem") for n in (24, 48, default, 160)),
+        *(PlannerSetting("mppi", {"name": "mppi", "population": n}, n == default)
+          for n in (24, 48, default, 160)),
         *(PlannerSetting("random-shooting", {"name": "random-shooting", "population": n}, n == 500)
           for n in (100, 500)),
         *(PlannerSetting("gradient", {"name": "gradient", "gradient.starts": starts,
@@ -102,12 +102,6 @@ def planner_settings() -> list[PlannerSetting]:
         *(PlannerSetting(f"icem, {name}", {"name": "icem"} | changes, acts=False)
           for name, changes in _ABLATIONS.items()),
     ]  # fmt: skip
-
-
-def _search(name: str, population: int) -> PlannerSetting:
-    elites = {f"{name}.elites": max(population // 10, 4)} if name in ("cem", "icem") else {}
-    options = {"name": name, "population": population} | elites
-    return PlannerSetting(name, options, acts=population == _DEFAULT)
 
 
 def compare_planners(run_dir: Path, options: StudyOptions, out: Path) -> Iterator[str]:
