@@ -4,26 +4,18 @@ A number that does not exist, None or NaN, is an empty cell in the one and n/a i
 """
 
 import csv
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from agents.errors import UserError, shown
 
 Row = dict[str, Any]
 """What is known of one thing, by column: all rows of a file have the same keys."""
 
-_HEADINGS = (
-    "label",
-    "seed",
-    "mean ± sd",
-    "IQM [95% interval]",
-    "solved",
-    "planned → realised",
-    "penalty",
-    "denoising / copying mse",
-)
+_Thing = TypeVar("_Thing")
 
 
 @contextmanager
@@ -56,8 +48,20 @@ def of_kind(rows: Iterable[Row], kind: str) -> list[Row]:
     return [row for row in rows if row["kind"] == kind]
 
 
+def grouped(things: Iterable[_Thing], key: Callable[[_Thing], Any]) -> dict[Any, list[_Thing]]:
+    """Lists of things by their key, which is hashable; groups are in the order of their first."""
+    groups: dict[Any, list[_Thing]] = {}
+    for thing in things:
+        groups.setdefault(key(thing), []).append(thing)
+    return groups
+
+
 def markdown_table(rows: Iterable[Row]) -> list[str]:
     """A table in Markdown of the rows of a comparison, as lines."""
+    headings = (
+        "label", "seed", "mean ± sd", "IQM [95% interval]", "solved", "planned → realised",
+        "penalty", "denoising / copying mse",
+    )  # fmt: skip
     body = [
         (
             row["label"].replace("\\", "\\\\").replace("|", "\\|"),
@@ -71,7 +75,7 @@ def markdown_table(rows: Iterable[Row]) -> list[str]:
         )
         for row in rows
     ]
-    return markdown(_HEADINGS, body)
+    return markdown(headings, body)
 
 
 def markdown(headings: Sequence[str], body: Iterable[Sequence[str]]) -> list[str]:
@@ -82,10 +86,7 @@ def markdown(headings: Sequence[str], body: Iterable[Sequence[str]]) -> list[str
 
 def over_seeds(rows: Iterable[Row]) -> list[str]:
     """A line a label: the means over its runs, and the lowest and the highest of their returns."""
-    groups: dict[str, list[Row]] = {}
-    for row in rows:
-        groups.setdefault(row["label"], []).append(row)
-    return [_line(label, group) for label, group in groups.items()]
+    return [_line(label, group) for label, group in grouped(rows, itemgetter("label")).items()]
 
 
 def _line(label: str, group: Sequence[Row]) -> str:
@@ -94,16 +95,13 @@ def _line(label: str, group: Sequence[Row]) -> str:
         return _text(None if any(map(_missing, values)) else sum(values) / len(values), form)
 
     means = [row["mean"] for row in group]
-    seeds = "1 seed" if len(group) == 1 else f"{len(group)} seeds"
     spread = f" (from {min(means):.1f} to {max(means):.1f})" if len(group) > 1 else ""
-    parts = (
-        f"mean {mean('mean')}{spread}",
-        f"IQM {mean('iqm')}",
-        f"solved {mean('share_solved', '.0%')}",
-        f"planned {mean('planned')} → realised {mean('realised')}",
-        f"penalty {mean('penalty', '.2f')}",
+    return (
+        f"- {label}, {len(group)} seed{'s' * (len(group) > 1)}: mean {mean('mean')}{spread},"
+        f" IQM {mean('iqm')}, solved {mean('share_solved', '.0%')},"
+        f" planned {mean('planned')} → realised {mean('realised')},"
+        f" penalty {mean('penalty', '.2f')}"
     )
-    return f"- {label}, {seeds}: {', '.join(parts)}"
 
 
 def _pair(left: float | None, sign: str, right: float | None, form: str = ".1f") -> str:

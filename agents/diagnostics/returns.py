@@ -14,7 +14,7 @@ import jax
 import numpy as np
 
 from agents.analysis.provenance import commit, versions
-from agents.analysis.tables import Row, write_csv, writing
+from agents.analysis.tables import Row, grouped, write_csv, writing
 from agents.config.benchmarks import ReturnsOptions
 from agents.diagnostics import boney_weights, error_decomposition
 from agents.diagnostics.negative_windows import noise_windows
@@ -69,22 +69,22 @@ def benchmark(
         pass
     yield from measure_returns(runs, options, out)
     if equations is not None:
-        rows = []
-        for run_dir, last in runs:
-            terms = error_decomposition.decompose(
+        rows = [
+            row | _origin(run_dir)
+            for run_dir, last in runs
+            for row in error_decomposition.decompose(
                 _measured(run_dir, last, options),
                 _states(last, options),
                 equations,
                 count=options.resamples,
             )
-            rows += [row | _origin(run_dir) for row in terms]
+        ]
         with writing(out):
             write_csv(out / "returns-exact.csv", rows)
         yield from map(error_decomposition.line, rows)
     if alphas:
-        run_dir, last = runs[0]
-        table = boney_weights.alphas(_measured(run_dir, last, options))
-        rows = [row | _origin(run_dir) for row in table]
+        first = _measured(*runs[0], options)
+        rows = [row | _origin(run_dirs[0]) for row in boney_weights.alphas(first)]
         with writing(out):
             write_csv(out / "boney-alphas.csv", rows)
         yield from map(boney_weights.line, rows)
@@ -117,7 +117,8 @@ def measure_run(
       frozen: the model, and the planner.
       states: for the open and the closed loop.
       name: of the run, for the record.
-      options: regularisers, weights, and numbers of continuations and episodes.
+      options: regularisers, weights, and numbers of continuations and episodes. The weights are
+        sorted, with zero first, against which changes are reported.
 
     Yields:
       For each regulariser its pairs, and its penalties of real windows, plans and noise.
@@ -125,10 +126,10 @@ def measure_run(
     Raises:
       UserError: the environment does not repeat itself.
     """
-    config, weights = frozen.config, _with_zero(options.weights)
+    config, own = frozen.config, frozen.config.regularizer.name
+    weights = (0.0, *sorted({weight for weight in options.weights if weight}))
     variants = Variants(config, len(weights), {})
     runners = [make_runner(config.env) for _ in weights]
-    own = config.regularizer.name
     for regularizer in options.regularizers or ("rnn-dae" if own == "none" else own,):
         variant = variants.of_run(regularizer, frozen)
         pairs: list[Pair] = []
@@ -154,15 +155,15 @@ def document_of(
     pairs: Sequence[Pair], penalties: Sequence[Row], runs: Runs, options: ReturnsOptions
 ) -> dict[str, Any]:
     """All that was found, as it stands in `returns.json`."""
-    tables, (_, first) = Tables(pairs, options.resamples), runs[0]
-    config = first.config
+    tables = Tables(pairs, options.resamples)
+    first = runs[0][1]
     return {
         "about": {
-            "env": config.env.id,
+            "env": first.config.env.id,
             "runs": [run_dir.resolve().name for run_dir, _ in runs],
             "env_steps": options.checkpoint or first.progress.env_steps,
-            "horizon": config.planner.horizon,
-            "regularizer": config.regularizer.name,
+            "horizon": first.config.planner.horizon,
+            "regularizer": first.config.regularizer.name,
             "weight": first.weight,
             **options.model_dump(include={"states", "episodes", "continuations", "closed"}),
             "commit": commit(),
@@ -191,11 +192,6 @@ def write(document: dict[str, Any], out: Path) -> None:
     plot_returns(document, out)
 
 
-def _with_zero(weights: Sequence[float]) -> tuple[float, ...]:
-    """Sorted, with zero first, against which changes are reported."""
-    return (0.0, *sorted({weight for weight in weights if weight}))
-
-
 def _measured(run_dir: Path, last: FrozenAgent, options: ReturnsOptions) -> FrozenAgent:
     """The run's agent at `options.checkpoint`; its last one where that is 0."""
     if not options.checkpoint:
@@ -208,10 +204,9 @@ def _states(last: FrozenAgent, options: ReturnsOptions) -> list[ReferenceState]:
     each = -(-options.states // options.episodes)
     found = reference_states(last, options.episodes, each)[: options.states]
     if not found:
-        horizon = last.config.planner.horizon
         raise UserError(
-            f"no decision of {options.episodes} episodes has {horizon} others before the time limit"
-            " of the environment; a run with a smaller planner.horizon has"
+            f"no decision of {options.episodes} episodes has {last.config.planner.horizon} others"
+            " before the time limit of the environment; a run with a smaller planner.horizon has"
         )
     return found
 
@@ -226,25 +221,23 @@ def _penalties(
     """Mean penalties per decision, of held-out real windows, of plans and of windows of noise."""
     real = replay.held_out_windows(HOLDOUT_WINDOWS, horizon)
     noise = noise_windows(np.random.default_rng(0), replay.transitions(), real)
-    kinds = {
-        "real": window_penalty(variant, real).tolist(),
-        "planned": list(planned),
-        "noise": window_penalty(variant, noise).tolist(),
-    }
     return [
-        {"regularizer": variant.name, "kind": kind, "values": values}
-        for kind, values in kinds.items()
+        {"regularizer": variant.name, "kind": kind, "values": list(values)}
+        for kind, values in (
+            ("real", window_penalty(variant, real).tolist()),
+            ("planned", planned),
+            ("noise", window_penalty(variant, noise).tolist()),
+        )
     ]
 
 
 def _progress(run: str, pairs: Sequence[Pair]) -> Iterator[str]:
     """A line a weight, of the open loop."""
-    rows = [pair for pair in pairs if pair.comparison == "open loop"]
-    for weight in dict.fromkeys(pair.weight for pair in rows):
-        mine = [pair for pair in rows if pair.weight == weight]
-        planned = np.mean([pair.planned[-1] for pair in mine])
-        realised = np.mean([pair.realised[-1] for pair in mine])
-        ended = np.mean([pair.ended for pair in mine])
+    opened = [pair for pair in pairs if pair.comparison == "open loop"]
+    for weight, mine in grouped(opened, lambda pair: pair.weight).items():
+        planned, realised, ended = np.mean(
+            [(pair.planned[-1], pair.realised[-1], pair.ended) for pair in mine], axis=0
+        )
         yield (
             f"{run}  {mine[0].regularizer:<13} weight {weight:<6g} planned {planned:7.1f}"
             f" realised {realised:7.1f}  ended {ended:4.0%}"
