@@ -30,7 +30,7 @@ from agents.errors import UserError
 from agents.planning.agent import HOLDOUT_WINDOWS
 from agents.training.checkpoint import at_or_after
 from agents.training.frozen import FrozenAgent, load_frozen
-from agents.training.log import RETURNS_FILE
+from agents.training.log import RETURNS_FILE, json_values
 from agents.training.saved import CHECKPOINTS
 from mbrl import Replay, Trajectory
 
@@ -187,7 +187,7 @@ def write(document: dict[str, Any], out: Path) -> None:
         ("pairs", "returns-plans.csv"),
     ):
         write_csv(out / file, [row | about for row in document[name]])
-    text = json.dumps(_without_nan(document), indent=1, allow_nan=False)
+    text = json.dumps(json_values(document), indent=1, allow_nan=False)
     (out / RETURNS_FILE).write_text(text + "\n", encoding="utf-8")
     plot_returns(document, out)
 
@@ -242,12 +242,3 @@ def _progress(run: str, pairs: Sequence[Pair]) -> Iterator[str]:
             f"{run}  {mine[0].regularizer:<13} weight {weight:<6g} planned {planned:7.1f}"
             f" realised {realised:7.1f}  ended {ended:4.0%}"
         )
-
-
-def _without_nan(value: Any) -> Any:
-    """JSON has no NaN: a number that does not exist is null."""
-    if isinstance(value, dict):
-        return {key: _without_nan(each) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_without_nan(each) for each in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value
