@@ -7,8 +7,9 @@ and as one document that a run's report is made from.
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import jax
 import numpy as np
@@ -19,11 +20,10 @@ from agents.config.benchmarks import ReturnsOptions
 from agents.diagnostics import boney_weights, error_decomposition
 from agents.diagnostics.negative_windows import noise_windows
 from agents.diagnostics.open_loop import ReferenceState, reference_states
-from agents.diagnostics.path_penalties import path_penalty, window_penalty
 from agents.diagnostics.planned_realised import Measurement, Pair, all_pairs
 from agents.diagnostics.return_figures import plot_returns
 from agents.diagnostics.return_tables import Tables, verdicts
-from agents.diagnostics.variants import Variant, Variants
+from agents.diagnostics.variants import Variant, Variants, path_penalty, window_penalty
 from agents.envs import make_runner
 from agents.envs.dynamics import find_dynamics
 from agents.errors import UserError
@@ -32,13 +32,50 @@ from agents.training.checkpoint import at_or_after
 from agents.training.frozen import FrozenAgent, load_frozen
 from agents.training.log import RETURNS_FILE, json_values
 from agents.training.saved import CHECKPOINTS
-from mbrl import Replay, Trajectory
+from mbrl import Trajectory
 
 ACTING_SEED = 30_000
 """Of the first episode acted in; see `agents.diagnostics.open_loop.REFERENCE_SEED`."""
 
-Runs = Sequence[tuple[Path, FrozenAgent]]
-"""Directories of runs, one a training seed, and their last agents."""
+
+@dataclass(frozen=True)
+class MeasuredRun:
+    """What is measured of a run.
+
+    Attributes:
+      name: of its directory.
+      frozen: its agent at `ReturnsOptions.checkpoint`; its last one where that is 0.
+      states: for the open and the closed loop. They are the last agent's, so that a run is measured
+        at the same states at every age.
+    """
+
+    name: str
+    frozen: FrozenAgent
+    states: list[ReferenceState]
+
+    @classmethod
+    def of(cls, run_dir: Path, last: FrozenAgent, options: ReturnsOptions) -> Self:
+        """Loads the agent of the checkpoint, and plays the episodes that the states come from.
+
+        Raises:
+          UserError: the checkpoint is missing, or every state is too near a time limit.
+        """
+        each = -(-options.states // options.episodes)
+        states = reference_states(last, options.episodes, each)[: options.states]
+        if not states:
+            raise UserError(
+                f"no decision of {options.episodes} episodes has {last.config.planner.horizon}"
+                " others before the time limit of the environment; a run with a smaller"
+                " planner.horizon has"
+            )
+        age = options.checkpoint
+        frozen = load_frozen(run_dir, env_steps=age, agent=last.agent) if age else last
+        return cls(run_dir.resolve().name, frozen, states)
+
+    @property
+    def origin(self) -> Row:
+        """Columns that say where a row comes from."""
+        return {"run": self.name, "commit": commit()}
 
 
 def benchmark(
@@ -59,49 +96,46 @@ def benchmark(
       UserError: no usable run, a checkpoint that is missing, an environment that does not repeat
         itself, or `out` that cannot be used.
     """
-    runs = [(run_dir, load_frozen(run_dir)) for run_dir in run_dirs]
+    last = [load_frozen(run_dir) for run_dir in run_dirs]
     if options.checkpoint:  # a missing one is refused before the work begins
         for run_dir in run_dirs:
             at_or_after(run_dir / CHECKPOINTS, options.checkpoint)
-    env = runs[0][1].config.env
+    env = last[0].config.env
     equations = find_dynamics(options.dynamics, env.id, env.kwargs)
     with writing(out):
         pass
+    runs = [MeasuredRun.of(*each, options) for each in zip(run_dirs, last, strict=True)]
     yield from measure_returns(runs, options, out)
     if equations is not None:
         rows = [
-            row | _origin(run_dir)
-            for run_dir, last in runs
+            row | run.origin
+            for run in runs
             for row in error_decomposition.decompose(
-                _measured(run_dir, last, options),
-                _states(last, options),
-                equations,
-                count=options.resamples,
+                run.frozen, run.states, equations, count=options.resamples
             )
         ]
         with writing(out):
             write_csv(out / "returns-exact.csv", rows)
         yield from map(error_decomposition.line, rows)
     if alphas:
-        first = _measured(*runs[0], options)
-        rows = [row | _origin(run_dirs[0]) for row in boney_weights.alphas(first)]
+        rows = [row | runs[0].origin for row in boney_weights.alphas(runs[0].frozen)]
         with writing(out):
             write_csv(out / "boney-alphas.csv", rows)
         yield from map(boney_weights.line, rows)
     yield f"written to {out}: {RETURNS_FILE}, returns*.csv and figures"
 
 
-def measure_returns(runs: Runs, options: ReturnsOptions, out: Path) -> Iterator[str]:
-    """Measures agents that are loaded already; writes and yields as `benchmark` does."""
+def measure_returns(
+    runs: Sequence[MeasuredRun], options: ReturnsOptions, out: Path
+) -> Iterator[str]:
+    """Measures runs, one a training seed; writes and yields as `benchmark` does."""
     pairs: list[Pair] = []
     penalties: list[Row] = []
-    for run_dir, last in runs:
-        name = run_dir.resolve().name
-        frozen = _measured(run_dir, last, options)
-        for found, rows in measure_run(frozen, _states(last, options), name, options):
+    for run in runs:
+        for found, rows in measure_run(run, options):
             pairs += found
-            penalties += [{"run": name} | row for row in rows]
-            yield from _progress(name, found)
+            penalties += rows
+            yield from _progress(run.name, found)
         document = document_of(pairs, penalties, runs, options)
         with writing(out):  # at once: the whole takes long
             write(document, out)
@@ -109,14 +143,12 @@ def measure_returns(runs: Runs, options: ReturnsOptions, out: Path) -> Iterator[
 
 
 def measure_run(
-    frozen: FrozenAgent, states: Sequence[ReferenceState], name: str, options: ReturnsOptions
+    run: MeasuredRun, options: ReturnsOptions
 ) -> Iterator[tuple[list[Pair], list[Row]]]:
     """Measures one run.
 
     Args:
-      frozen: the model, and the planner.
-      states: for the open and the closed loop.
-      name: of the run, for the record.
+      run: its agent and states.
       options: regularisers, weights, and numbers of continuations and episodes. The weights are
         sorted, with zero first, against which changes are reported.
 
@@ -126,7 +158,8 @@ def measure_run(
     Raises:
       UserError: the environment does not repeat itself.
     """
-    config, own = frozen.config, frozen.config.regularizer.name
+    frozen, config = run.frozen, run.frozen.config
+    own = config.regularizer.name
     weights = (0.0, *sorted({weight for weight in options.weights if weight}))
     variants = Variants(config, len(weights), {})
     runners = [make_runner(config.env) for _ in weights]
@@ -135,8 +168,8 @@ def measure_run(
         pairs: list[Pair] = []
         planned: list[float] = []
         for found, paths in all_pairs(
-            Measurement(variant, frozen.keys.evaluate, runners, weights, name),
-            states,
+            Measurement(variant, frozen.keys.evaluate, runners, weights, run.name),
+            run.states,
             continuations=options.continuations,
             closed=options.closed,
             episodes=range(ACTING_SEED, ACTING_SEED + options.acted),
@@ -146,21 +179,24 @@ def measure_run(
             if paths is not None:
                 at_zero: Trajectory = jax.tree.map(lambda leaf: leaf[:1], paths)
                 planned += path_penalty(variant, at_zero, per_decision=True).tolist()
-        yield pairs, _penalties(variant, frozen.replay, config.planner.horizon, planned)
+        yield pairs, _penalties(run, variant, planned)
     for runner in runners:
         runner.env.close()
 
 
 def document_of(
-    pairs: Sequence[Pair], penalties: Sequence[Row], runs: Runs, options: ReturnsOptions
+    pairs: Sequence[Pair],
+    penalties: Sequence[Row],
+    runs: Sequence[MeasuredRun],
+    options: ReturnsOptions,
 ) -> dict[str, Any]:
     """All that was found, as it stands in `returns.json`."""
     tables = Tables(pairs, options.resamples)
-    first = runs[0][1]
+    first = runs[0].frozen
     return {
         "about": {
             "env": first.config.env.id,
-            "runs": [run_dir.resolve().name for run_dir, _ in runs],
+            "runs": [run.name for run in runs],
             "env_steps": options.checkpoint or first.progress.env_steps,
             "horizon": first.config.planner.horizon,
             "regularizer": first.config.regularizer.name,
@@ -192,37 +228,13 @@ def write(document: dict[str, Any], out: Path) -> None:
     plot_returns(document, out)
 
 
-def _measured(run_dir: Path, last: FrozenAgent, options: ReturnsOptions) -> FrozenAgent:
-    """The run's agent at `options.checkpoint`; its last one where that is 0."""
-    if not options.checkpoint:
-        return last
-    return load_frozen(run_dir, env_steps=options.checkpoint, agent=last.agent)
-
-
-def _states(last: FrozenAgent, options: ReturnsOptions) -> list[ReferenceState]:
-    """Of the last agent, so that the run is measured at the same states at every age."""
-    each = -(-options.states // options.episodes)
-    found = reference_states(last, options.episodes, each)[: options.states]
-    if not found:
-        raise UserError(
-            f"no decision of {options.episodes} episodes has {last.config.planner.horizon} others"
-            " before the time limit of the environment; a run with a smaller planner.horizon has"
-        )
-    return found
-
-
-def _origin(run_dir: Path) -> Row:
-    return {"run": run_dir.resolve().name, "commit": commit()}
-
-
-def _penalties(
-    variant: Variant, replay: Replay, horizon: int, planned: Sequence[float]
-) -> list[Row]:
+def _penalties(run: MeasuredRun, variant: Variant, planned: Sequence[float]) -> list[Row]:
     """Mean penalties per decision, of held-out real windows, of plans and of windows of noise."""
-    real = replay.held_out_windows(HOLDOUT_WINDOWS, horizon)
+    replay = run.frozen.replay
+    real = replay.held_out_windows(HOLDOUT_WINDOWS, run.frozen.config.planner.horizon)
     noise = noise_windows(np.random.default_rng(0), replay.transitions(), real)
     return [
-        {"regularizer": variant.name, "kind": kind, "values": list(values)}
+        {"run": run.name, "regularizer": variant.name, "kind": kind, "values": list(values)}
         for kind, values in (
             ("real", window_penalty(variant, real).tolist()),
             ("planned", planned),
