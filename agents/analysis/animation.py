@@ -96,9 +96,7 @@ def _font_for(cells: Sequence[str], width: int) -> ImageFont.FreeTypeFont | Imag
     # Pillow's own font: the look does not depend on the fonts of the machine.
     font = ImageFont.load_default(_FONT_SIZE)
     longest = max(font.getlength(cell) for cell in cells)
-    if longest <= width:
-        return font
-    return ImageFont.load_default(max(8, int(_FONT_SIZE * width / longest)))
+    return ImageFont.load_default(min(_FONT_SIZE, max(8, int(_FONT_SIZE * width / longest))))
 
 
 def _shared_palette(frames: Sequence[NDArray[np.uint8]]) -> Image.Image:

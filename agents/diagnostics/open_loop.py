@@ -141,16 +141,15 @@ def rebuild(runner: EpisodeRunner, state: ReferenceState, index: int = 0) -> Non
 
 def execute(runner: EpisodeRunner, plan: np.ndarray) -> Execution:
     """Executes a plan `[H, A]` from where the environment is, in open loop."""
-    observations, rewards = [runner.observation.copy()], []
+    observations, returns = [runner.observation.copy()], [runner.return_]
     for action in plan:
-        before = runner.return_
         if runner.ended is None:
             runner.step(action)
         observations.append(runner.observation.copy())
-        rewards.append(runner.return_ - before)
+        returns.append(runner.return_)
     return Execution(
         observations=np.stack(observations),
-        rewards=np.asarray(rewards),
+        rewards=np.diff(returns),
         ended=runner.ended == "terminated",
     )
 

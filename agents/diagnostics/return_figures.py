@@ -43,18 +43,19 @@ def scatter(document: Document) -> Figure:
     """Planned against realised return of every plan, a panel a weight; no error: the diagonal."""
     name, weights = _shown(document, "pairs")
     figure, panels = _panels(len(weights), "planned return", "realised return", sharex=True)
-    plans = [row for _, rows in weights for row in rows]
-    both = _numbers(plans, "planned"), _numbers(plans, "realised")
+    both = _numbers([row for _, rows in weights for row in rows], "planned", "realised")
     low, high = np.nanmin(both), np.nanmax(both)
     edge = 0.05 * max(high - low, 1.0)
     for axes, (weight, rows) in zip(panels, weights, strict=True):
-        planned, realised = _numbers(rows, "planned"), _numbers(rows, "realised")
-        ended = _numbers(rows, "ended") >= 0.5
+        planned, realised, ended = _numbers(rows, "planned", "realised", "ended")
         axes.axline((0.0, 0.0), slope=1.0, color=GREY, lw=1, ls="--")
-        for which, marker, label in ((~ended, "o", "continued"), (ended, "x", "ended within")):
+        for which, marker, colour, label in (
+            (ended < 0.5, "o", CYCLE[0], "continued"),
+            (ended >= 0.5, "x", CYCLE[1], "ended within"),
+        ):
             axes.plot(
-                planned[which], realised[which], marker, ms=5, alpha=0.7, label=label,
-                color=CYCLE[0] if marker == "o" else CYCLE[1], mew=1.2,
+                planned[which], realised[which], marker, ms=5, alpha=0.7, mew=1.2, color=colour,
+                label=label,
             )  # fmt: skip
         axes.set(xlim=(low - edge, high + edge), ylim=(low - edge, high + edge))
         axes.set_title(f"weight {weight:g}: bias {np.mean(planned - realised):+.0f}", fontsize=10)
@@ -69,10 +70,10 @@ def by_step(document: Document) -> Figure:
     figure, axes = _single(f"{name}: bias along the plan")
     axes.axhline(0.0, color=GREY, lw=1, ls="--")
     for number, (weight, rows) in enumerate(weights):
-        steps, colour = _numbers(rows, "step"), _shade(number, len(weights))
-        axes.plot(steps, _numbers(rows, "bias"), color=colour, label=f"{weight:g}")
+        steps, bias, low, high = _numbers(rows, "step", "bias", "bias_low", "bias_high")
+        colour = _shade(number, len(weights))
+        axes.plot(steps, bias, color=colour, label=f"{weight:g}")
         if number in (0, len(weights) - 1):  # bands of all of them would hide each other
-            low, high = _numbers(rows, "bias_low"), _numbers(rows, "bias_high")
             axes.fill_between(steps, low, high, color=colour, alpha=0.15, lw=0)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="decisions of the plan", ylabel=f"{_BIAS}, so far")
@@ -86,7 +87,7 @@ def calibration(document: Document) -> Figure:
     figure, axes = _single(f"{name}: calibration of planned returns")
     axes.axline((0.0, 0.0), slope=1.0, color=GREY, lw=1, ls="--")
     for number, (weight, rows) in enumerate(weights):
-        planned, realised = _numbers(rows, "planned"), _numbers(rows, "realised")
+        planned, realised = _numbers(rows, "planned", "realised")
         fifths = np.array_split(np.argsort(planned), min(_BINS, len(planned)))
         axes.plot(
             [planned[fifth].mean() for fifth in fifths],
@@ -106,7 +107,7 @@ def trade_off(document: Document) -> Figure:
     regularizers = grouped(_open(document["summary"]), itemgetter("regularizer"))
     for number, (name, rows) in enumerate(regularizers.items()):
         rows = sorted(rows, key=itemgetter("weight"))
-        bias, realised = _numbers(rows, "bias"), _numbers(rows, "realised")
+        bias, realised = _numbers(rows, "bias", "realised")
         colour = CYCLE[number % len(CYCLE)]
         axes.plot(
             bias, realised, color=colour, marker=MARKERS[number % len(MARKERS)], ms=5, lw=1.2,
@@ -197,6 +198,6 @@ def _shade(number: int, count: int) -> Any:
     return mpl.colormaps["viridis"](0.9 * number / max(count - 1, 1))
 
 
-def _numbers(rows: Sequence[Row], name: str) -> np.ndarray:
-    """A column; what does not exist, null in JSON, is NaN."""
-    return np.asarray([row[name] for row in rows], np.float64)
+def _numbers(rows: Sequence[Row], *names: str) -> np.ndarray:
+    """`[names, rows]`: columns; what does not exist, null in JSON, is NaN."""
+    return np.asarray([[row[name] for row in rows] for name in names], np.float64)

@@ -28,10 +28,8 @@ from agents.envs import make_runner
 from agents.envs.dynamics import find_dynamics
 from agents.errors import UserError
 from agents.planning.agent import HOLDOUT_WINDOWS
-from agents.training.checkpoint import at_or_after
 from agents.training.frozen import FrozenAgent, load_frozen
 from agents.training.log import RETURNS_FILE, json_values
-from agents.training.saved import CHECKPOINTS
 from mbrl import Trajectory
 
 ACTING_SEED = 30_000
@@ -54,11 +52,13 @@ class MeasuredRun:
     states: list[ReferenceState]
 
     @classmethod
-    def of(cls, run_dir: Path, last: FrozenAgent, options: ReturnsOptions) -> Self:
-        """Loads the agent of the checkpoint, and plays the episodes that the states come from.
+    def of(
+        cls, run_dir: Path, frozen: FrozenAgent, last: FrozenAgent, options: ReturnsOptions
+    ) -> Self:
+        """Plays the episodes of the last agent that the states come from.
 
         Raises:
-          UserError: the checkpoint is missing, or every state is too near a time limit.
+          UserError: every state is too near the time limit.
         """
         each = -(-options.states // options.episodes)
         states = reference_states(last, options.episodes, each)[: options.states]
@@ -68,8 +68,6 @@ class MeasuredRun:
                 " others before the time limit of the environment; a run with a smaller"
                 " planner.horizon has"
             )
-        age = options.checkpoint
-        frozen = load_frozen(run_dir, env_steps=age, agent=last.agent) if age else last
         return cls(run_dir.resolve().name, frozen, states)
 
     @property
@@ -96,15 +94,17 @@ def benchmark(
       UserError: no usable run, a checkpoint that is missing, an environment that does not repeat
         itself, or `out` that cannot be used.
     """
-    last = [load_frozen(run_dir) for run_dir in run_dirs]
+    frozen = last = [load_frozen(run_dir) for run_dir in run_dirs]
     if options.checkpoint:  # a missing one is refused before the work begins
-        for run_dir in run_dirs:
-            at_or_after(run_dir / CHECKPOINTS, options.checkpoint)
+        frozen = [
+            load_frozen(run_dir, env_steps=options.checkpoint, agent=each.agent)
+            for run_dir, each in zip(run_dirs, last, strict=True)
+        ]
     env = last[0].config.env
     equations = find_dynamics(options.dynamics, env.id, env.kwargs)
     with writing(out):
         pass
-    runs = [MeasuredRun.of(*each, options) for each in zip(run_dirs, last, strict=True)]
+    runs = [MeasuredRun.of(*each, options) for each in zip(run_dirs, frozen, last, strict=True)]
     yield from measure_returns(runs, options, out)
     if equations is not None:
         rows = [

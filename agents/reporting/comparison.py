@@ -89,11 +89,11 @@ def parse_words(words: Sequence[str]) -> tuple[str, dict[str, list[Path]]]:
             label = before.strip()
             if not label or not label.isprintable() or label == RANDOM:
                 raise UserError(f"{shown(before)} is no label; give a text other than {RANDOM!r}")
-            groups.setdefault(label, [])
-        elif not label:
+        elif not groups:
             raise UserError(f"{shown(word)} has no label; give LABEL=RUN_DIR")
+        runs = groups.setdefault(label, [])
         if run_dir or not equals:
-            groups[label].append(Path(run_dir or word))
+            runs.append(Path(run_dir or word))
     if not groups:
         raise UserError(f"there are no runs for {shown(name)}; give LABEL=RUN_DIR after it")
     for label, run_dirs in groups.items():
@@ -237,8 +237,8 @@ def _row(run: FinishedRun) -> Row:
 
 
 def _figures(evaluation: EvaluationSummary) -> Row:
-    figures = evaluation.model_dump(exclude={"seeds"})
-    low, high = figures.pop("iqm_ci95")
+    low, high = evaluation.iqm_ci95
+    figures = evaluation.model_dump(exclude={"seeds", "iqm_ci95"})
     return figures | {"iqm_ci95_low": low, "iqm_ci95_high": high}
 
 

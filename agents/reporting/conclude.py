@@ -82,7 +82,7 @@ def _add_to_report(session: Session, frozen: FrozenAgent) -> Iterator[str]:
         states=config.evaluation.states, episodes=4, closed=0, acted=0, resamples=500
     )
     try:
-        run = MeasuredRun.of(run_dir, frozen, options)
+        run = MeasuredRun.of(run_dir, frozen, frozen, options)
         for _ in measure_returns([run], options, run_dir / "returns"):
             display.progress(env_steps, "executing plans")
     except UserError as error:

@@ -36,6 +36,11 @@ REPORT = "report.html"
 _LARGEST_ANIMATION = 8 * 2**20
 
 _CAPTIONS = {
+    "learning": "Returns of episodes, planned against realised returns of first plans, and errors"
+    " on held-out episodes.",
+    "episode": "A frame a plan, with the return so far and the planned return over the horizon.",
+    "paths": " Lines are the members' rollouts of the plan: blue is familiar to the regulariser,"
+    " orange is not, and a cross is a predicted end.",
     "scatter": "A point is a plan, executed from the state that it was made for. On the dashed"
     " diagonal the realised return equals the planned one; below it, the planned return is too"
     " high.",
@@ -48,12 +53,6 @@ _CAPTIONS = {
     "calibration": "Plans sorted by planned return and put into five groups. On the diagonal the"
     " realised return grows as the planned one does.",
 }
-
-_FILMED = "A frame a plan, with the return so far and the planned return over the horizon."
-_PATHS = (
-    " Lines are the members' rollouts of the plan: blue is familiar to the regulariser, orange is"
-    " not, and a cross is a predicted end."
-)
 
 _COLUMNS = {
     "planned": "planned",
@@ -95,16 +94,12 @@ def write_report(run_dir: Path) -> Path:
 
 def _sections(run_dir: Path, config: Config, summary: Mapping[str, Any]) -> Iterator[Section]:
     curve = image(plot_run(run_dir).read_bytes(), "png", "Learning curve")
-    caption = (
-        "Returns of episodes, planned against realised returns of first plans, and errors on"
-        " held-out episodes."
-    )
-    yield Section("learning", "Learning", figure(curve, caption))
+    yield Section("learning", "Learning", figure(curve, _CAPTIONS["learning"]))
     gif = run_dir / ANIMATION
     if gif.exists() and gif.stat().st_size <= _LARGEST_ANIMATION:
         picture = image(gif.read_bytes(), "gif", "An episode with rollouts of its plans")
-        caption = _FILMED + (_PATHS if config.env.id in PLACES else "")
-        yield Section("episode", "An episode", figure(picture, caption))
+        paths = _CAPTIONS["paths"] if config.env.id in PLACES else ""
+        yield Section("episode", "An episode", figure(picture, _CAPTIONS["episode"] + paths))
     yield Section("returns", "Planned against realised", _returns(run_dir))
     text = (run_dir / CONFIG_FILE).read_text(encoding="utf-8")
     versions = [(name, str(each or "not installed")) for name, each in summary["versions"].items()]
