@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from agents.analysis.tables import Row, grouped
+from agents.analysis.tables import Row
 
 Interval = tuple[float, float]
 
@@ -79,8 +79,12 @@ def _percentiles(values: Sequence[float]) -> Interval:
 def _tree(indices: np.ndarray, labels: Sequence[Sequence[Hashable]], level: int) -> Any:
     if level == len(labels[0]):
         return indices
-    groups = grouped(indices, lambda index: labels[index][level])
-    return [_tree(np.asarray(group), labels, level + 1) for group in groups.values()]
+    found = [labels[index][level] for index in indices]
+    members = [
+        np.asarray([index for index, each in zip(indices, found, strict=True) if each == label])
+        for label in dict.fromkeys(found)
+    ]
+    return [_tree(each, labels, level + 1) for each in members]
 
 
 def _draw(rng: np.random.Generator, tree: Any) -> np.ndarray:

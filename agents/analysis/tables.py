@@ -4,18 +4,16 @@ A number that does not exist, None or NaN, is an empty cell in the one and n/a i
 """
 
 import csv
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from agents.errors import UserError, shown
 
 Row = dict[str, Any]
 """What is known of one thing, by column: all rows of a file have the same keys."""
-
-_Thing = TypeVar("_Thing")
 
 
 @contextmanager
@@ -48,11 +46,19 @@ def of_kind(rows: Iterable[Row], kind: str) -> list[Row]:
     return [row for row in rows if row["kind"] == kind]
 
 
-def grouped(things: Iterable[_Thing], key: Callable[[_Thing], Any]) -> dict[Any, list[_Thing]]:
-    """Lists of things by their key, which is hashable; groups are in the order of their first."""
-    groups: dict[Any, list[_Thing]] = {}
-    for thing in things:
-        groups.setdefault(key(thing), []).append(thing)
+def grouped(rows: Iterable[Row], *columns: str) -> dict[Any, list[Row]]:
+    """Groups rows that agree in some columns; groups and rows keep their order.
+
+    Args:
+      rows: with these columns.
+      columns: one or more.
+
+    Returns:
+      The rows of each group by its value in the column; by the tuple of values of several columns.
+    """
+    groups: dict[Any, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(itemgetter(*columns)(row), []).append(row)
     return groups
 
 
@@ -86,7 +92,7 @@ def markdown(headings: Sequence[str], body: Iterable[Sequence[str]]) -> list[str
 
 def over_seeds(rows: Iterable[Row]) -> list[str]:
     """A line a label: the means over its runs, and the lowest and the highest of their returns."""
-    return [_line(label, group) for label, group in grouped(rows, itemgetter("label")).items()]
+    return [_line(label, group) for label, group in grouped(rows, "label").items()]
 
 
 def _line(label: str, group: Sequence[Row]) -> str:

@@ -104,7 +104,7 @@ def trade_off(document: Document) -> Figure:
     """Realised return against bias: a point a weight, a line a regulariser; best: top, at 0."""
     figure, axes = _single("Realised return against bias, open loop; numbers are weights")
     axes.axvline(0.0, color=GREY, lw=1, ls="--")
-    regularizers = grouped(_open(document["summary"]), itemgetter("regularizer"))
+    regularizers = grouped(_open(document["summary"]), "regularizer")
     for number, (name, rows) in enumerate(regularizers.items()):
         rows = sorted(rows, key=itemgetter("weight"))
         bias, realised = _numbers(rows, "bias", "realised")
@@ -125,7 +125,7 @@ def trade_off(document: Document) -> Figure:
 
 def costs(document: Document) -> Figure:
     """Penalties of real windows, of plans and of noise, a panel a regulariser."""
-    regularizers = grouped(document["costs"], itemgetter("regularizer"))
+    regularizers = grouped(document["costs"], "regularizer")
     figure, panels = _panels(len(regularizers), "mean penalty per decision", "cumulative share")
     for axes, (name, rows) in zip(panels, regularizers.items(), strict=True):
         for kind, colour in _KINDS.items():
@@ -190,7 +190,7 @@ def _shown(document: Document, table: str) -> tuple[str, list[tuple[float, list[
     """The shown regulariser, and its rows of a table in the open loop, by weight."""
     name = shown_regularizer(document)
     rows = [row for row in _open(document[table]) if row["regularizer"] == name]
-    return name, sorted(grouped(rows, itemgetter("weight")).items())
+    return name, sorted(grouped(rows, "weight").items())
 
 
 def _shade(number: int, count: int) -> Any:

@@ -5,7 +5,6 @@ run it speaks of that run's episodes only.
 """
 
 from collections.abc import Iterator, Sequence
-from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -36,9 +35,11 @@ class Tables:
     """
 
     def __init__(self, pairs: Sequence[Pair], count: int):
-        groups = grouped(pairs, lambda pair: Group(pair.regularizer, pair.weight, pair.comparison))
-        order = sorted(groups, key=lambda group: COMPARISONS.index(group.comparison))
-        self._groups: dict[Group, list[Pair]] = {group: groups[group] for group in order}
+        names = [Group(pair.regularizer, pair.weight, pair.comparison) for pair in pairs]
+        order = sorted(dict.fromkeys(names), key=lambda name: COMPARISONS.index(name.comparison))
+        self._groups: dict[Group, list[Pair]] = {name: [] for name in order}
+        for name, pair in zip(names, pairs, strict=True):
+            self._groups[name].append(pair)
         self._count = count
         self._samples: dict[tuple, list[np.ndarray]] = {}
 
@@ -85,7 +86,8 @@ class Tables:
         NaN where there is one weight.
         """
         opened = [group for group in self._groups if group.comparison == "open loop"]
-        for regularizer, weights in grouped(opened, lambda group: group.regularizer).items():
+        for regularizer in dict.fromkeys(group.regularizer for group in opened):
+            weights = [group for group in opened if group.regularizer == regularizer]
             pairs = self._groups[Group(regularizer, 0.0, "open loop")]
             gap = _values(pairs, "planned")[:, -1] - _values(pairs, "realised")[:, -1]
             data = _values(pairs, "penalty"), gap
@@ -125,7 +127,7 @@ class Tables:
 def verdicts(summary: Sequence[Row]) -> Iterator[str]:
     """A sentence a regulariser: at which weight the bias is halved, and what that costs."""
     rows = [row for row in summary if row["comparison"] == "open loop"]
-    for name, mine in grouped(rows, itemgetter("regularizer")).items():
+    for name, mine in grouped(rows, "regularizer").items():
         (without,) = (row for row in mine if row["weight"] == 0)
         text = (
             f"{name}: without a penalty the bias of planned returns is {_signed(without, 'bias')}"

@@ -15,15 +15,16 @@ import jax
 import numpy as np
 
 from agents.analysis.provenance import commit, versions
-from agents.analysis.tables import Row, grouped, write_csv, writing
+from agents.analysis.tables import Row, write_csv, writing
 from agents.config.benchmarks import ReturnsOptions
 from agents.diagnostics import boney_weights, error_decomposition
 from agents.diagnostics.negative_windows import noise_windows
 from agents.diagnostics.open_loop import ReferenceState, reference_states
+from agents.diagnostics.path_penalties import path_penalty, window_penalty
 from agents.diagnostics.planned_realised import Measurement, Pair, all_pairs
 from agents.diagnostics.return_figures import plot_returns
 from agents.diagnostics.return_tables import Tables, verdicts
-from agents.diagnostics.variants import Variant, Variants, path_penalty, window_penalty
+from agents.diagnostics.variants import Variant, Variants
 from agents.envs import make_runner
 from agents.envs.dynamics import find_dynamics
 from agents.errors import UserError
@@ -246,7 +247,8 @@ def _penalties(run: MeasuredRun, variant: Variant, planned: Sequence[float]) -> 
 def _progress(run: str, pairs: Sequence[Pair]) -> Iterator[str]:
     """A line a weight, of the open loop."""
     opened = [pair for pair in pairs if pair.comparison == "open loop"]
-    for weight, mine in grouped(opened, lambda pair: pair.weight).items():
+    for weight in dict.fromkeys(pair.weight for pair in opened):
+        mine = [pair for pair in opened if pair.weight == weight]
         planned, realised, ended = np.mean(
             [(pair.planned[-1], pair.realised[-1], pair.ended) for pair in mine], axis=0
         )

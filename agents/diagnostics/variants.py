@@ -1,14 +1,10 @@
-"""Regulariser variants: every regulariser on one frozen model, fitted on the same replay.
-
-And what their penalties say of rollouts in the model and of real windows.
-"""
+"""Regulariser variants: every regulariser on one frozen model, fitted on the same replay."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import get_args
 
 import jax
-import numpy as np
 
 from agents.config import Config, OptionPath, RegularizerName, override
 from agents.envs import make_runner
@@ -16,7 +12,6 @@ from agents.envs.dynamics import AnalyticDynamics
 from agents.planning import builders
 from agents.planning.agent import AgentState, PlanningAgent
 from agents.training.frozen import FrozenAgent
-from mbrl import Trajectory, Window, as_trajectory, survival
 
 NAMES: tuple[str, ...] = get_args(RegularizerName)
 """Of all regularisers, `none` first."""
@@ -100,27 +95,3 @@ class Variants:
         """Every regulariser in turn, fitted."""
         for name in NAMES:
             yield self.fitted(name, frozen)
-
-
-def path_penalty(variant: Variant, paths: Trajectory, *, per_decision: bool) -> np.ndarray:
-    """`[N]`: penalty of rollouts, mean over members.
-
-    Args:
-      variant: whose regulariser.
-      paths: `[N, E, ...]`, rollouts in the members of the model.
-      per_decision: the mean over decisions, each weighted by its survival probability; else the
-        sum over them, as a score has it.
-    """
-    flat = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), paths)
-    penalties = np.asarray(variant.agent.penalties(variant.state, flat))
-    alive = np.asarray(jax.vmap(survival)(flat.continue_probs))
-    total = (alive * penalties).sum(axis=-1)
-    penalty = total / alive.sum(axis=-1) if per_decision else total
-    return penalty.reshape(paths.rewards.shape[:2]).mean(axis=1)
-
-
-def window_penalty(variant: Variant, windows: Window) -> np.ndarray:
-    """`[N]`: mean penalty of the decisions of real windows."""
-    penalties = np.asarray(variant.agent.penalties(variant.state, as_trajectory(windows)))
-    mask = np.asarray(windows.mask)
-    return (mask * penalties).sum(axis=-1) / mask.sum(axis=-1)

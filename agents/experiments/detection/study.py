@@ -30,7 +30,8 @@ from agents.analysis.tables import Row, write_csv, writing
 from agents.config.benchmarks import DetectionOptions
 from agents.diagnostics.negative_windows import changed, noise_windows, shuffled_windows
 from agents.diagnostics.open_loop import reference_states
-from agents.diagnostics.variants import Variant, Variants, path_penalty, window_penalty
+from agents.diagnostics.path_penalties import path_penalty, window_penalty
+from agents.diagnostics.variants import Variant, Variants
 from agents.envs import make_runner
 from agents.experiments.detection.figures import plot_detection
 from agents.experiments.detection.rollouts import Rollouts, planned, replayed, went_wrong

@@ -9,7 +9,8 @@ import pytest
 from tiny import tiny
 
 from agents.diagnostics.open_loop import ReferenceState
-from agents.diagnostics.variants import Variant, path_penalty, window_penalty
+from agents.diagnostics.path_penalties import path_penalty, window_penalty
+from agents.diagnostics.variants import Variant
 from agents.envs import make_runner
 from agents.errors import UserError
 from agents.experiments.detection.rollouts import (
