@@ -60,7 +60,9 @@ def decompose(
     for index, state in enumerate(states):
         rebuild(runner, state, index)
         plans = {
-            name: Actor(agent, frozen.keys.evaluate, 1).plan(learned, [runner], 0.0).actions
+            name: np.asarray(
+                Actor(agent, frozen.keys.evaluate, 1).plan(learned, [runner], 0.0).actions
+            )
             for name, agent in agents.items()
         }
         found = {

@@ -27,6 +27,8 @@ from mbrl import KeyArray, Plan, Trajectory, survival
 
 COMPARISONS = ("open loop", "closed loop", "episode")
 
+_Where = tuple[int, int]  # the seed of an episode, and a decision of it
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -111,21 +113,20 @@ class Measurement:
             executions.append(list(map(execute, self._runners, plans.actions)))
         realised = np.cumsum([[each.rewards for each in row] for row in executions], axis=-1)
         ended = np.asarray([[each.ended for each in row] for row in executions])
-        return self._pairs("open loop", state, plans, paths, realised, ended), paths
+        where = state.seed, len(state.past)
+        return self._pairs("open loop", where, plans, paths, realised, ended), paths
 
     def closed_loop(self, index: int, state: ReferenceState, horizon: int) -> list[Pair]:
         """Plans at a state, and replans at each of the next H decisions; a pair a weight."""
         self._rebuild(index, state)
-        return self._replan("closed loop", state, horizon)
+        return self._replan("closed loop", (state.seed, len(state.past)), horizon)
 
     def episode(self, index: int, seed: int) -> list[Pair]:
         """Plays an episode at every weight; a pair a weight."""
         for place, runner in enumerate(self._runners):
             runner.start(index, seed)
             self._actor.reset(place)
-        nothing = np.zeros((0, self._runners[0].spec.action_size), np.float32)
-        start = ReferenceState(seed, nothing, nothing, self._runners[0].observation)
-        return self._replan("episode", start, None)
+        return self._replan("episode", (seed, 0), None)
 
     def _rebuild(self, index: int, state: ReferenceState) -> None:
         for place, runner in enumerate(self._runners):
@@ -142,7 +143,7 @@ class Measurement:
         paths = self._variant.agent.rollouts(self._variant.state, key, observations, actions)
         return plans, paths
 
-    def _replan(self, comparison: str, start: ReferenceState, limit: int | None) -> list[Pair]:
+    def _replan(self, comparison: str, where: _Where, limit: int | None) -> list[Pair]:
         plans, paths = self._plan()
         first, horizon = plans, plans.actions.shape[1]
         before = np.asarray([runner.return_ for runner in self._runners])
@@ -161,12 +162,12 @@ class Measurement:
         else:  # after an end the return stays as it is
             realised = np.pad(realised, ((0, 0), (0, horizon - realised.shape[1])), mode="edge")
         ended = np.asarray([runner.ended == "terminated" for runner in self._runners])
-        return self._pairs(comparison, start, first, paths, realised[None], ended[None])
+        return self._pairs(comparison, where, first, paths, realised[None], ended[None])
 
     def _pairs(
         self,
         comparison: str,
-        where: ReferenceState,
+        where: _Where,
         plans: Plan,
         paths: Trajectory,
         realised: np.ndarray,
@@ -180,8 +181,8 @@ class Measurement:
                 weight=weight,
                 comparison=comparison,
                 run=self._run,
-                episode=where.seed,
-                decision=len(where.past),
+                episode=where[0],
+                decision=where[1],
                 planned=planned[place],
                 realised=realised[:, place].mean(axis=0),
                 noise=float(realised[:, place, -1].std(ddof=1)) if len(realised) > 1 else np.nan,

@@ -179,7 +179,7 @@ def _panels(count: int, x: str, y: str, *, sharex: bool = False) -> tuple[Figure
         axes.set_axis_off()
     figure.supxlabel(x, fontsize=10)
     figure.supylabel(y, fontsize=10)
-    return figure, grid[:count]
+    return figure, list(grid[:count])
 
 
 def _open(rows: Sequence[Row]) -> list[Row]:

@@ -102,7 +102,7 @@ def _sections(run_dir: Path, config: Config, summary: Mapping[str, Any]) -> Iter
         yield Section("episode", "An episode", figure(picture, _CAPTIONS["episode"] + paths))
     yield Section("returns", "Planned against realised", _returns(run_dir))
     text = (run_dir / CONFIG_FILE).read_text(encoding="utf-8")
-    versions = [(name, str(each or "not installed")) for name, each in summary["versions"].items()]
+    versions = ((name, each or "not installed") for name, each in summary["versions"].items())
     yield Section(
         "configuration",
         "Configuration",
