@@ -15,17 +15,6 @@ from agents.errors import UserError, shown
 Row = dict[str, Any]
 """What is known of one thing, by column: all rows of a file have the same keys."""
 
-_HEADINGS = (
-    "label",
-    "seed",
-    "mean ± sd",
-    "IQM [95% interval]",
-    "solved",
-    "planned → realised",
-    "penalty",
-    "denoising / copying mse",
-)
-
 
 @contextmanager
 def writing(out: Path) -> Iterator[None]:
@@ -75,6 +64,10 @@ def grouped(rows: Iterable[Row], *columns: str) -> dict[Any, list[Row]]:
 
 def markdown_table(rows: Iterable[Row]) -> list[str]:
     """A table in Markdown of the rows of a comparison, as lines."""
+    headings = (
+        "label", "seed", "mean ± sd", "IQM [95% interval]", "solved", "planned → realised",
+        "penalty", "denoising / copying mse",
+    )  # fmt: skip
     body = [
         (
             row["label"].replace("\\", "\\\\").replace("|", "\\|"),
@@ -88,7 +81,7 @@ def markdown_table(rows: Iterable[Row]) -> list[str]:
         )
         for row in rows
     ]
-    return markdown(_HEADINGS, body)
+    return markdown(headings, body)
 
 
 def markdown(headings: Sequence[str], body: Iterable[Sequence[str]]) -> list[str]:
@@ -99,10 +92,7 @@ def markdown(headings: Sequence[str], body: Iterable[Sequence[str]]) -> list[str
 
 def over_seeds(rows: Iterable[Row]) -> list[str]:
     """A line a label: the means over its runs, and the lowest and the highest of their returns."""
-    groups: dict[str, list[Row]] = {}
-    for row in rows:
-        groups.setdefault(row["label"], []).append(row)
-    return [_line(label, group) for label, group in groups.items()]
+    return [_line(label, group) for label, group in grouped(rows, "label").items()]
 
 
 def _line(label: str, group: Sequence[Row]) -> str:
@@ -111,16 +101,13 @@ def _line(label: str, group: Sequence[Row]) -> str:
         return _text(None if any(map(_missing, values)) else sum(values) / len(values), form)
 
     means = [row["mean"] for row in group]
-    seeds = "1 seed" if len(group) == 1 else f"{len(group)} seeds"
     spread = f" (from {min(means):.1f} to {max(means):.1f})" if len(group) > 1 else ""
-    parts = (
-        f"mean {mean('mean')}{spread}",
-        f"IQM {mean('iqm')}",
-        f"solved {mean('share_solved', '.0%')}",
-        f"planned {mean('planned')} → realised {mean('realised')}",
-        f"penalty {mean('penalty', '.2f')}",
+    return (
+        f"- {label}, {len(group)} seed{'s' * (len(group) > 1)}: mean {mean('mean')}{spread},"
+        f" IQM {mean('iqm')}, solved {mean('share_solved', '.0%')},"
+        f" planned {mean('planned')} → realised {mean('realised')},"
+        f" penalty {mean('penalty', '.2f')}"
     )
-    return f"- {label}, {seeds}: {', '.join(parts)}"
 
 
 def _pair(left: float | None, sign: str, right: float | None, form: str = ".1f") -> str:

@@ -35,7 +35,7 @@ def animate(frozen: FrozenAgent, seed: int, path: Path) -> Path:
     env = render_environment(config.env.id, config.env.kwargs)
     steps = evaluation_steps_per_plan(config)
     filmed = EpisodeRunner(env, describe(env), config.env.action_repeat, steps)
-    others = [build_runner(config.env, steps) for _ in range(config.num_envs - 1)]
+    runners = [filmed, *(build_runner(config.env, steps) for _ in range(config.num_envs - 1))]
     frames: list[NDArray[np.uint8]] = []
 
     def draw(runner: EpisodeRunner, plan: Plan) -> None:
@@ -49,16 +49,15 @@ def animate(frozen: FrozenAgent, seed: int, path: Path) -> Path:
     evaluate(
         Actor(frozen.agent, frozen.keys.evaluate, config.num_envs),
         frozen.learned,
-        [filmed, *others],
+        runners,
         [seed],
         horizon=config.planner.horizon,
         weight=frozen.weight,
         survival_bonus=frozen.survival_bonus,
         watch=draw,
     )
-    env.close()
-    for other in others:
-        other.env.close()
+    for runner in runners:
+        runner.env.close()
     # 50 frames a second are the most that a GIF can show.
     fps = min(50.0, env.metadata.get("render_fps", 50) / steps)
     animation.write_gif(path, frames, fps=fps)
