@@ -10,7 +10,6 @@ from agents.config import Config, OptionPath, RegularizerName, override
 from agents.envs.dynamics import AnalyticDynamics
 from agents.planning import builders
 from agents.planning.agent import AgentState, PlanningAgent
-from agents.planning.builders import build_runner
 from agents.training.frozen import FrozenAgent
 
 NAMES: tuple[str, ...] = get_args(RegularizerName)
@@ -72,9 +71,7 @@ class Variants:
         """The agent with the regulariser `name`, which has learned nothing."""
         if name not in self._agents:
             config = self.config(name)
-            runner = build_runner(config.env)
-            self._agents[name] = builders.build_agent(config, runner.spec, self._dynamics)
-            runner.env.close()
+            self._agents[name] = builders.build_agent(config, dynamics=self._dynamics)
         return self._agents[name]
 
     def fitted(self, name: str, frozen: FrozenAgent) -> Variant:

@@ -42,19 +42,28 @@ def build_runner(env: EnvConfig, steps_per_plan: int | None = None) -> EpisodeRu
     return EpisodeRunner(made, describe(made), env.action_repeat, steps_per_plan)
 
 
+def read_spec(env: EnvConfig) -> EnvironmentSpec:
+    """Describes an environment, which is made and closed."""
+    runner = build_runner(env)
+    runner.env.close()
+    return runner.spec
+
+
 def build_agent(
-    config: Config, spec: EnvironmentSpec, dynamics: AnalyticDynamics | None = None
+    config: Config, spec: EnvironmentSpec | None = None, dynamics: AnalyticDynamics | None = None
 ) -> PlanningAgent:
     """The agent that a configuration describes.
 
     Args:
       config: the resolved configuration.
-      spec: of the environment.
+      spec: of the environment; None makes one to read it.
       dynamics: the environment's equations, to plan in instead of the learned model.
 
     Raises:
-      UserError: the analytic reward that the configuration asks for does not exist.
+      UserError: the environment cannot be used, or the analytic reward that the configuration asks
+        for does not exist.
     """
+    spec = spec or read_spec(config.env)
     search = config.planner
     floats = search.population * search.particles * max(config.model.hidden)
     layout = divide(config.num_envs, floats)

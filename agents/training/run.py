@@ -11,7 +11,6 @@ from agents.errors import UserError
 from agents.planning import builders
 from agents.planning.actor import Actor
 from agents.planning.agent import AgentState
-from agents.planning.builders import build_runner
 from agents.training import saved
 from agents.training.evaluation import PlanRecord
 from agents.training.frozen import FrozenAgent, make_replay
@@ -53,7 +52,9 @@ class Run:
         self.config = config
         self.keys = RunKeys.of(config.seed)
         # The environments come first: a bad one should be refused before anything is compiled.
-        self.environments = [OpenEpisode(build_runner(config.env)) for _ in range(config.num_envs)]
+        self.environments = [
+            OpenEpisode(builders.build_runner(config.env)) for _ in range(config.num_envs)
+        ]
         self.agent = builders.build_agent(config, self.environments[0].runner.spec)
         self.learned: AgentState = self.agent.init(self.keys.init)
         self.actor = Actor(self.agent, self.keys.plan, config.num_envs)

@@ -11,7 +11,7 @@ from pathlib import Path
 import gymnasium as gym
 import numpy as np
 
-from agents.analysis.bootstrap import intervals, resamples
+from agents.analysis.bootstrap import resamples, with_intervals
 from agents.analysis.jsonl import read_rows
 from agents.analysis.statistics import iqm
 from agents.analysis.tables import Row, grouped, markdown, of_kind, write_csv, writing
@@ -101,13 +101,11 @@ def _over_seeds(rows: Sequence[Row], solved_at: float | None) -> Row:
     """Statistics of the evaluations of one contender at one age, a row a seed."""
     returns = np.concatenate([row["returns"] for row in rows])
     seeds = [(row["seed"],) for row in rows for _ in row["returns"]]
-    ends = intervals(_statistics, [returns], resamples(seeds, _RESAMPLES))
     means = [float(np.mean(row["returns"])) for row in rows]
-    found: Row = {key: rows[0][key] for key in ("label", "kind", "env_steps")}
-    found["seeds"] = len(rows)
-    for key, value in _statistics(returns).items():
-        found |= {key: value, f"{key}_low": ends[key][0], f"{key}_high": ends[key][1]}
-    return found | {
+    return {
+        **{key: rows[0][key] for key in ("label", "kind", "env_steps")},
+        "seeds": len(rows),
+        **with_intervals(_statistics, [returns], resamples(seeds, _RESAMPLES)),
         "lowest": min(means),
         "highest": max(means),
         "share_solved": _share_solved(returns, solved_at),

@@ -68,7 +68,6 @@ def check_trials(trials: Sequence[Trial]) -> None:
     from agents.envs.making import make_environment
     from agents.experiments.learning import model_free
     from agents.planning import builders
-    from agents.planning.builders import build_runner
 
     different: dict[str, Trial] = {}
     for trial in trials:
@@ -87,9 +86,7 @@ def check_trials(trials: Sequence[Trial]) -> None:
     for trial in different.values():
         config, protocol = trial.contender.config, trial.protocol
         if config is not None:
-            runner = build_runner(config.env)
-            builders.build_agent(config, runner.spec)
-            runner.env.close()
+            builders.build_agent(config)
         elif protocol is not None:
             env = make_environment(protocol.env.id, protocol.env.kwargs)
             model_free.check(trial.contender.kind, env)

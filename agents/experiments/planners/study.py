@@ -27,7 +27,6 @@ from agents.experiments.planners.figures import plot_study
 from agents.planning import builders
 from agents.planning.actor import Actor
 from agents.planning.agent import PlanningAgent
-from agents.planning.builders import build_runner
 from agents.training.evaluation import evaluate
 from agents.training.frozen import FrozenAgent, load_frozen
 
@@ -158,7 +157,7 @@ def measure_settings(
     ]
     for setting in settings:
         config = setting.config(frozen.config, options.episodes)
-        runners = [build_runner(config.env) for _ in paths]
+        runners = [builders.build_runner(config.env) for _ in paths]
         agent = builders.build_agent(config, runners[0].spec)
         plans = [
             _plan_along(agent, frozen, jax.random.key(seed), paths) for seed in range(options.seeds)
