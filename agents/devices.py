@@ -45,9 +45,8 @@ def prepare(share: int | None = None) -> None:
         # A product that spreads over the cores by itself would get in the others' way.
         ours = f"--xla_force_host_platform_device_count={count} --xla_cpu_multi_thread_eigen=false"
         os.environ["XLA_FLAGS"] = f"{flags} {ours}".strip()
-    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        os.environ["JAX_COMPILATION_CACHE_DIR"] = str(Path(base, "mbrl-dae", "compiled"))
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "mbrl-dae", "compiled")
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
 
 

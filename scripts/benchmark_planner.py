@@ -1,9 +1,7 @@
 """How fast is a plan? `python scripts/benchmark_planner.py [--peers]`, or `--help`."""
 
-import sys
-
 from agents.config.benchmarks import SpeedOptions, read
-from agents.config.commands import report_errors
+from agents.config.commands import Lines, run_command
 from agents.experiments.planners import speed
 
 _TEXT = """\
@@ -13,10 +11,10 @@ Workload A is 5 members of 4x200 with 500 candidates, B 5 of 2x64 with 100; both
 20, 5 iterations and TS-infinity. The processes take turns; keep the machine idle."""
 
 
-def main() -> int:
-    """Measures as the command line asks; returns the exit status."""
+def main(args: list[str]) -> Lines:
+    """Measures as the command line asks."""
     options, switches, out = read(
-        sys.argv[1:],
+        args,
         "python scripts/benchmark_planner.py",
         _TEXT,
         SpeedOptions(),
@@ -26,10 +24,8 @@ def main() -> int:
             "sizes": "Also many sizes of both, for the figure",
         },
     )
-    for line in speed.benchmark(options, out, **switches):
-        print(line, flush=True)
-    return 0
+    return speed.benchmark(options, out, **switches)
 
 
 if __name__ == "__main__":
-    sys.exit(report_errors(main))
+    run_command(main)

@@ -1,20 +1,17 @@
 """Planned against realised returns: `python scripts/benchmark_returns.py RUN_DIR`."""
 
-import sys
-
 from agents.config.benchmarks import ReturnsOptions, read
-from agents.config.commands import report_errors
-from agents.devices import prepare
+from agents.config.commands import Lines, run_command
 
 _TEXT = """\
 Measure planned against realised returns at several weights of a penalty: open loop from rebuilt
 states, closed loop over the horizon, and in whole episodes; with intervals and figures."""
 
 
-def main() -> int:
-    """Measures as the command line asks; returns the exit status."""
+def main(args: list[str]) -> Lines:
+    """Measures as the command line asks."""
     options, found, out = read(
-        sys.argv[1:],
+        args,
         "python scripts/benchmark_returns.py",
         _TEXT,
         ReturnsOptions(),
@@ -24,11 +21,8 @@ def main() -> int:
     )
     from agents.diagnostics import returns  # imports JAX, which bad input need not wait for
 
-    for line in returns.benchmark(found["run_dirs"], options, out, alphas=found["alphas"]):
-        print(line, flush=True)
-    return 0
+    return returns.benchmark(found["run_dirs"], options, out, alphas=found["alphas"])
 
 
 if __name__ == "__main__":
-    prepare()
-    sys.exit(report_errors(main))
+    run_command(main, jax=True)

@@ -1,9 +1,8 @@
 """Compares finished runs: `python scripts/compare.py NAME LABEL=RUN_DIR ...`, or `--help`."""
 
-import sys
 from pathlib import Path
 
-from agents.config.commands import report_errors
+from agents.config.commands import Lines, run_command
 from agents.config.flags import Argument, declared, parse
 
 _OUT = "scripts/results/comparisons"
@@ -20,18 +19,17 @@ _ARGUMENTS = (
 _TEXT = "Compare finished runs of one environment with each other and with acting at random."
 
 
-def main() -> int:
-    """Compares as the command line asks; returns the exit status."""
-    parsed = parse(sys.argv[1:], "python scripts/compare.py", _TEXT, _ARGUMENTS)
+def main(args: list[str]) -> Lines:
+    """Compares as the command line asks."""
+    parsed = parse(args, "python scripts/compare.py", _TEXT, _ARGUMENTS)
     out = parsed.values.get(("out",), _OUT)
     from agents.reporting import (
         comparison,  # brings JAX, which help and wrong options need not wait for
     )
 
     name, groups = comparison.parse_words(parsed.positionals)
-    print(*comparison.compare(name, groups, Path(out)), sep="\n")
-    return 0
+    return comparison.compare(name, groups, Path(out))
 
 
 if __name__ == "__main__":
-    sys.exit(report_errors(main))
+    run_command(main)

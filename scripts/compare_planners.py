@@ -1,20 +1,17 @@
 """Which planner is worth its cost? `python scripts/compare_planners.py RUN_DIR`."""
 
-import sys
-
 from agents.config.benchmarks import StudyOptions, read
-from agents.config.commands import report_errors
-from agents.devices import prepare
+from agents.config.commands import Lines, run_command
 
 _TEXT = """\
 Compare planners on the frozen model of a run: the score of their plans and the realised return of
 their episodes, against the evaluations of the model that a plan costs."""
 
 
-def main() -> int:
-    """Runs the study as the command line asks; returns the exit status."""
+def main(args: list[str]) -> Lines:
+    """Runs the study as the command line asks."""
     options, found, out = read(
-        sys.argv[1:],
+        args,
         "python scripts/compare_planners.py",
         _TEXT,
         StudyOptions(),
@@ -24,11 +21,8 @@ def main() -> int:
     # This brings JAX, which bad input need not wait for.
     from agents.experiments.planners import study
 
-    for line in study.compare_planners(found["run_dirs"][0], options, out):
-        print(line, flush=True)
-    return 0
+    return study.compare_planners(found["run_dirs"][0], options, out)
 
 
 if __name__ == "__main__":
-    prepare()
-    sys.exit(report_errors(main))
+    run_command(main, jax=True)

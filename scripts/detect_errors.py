@@ -1,10 +1,7 @@
 """Does a penalty detect the model's errors? `python scripts/detect_errors.py RUN_DIR ...`."""
 
-import sys
-
 from agents.config.benchmarks import DetectionOptions, read
-from agents.config.commands import report_errors
-from agents.devices import prepare
+from agents.config.commands import Lines, run_command
 
 _TEXT = """\
 Test whether each regulariser's penalty is larger for rollouts that went wrong (error in the worst
@@ -12,10 +9,10 @@ quarter), at several ages of one run or more. Train the runs with --regularizer.
 --keep-checkpoints 20."""
 
 
-def main() -> int:
-    """Runs the study as the command line asks; returns the exit status."""
+def main(args: list[str]) -> Lines:
+    """Runs the study as the command line asks."""
     options, found, out = read(
-        sys.argv[1:],
+        args,
         "python scripts/detect_errors.py",
         _TEXT,
         DetectionOptions(),
@@ -25,11 +22,8 @@ def main() -> int:
     # This brings JAX, which bad input need not wait for.
     from agents.experiments.detection import study
 
-    for line in study.detect(found["run_dirs"], options, out):
-        print(line, flush=True)
-    return 0
+    return study.detect(found["run_dirs"], options, out)
 
 
 if __name__ == "__main__":
-    prepare()
-    sys.exit(report_errors(main))
+    run_command(main, jax=True)

@@ -1,10 +1,9 @@
 """Draws a learning benchmark, finished or not: `python scripts/draw_learning.py [DIR]`."""
 
 import re
-import sys
 from pathlib import Path
 
-from agents.config.commands import report_errors
+from agents.config.commands import Lines, run_command
 from agents.config.flags import Argument, declared, parse
 from agents.errors import UserError, shown
 
@@ -24,9 +23,9 @@ Draw the results of scripts/benchmark_learning.py so far: tables over seeds, cur
 intervals, and the steps to solve the task."""
 
 
-def main() -> int:
-    """Draws as the command line asks; returns the exit status."""
-    parsed = parse(sys.argv[1:], "python scripts/draw_learning.py", _TEXT, _ARGUMENTS)
+def main(args: list[str]) -> Lines:
+    """Draws as the command line asks."""
+    parsed = parse(args, "python scripts/draw_learning.py", _TEXT, _ARGUMENTS)
     places = parsed.positionals or ["runs/learning"]
     if len(places) > 1:
         raise UserError(f"one directory is allowed, not {', '.join(map(shown, places))}")
@@ -38,9 +37,8 @@ def main() -> int:
     out = parsed.values.get(("out",), _OUT)
     from agents.experiments.learning import results  # imports JAX: after the input is checked
 
-    print(*results.draw(Path(places[0]), name, Path(out)), sep="\n")
-    return 0
+    return results.draw(Path(places[0]), name, Path(out))
 
 
 if __name__ == "__main__":
-    sys.exit(report_errors(main))
+    run_command(main)

@@ -2,13 +2,12 @@
 
 import sys
 
-from agents.config.commands import parse_evaluate, report_errors
-from agents.devices import prepare
+from agents.config.commands import parse_evaluate, run_command
 
 
-def main() -> int:
-    """Evaluates as the command line asks; returns the exit status."""
-    command = parse_evaluate(sys.argv[1:])
+def main(args: list[str]) -> int:
+    """Evaluates as the command line asks."""
+    command = parse_evaluate(args)
     try:
         from agents.reporting.conclude import evaluate_run  # brings JAX, which bad input need not
 
@@ -20,5 +19,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    prepare()
-    sys.exit(report_errors(main))
+    run_command(main, jax=True)

@@ -12,14 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 _MAX_WIDTH = 400
-_COLOURS = 64
-_PALETTE_SAMPLES = 8
 _FONT_SIZE = 15
-_SMALLEST_FONT = 8
 _LINE_HEIGHT = 19
 _MARGIN = 8
-_BAND_COLOUR = (24, 27, 34)
-_TEXT_COLOUR = (232, 234, 240)
 
 
 def annotate(frame: Any, lines: Sequence[str]) -> NDArray[np.uint8]:
@@ -39,7 +34,7 @@ def annotate(frame: Any, lines: Sequence[str]) -> NDArray[np.uint8]:
     """
     picture = _fit(frame)
     band = _LINE_HEIGHT * len(lines) + _MARGIN if lines else 0
-    canvas = Image.new("RGB", (picture.width, picture.height + band), _BAND_COLOUR)
+    canvas = Image.new("RGB", (picture.width, picture.height + band), (24, 27, 34))
     canvas.paste(picture, (0, 0))
     draw = ImageDraw.Draw(canvas)
     for row, line in enumerate(lines):
@@ -48,8 +43,8 @@ def annotate(frame: Any, lines: Sequence[str]) -> NDArray[np.uint8]:
         width = (picture.width - _MARGIN) // len(cells)
         font = _font_for(cells, width - _MARGIN)
         for column, cell in enumerate(cells):
-            position = (_MARGIN + column * width, middle)
-            draw.text(position, cell, fill=_TEXT_COLOUR, font=font, anchor="lm")
+            place = (_MARGIN + column * width, middle)
+            draw.text(place, cell, fill=(232, 234, 240), font=font, anchor="lm")
     return np.asarray(canvas)
 
 
@@ -101,13 +96,10 @@ def _font_for(cells: Sequence[str], width: int) -> ImageFont.FreeTypeFont | Imag
     # Pillow's own font: the look does not depend on the fonts of the machine.
     font = ImageFont.load_default(_FONT_SIZE)
     longest = max(font.getlength(cell) for cell in cells)
-    if longest <= width:
-        return font
-    return ImageFont.load_default(max(_SMALLEST_FONT, int(_FONT_SIZE * width / longest)))
+    return ImageFont.load_default(min(_FONT_SIZE, max(8, int(_FONT_SIZE * width / longest))))
 
 
 def _shared_palette(frames: Sequence[NDArray[np.uint8]]) -> Image.Image:
-    chosen = np.unique(np.linspace(0, len(frames) - 1, _PALETTE_SAMPLES).round().astype(int))
-    samples = [np.asarray(_fit(frames[i])) for i in chosen]
-    sheet = Image.fromarray(np.concatenate(samples, axis=0))
-    return sheet.quantize(_COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    chosen = np.unique(np.linspace(0, len(frames) - 1, 8).round().astype(int))
+    sheet = Image.fromarray(np.concatenate([np.asarray(_fit(frames[i])) for i in chosen]))
+    return sheet.quantize(64, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)

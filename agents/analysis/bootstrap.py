@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from agents.analysis.tables import Row
+
 Interval = tuple[float, float]
 
 
@@ -53,6 +55,19 @@ def intervals(
     return {name: _percentiles([values[name] for values in drawn]) for name in drawn[0]}
 
 
+def with_intervals(
+    statistics: Callable[..., dict[str, float]],
+    arrays: Sequence[np.ndarray],
+    samples: Sequence[np.ndarray],
+) -> Row:
+    """As `intervals`: the statistics, each followed by its interval as `_low` and `_high`."""
+    bounds = intervals(statistics, arrays, samples)
+    row: Row = {}
+    for name, value in statistics(*arrays).items():
+        row |= {name: value, f"{name}_low": bounds[name][0], f"{name}_high": bounds[name][1]}
+    return row
+
+
 def _percentiles(values: Sequence[float]) -> Interval:
     known = np.asarray([value for value in values if value == value])
     if len(known) < 0.95 * len(values):
@@ -64,10 +79,12 @@ def _percentiles(values: Sequence[float]) -> Interval:
 def _tree(indices: np.ndarray, labels: Sequence[Sequence[Hashable]], level: int) -> Any:
     if level == len(labels[0]):
         return indices
-    groups: dict[Hashable, list[int]] = {}
-    for index in indices:
-        groups.setdefault(labels[index][level], []).append(index)
-    return [_tree(np.asarray(group), labels, level + 1) for group in groups.values()]
+    found = [labels[index][level] for index in indices]
+    members = [
+        np.asarray([index for index, each in zip(indices, found, strict=True) if each == label])
+        for label in dict.fromkeys(found)
+    ]
+    return [_tree(each, labels, level + 1) for each in members]
 
 
 def _draw(rng: np.random.Generator, tree: Any) -> np.ndarray:

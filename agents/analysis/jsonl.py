@@ -7,8 +7,6 @@ from agents.analysis.tables import Row
 from agents.directories import write_whole
 from agents.errors import UserError, shown
 
-__all__ = ["append_row", "read_rows"]
-
 
 def read_rows(file: Path) -> list[Row]:
     """Reads all rows of a file, without a last line that has no end.

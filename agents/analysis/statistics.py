@@ -115,16 +115,15 @@ def concordance(left: npt.ArrayLike, right: npt.ArrayLike) -> float:
     """Share of pairs within a group that two measures order alike; ties on the left count half.
 
     Args:
-        left: `[groups, n]`, n >= 2.
+        left: `[groups, n]`.
         right: `[groups, n]`; pairs that tie here are left out.
 
     Returns:
-        The share over all groups, NaN when every pair ties on the right.
+        The share over all groups, NaN when every pair ties on the right or there is none.
     """
     left, right = np.asarray(left), np.asarray(right)
     first, second = np.triu_indices(left.shape[1], 1)
-    sign = np.sign(left[:, first] - left[:, second])
-    truth = np.sign(right[:, first] - right[:, second])
+    sign, truth = (np.sign(each[:, first] - each[:, second]) for each in (left, right))
     agree = (1 + sign * truth) / 2
     return float(np.mean(agree[truth != 0])) if np.any(truth) else np.nan
 

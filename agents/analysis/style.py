@@ -4,6 +4,7 @@ Colours are those of Okabe and Ito, which readers with any kind of colour vision
 """
 
 from pathlib import Path
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -37,3 +38,8 @@ def write(figure: Figure, path: Path) -> Path:
     # A canvas of its own instead of pyplot: nothing global, and no window system is asked for.
     FigureCanvasAgg(figure).print_figure(path, dpi=_DPI, facecolor="white")
     return path
+
+
+def series(number: int) -> dict[str, Any]:
+    """Colour and marker of a figure's line `number`, as keyword arguments of `Axes.plot`."""
+    return {"color": CYCLE[number % len(CYCLE)], "marker": MARKERS[number % len(MARKERS)]}

@@ -6,6 +6,7 @@ A number that does not exist, None or NaN, is an empty cell in the one and n/a i
 import csv
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +14,6 @@ from agents.errors import UserError, shown
 
 Row = dict[str, Any]
 """What is known of one thing, by column: all rows of a file have the same keys."""
-
-_HEADINGS = (
-    "label",
-    "seed",
-    "mean ± sd",
-    "IQM [95% interval]",
-    "solved",
-    "planned → realised",
-    "penalty",
-    "denoising / copying mse",
-)
 
 
 @contextmanager
@@ -56,8 +46,28 @@ def of_kind(rows: Iterable[Row], kind: str) -> list[Row]:
     return [row for row in rows if row["kind"] == kind]
 
 
+def grouped(rows: Iterable[Row], *columns: str) -> dict[Any, list[Row]]:
+    """Groups rows that agree in some columns; groups and rows keep their order.
+
+    Args:
+      rows: with these columns.
+      columns: one or more.
+
+    Returns:
+      The rows of each group by its value in the column; by the tuple of values of several columns.
+    """
+    groups: dict[Any, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(itemgetter(*columns)(row), []).append(row)
+    return groups
+
+
 def markdown_table(rows: Iterable[Row]) -> list[str]:
     """A table in Markdown of the rows of a comparison, as lines."""
+    headings = (
+        "label", "seed", "mean ± sd", "IQM [95% interval]", "solved", "planned → realised",
+        "penalty", "denoising / copying mse",
+    )  # fmt: skip
     body = [
         (
             row["label"].replace("\\", "\\\\").replace("|", "\\|"),
@@ -71,7 +81,7 @@ def markdown_table(rows: Iterable[Row]) -> list[str]:
         )
         for row in rows
     ]
-    return markdown(_HEADINGS, body)
+    return markdown(headings, body)
 
 
 def markdown(headings: Sequence[str], body: Iterable[Sequence[str]]) -> list[str]:
@@ -82,10 +92,7 @@ def markdown(headings: Sequence[str], body: Iterable[Sequence[str]]) -> list[str
 
 def over_seeds(rows: Iterable[Row]) -> list[str]:
     """A line a label: the means over its runs, and the lowest and the highest of their returns."""
-    groups: dict[str, list[Row]] = {}
-    for row in rows:
-        groups.setdefault(row["label"], []).append(row)
-    return [_line(label, group) for label, group in groups.items()]
+    return [_line(label, group) for label, group in grouped(rows, "label").items()]
 
 
 def _line(label: str, group: Sequence[Row]) -> str:
@@ -94,16 +101,13 @@ def _line(label: str, group: Sequence[Row]) -> str:
         return _text(None if any(map(_missing, values)) else sum(values) / len(values), form)
 
     means = [row["mean"] for row in group]
-    seeds = "1 seed" if len(group) == 1 else f"{len(group)} seeds"
     spread = f" (from {min(means):.1f} to {max(means):.1f})" if len(group) > 1 else ""
-    parts = (
-        f"mean {mean('mean')}{spread}",
-        f"IQM {mean('iqm')}",
-        f"solved {mean('share_solved', '.0%')}",
-        f"planned {mean('planned')} → realised {mean('realised')}",
-        f"penalty {mean('penalty', '.2f')}",
+    return (
+        f"- {label}, {len(group)} seed{'s' * (len(group) > 1)}: mean {mean('mean')}{spread},"
+        f" IQM {mean('iqm')}, solved {mean('share_solved', '.0%')},"
+        f" planned {mean('planned')} → realised {mean('realised')},"
+        f" penalty {mean('penalty', '.2f')}"
     )
-    return f"- {label}, {seeds}: {', '.join(parts)}"
 
 
 def _pair(left: float | None, sign: str, right: float | None, form: str = ".1f") -> str:

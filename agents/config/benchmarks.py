@@ -3,17 +3,15 @@
 Nothing here imports JAX, so that help and refusals come at once.
 """
 
-from __future__ import annotations
-
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from agents.config.flags import Argument, declared, parse
 from agents.config.loading import override
-from agents.config.options import Count, Options, options
+from agents.config.options import Count, Options
 from agents.config.regularizer_schema import RegularizerName, RnnDaeConfig
 from agents.config.schema import EnvConfig
 from agents.errors import UserError, shown
@@ -76,24 +74,19 @@ class DenoiseOptions(Options):
         default=10_000, ge=0, description="Of the blog's set-up; 0 leaves it out"
     )
 
-    @model_validator(mode="after")
-    def _strengths_are_possible(self) -> DenoiseOptions:
+    def conflicts(self) -> Iterable[str]:
+        """Strengths are possible, and the blog's trajectories fill a minibatch."""
         for text in self.corruption:
             name, _, strength = text.partition(":")
             share = name in ("masking", "salt-and-pepper")
             if not float(strength) > 0 or (share and float(strength) >= 1):
                 allowed = "a share > 0 and < 1" if share else "a standard deviation > 0"
-                raise ValueError(f"--corruption: {text!r} is not allowed; give {allowed}")
-        return self
-
-    @model_validator(mode="after")
-    def _trajectories_fill_a_minibatch(self) -> DenoiseOptions:
+                yield f"--corruption: {text!r} is not allowed; give {allowed}"
         if 0 < self.trajectories < BLOG_BATCH:
-            raise ValueError(
+            yield (
                 f"--trajectories: {self.trajectories} is not allowed; give 0, or {BLOG_BATCH} or"
                 " more, a minibatch of the blog's"
             )
-        return self
 
 
 class ReturnsOptions(Options):
@@ -157,16 +150,12 @@ def read(
       UserError: whatever cannot be done as asked.
       SystemExit: help was asked for, and printed.
     """
+    runs = Argument("run_dirs", declared(Path, "Of a finished run"), positional, positional=True)
     arguments = [
-        Argument(name, declared(bool, description))
-        for name, description in (switches or {}).items()
+        *([runs] if positional else ()),
+        *(Argument(name, declared(bool, about)) for name, about in (switches or {}).items()),
+        Argument("out", declared(Path, "Of the files"), "DIR", f"default: {out}"),
     ]
-    arguments.append(Argument("out", declared(Path, "Of the files"), "DIR", f"default: {out}"))
-    if positional:
-        runs = Argument(
-            "run_dirs", declared(Path, "Of a finished run"), positional, positional=True
-        )
-        arguments.insert(0, runs)
     parsed = parse(args, prog, text, arguments, defaults)
     words = parsed.positionals
     several = positional.endswith("...")
@@ -174,14 +163,12 @@ def read(
         least = "at least one" if several else "one"
         what = f"{least} {positional.split()[0]}" if positional else "no such word"
         raise UserError(f"{what} is allowed, not {', '.join(map(shown, words)) or 'none'}")
-    place = parsed.values.get(("out",))
-    if place is None:
-        if out.startswith("RUN_DIR") and len(words) > 1:
-            raise UserError(f"the results of {len(words)} runs belong to none of them; give --out")
-        place = out.replace("RUN_DIR", words[0]) if out.startswith("RUN_DIR") else out
-    known = options(type(defaults))
-    given = {path: value for path, value in parsed.values.items() if path in known}
-    found = {name: parsed.values[(name,)] for name in switches or {}}
+    found: dict[str, Any] = {name: parsed.values[(name,)] for name in switches or {}}
     if positional:
         found["run_dirs"] = [Path(word) for word in words]
-    return override(defaults, given), found, Path(place)
+    if ("out",) not in parsed.values and out.startswith("RUN_DIR"):
+        if len(words) > 1:
+            raise UserError(f"the results of {len(words)} runs belong to none of them; give --out")
+        out = out.replace("RUN_DIR", words[0])
+    out = parsed.values.get(("out",), out)
+    return override(defaults, parsed.given(type(defaults))), found, Path(out)

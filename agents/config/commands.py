@@ -8,21 +8,24 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from agents.config.flags import Argument, Parsed, declared, parse
 from agents.config.loading import CONFIG_FILE, load, load_run, override
 from agents.config.options import flag, options
 from agents.config.presets import PRESETS, listing
 from agents.config.schema import Config
+from agents.devices import prepare
 from agents.errors import UserError, one_line, shown
 
 TRAIN = "python scripts/train.py"
-EVALUATE = "python scripts/evaluate.py"
-REPORT = "python scripts/report.py"
 RETURNS = "python scripts/benchmark_returns.py"
+
+Lines = Iterable[object]
+"""What a script prints, each line as it comes."""
 
 # What a run leaves behind, any of which marks a directory as taken.
 _TRACES = (CONFIG_FILE, "metrics.jsonl", "checkpoints")
@@ -96,6 +99,19 @@ _EVALUATE_ARGUMENTS = (
 )
 
 
+_TRAIN_TEXT = f"""\
+Train an agent that learns a model of its environment and plans in it:
+  {TRAIN} PRESET [--config FILE.yaml] [--run-dir DIR] [options]
+  {TRAIN} --resume RUN_DIR [--env-steps N]
+
+Presets:
+{listing()}
+
+Options come from the preset, then the file, then the flags; a step is a simulator step.
+
+The defaults shown are those of """
+
+
 def parse_train(args: Sequence[str]) -> TrainCommand | ResumeCommand:
     """Reads the command line of `scripts/train.py`.
 
@@ -106,26 +122,20 @@ def parse_train(args: Sequence[str]) -> TrainCommand | ResumeCommand:
       UserError: whatever cannot be done as asked.
       SystemExit: help was asked for, and printed.
     """
-    shown_preset = next((word for word in args if word in PRESETS), "lunar-lander")
-    parsed = parse(args, TRAIN, _train_text(shown_preset), _TRAIN_ARGUMENTS, PRESETS[shown_preset])
+    example = next((word for word in args if word in PRESETS), "lunar-lander")
+    parsed = parse(args, TRAIN, f"{_TRAIN_TEXT}{example}.", _TRAIN_ARGUMENTS, PRESETS[example])
     if ("resume",) in parsed.values:
         return _resumed(parsed)
     if not parsed.positionals:
         names = ", ".join(PRESETS)
         raise UserError(f"a preset is missing; give one of: {names} (or --resume RUN_DIR)")
     preset = _only(parsed, "preset")
-    own = {(each.name,) for each in _TRAIN_ARGUMENTS}
-    file = parsed.values.get(("config",))
-    config = load(
-        preset,
-        Path(file) if file is not None else None,
-        {path: value for path, value in parsed.values.items() if path not in own},
-    )
-    chosen = parsed.values.get(("run_dir",))
-    if chosen is None:
+    file, run_dir = (parsed.values.get((name,)) for name in ("config", "run_dir"))
+    config = load(preset, None if file is None else Path(file), parsed.given(Config))
+    if run_dir is None:
         now = time.strftime("%Y%m%d-%H%M%S")
-        return TrainCommand(config, Path("runs", f"{preset}-seed{config.seed}-{now}"), True)
-    return TrainCommand(config, _free_directory(chosen))
+        return TrainCommand(config, Path(f"runs/{preset}-seed{config.seed}-{now}"), True)
+    return TrainCommand(config, _free_directory(run_dir))
 
 
 def parse_evaluate(args: Sequence[str]) -> EvaluateCommand:
@@ -138,20 +148,21 @@ def parse_evaluate(args: Sequence[str]) -> EvaluateCommand:
       UserError: whatever cannot be done as asked.
       SystemExit: help was asked for, and printed.
     """
-    parsed = parse(args, EVALUATE, _EVALUATE_TEXT, _EVALUATE_ARGUMENTS)
+    parsed = parse(
+        args,
+        "python scripts/evaluate.py",
+        "Evaluate a saved run on fresh episodes, planning with what it learned.",
+        _EVALUATE_ARGUMENTS,
+    )
     run_dir = _saved_run(parsed)
-    given = {path: parsed.values[path] for path in _EVALUATION_PATHS if path in parsed.values}
-    config = override(
+    values = parsed.values
+    override(  # refuses what a configuration would
         load_run(run_dir),
-        {_EVALUATION_PATHS[path]: value for path, value in given.items()},
-        {_EVALUATION_PATHS[path]: flag(path) for path in given},
+        {option: values[path] for path, option in _EVALUATION_PATHS.items() if path in values},
+        {option: flag(path) for path, option in _EVALUATION_PATHS.items()},
     )
-    return EvaluateCommand(
-        run_dir,
-        episodes=config.evaluation.episodes if ("episodes",) in given else None,
-        seed=config.evaluation.seed if ("seed",) in given else None,
-        gif=parsed.values[("gif",)],
-    )
+    episodes, seed = (values.get(path) for path in _EVALUATION_PATHS)
+    return EvaluateCommand(run_dir, episodes, seed, gif=values[("gif",)])
 
 
 def parse_report(args: Sequence[str]) -> Path:
@@ -161,7 +172,8 @@ def parse_report(args: Sequence[str]) -> Path:
       UserError: whatever cannot be done as asked.
       SystemExit: help was asked for, and printed.
     """
-    return _saved_run(parse(args, REPORT, _REPORT_TEXT, _REPORT_ARGUMENTS))
+    text = "Write the report of a finished run again, from what its directory holds."
+    return _saved_run(parse(args, "python scripts/report.py", text, _REPORT_ARGUMENTS))
 
 
 def runnable(command: str) -> str:
@@ -175,17 +187,29 @@ def runnable(command: str) -> str:
     return shlex.join(str(p.relative_to(here) if p.is_relative_to(here) else p) for p in parts)
 
 
-def report_errors(command: Callable[[], int]) -> int:
-    """Runs a script's command; bad input becomes one line on standard error and status 2.
+def run_command(main: Callable[[list[str]], Lines | int], *, jax: bool = False) -> NoReturn:
+    """Runs a script and exits; bad input becomes one line on standard error and status 2.
 
     Modules of the working directory can be named by the user, as in `--env.id my_module:MyEnv-v0`.
+
+    Args:
+      main: takes the words after the script's name, and imports JAX only once they are checked;
+        returns the lines to print, each as it comes, or else the exit status.
+      jax: this process computes with JAX, which is prepared for that (`agents.devices.prepare`).
     """
     sys.path.append(os.getcwd())
+    if jax:
+        prepare()
     try:
-        return command()
+        outcome = main(sys.argv[1:])
+        if isinstance(outcome, int):
+            sys.exit(outcome)
+        for line in outcome:
+            print(line, flush=True)
     except UserError as error:
         print("error:", one_line(error, 2_000), file=sys.stderr)
-        return 2
+        sys.exit(2)
+    sys.exit(0)
 
 
 def _resumed(parsed: Parsed) -> ResumeCommand:
@@ -201,15 +225,13 @@ def _resumed(parsed: Parsed) -> ResumeCommand:
             )
     run_dir = _run_directory(parsed.values[("resume",)])
     config = load_run(run_dir)
-    if ("env_steps",) not in parsed.values:
-        return ResumeCommand(run_dir, None)
-    changed = override(config, {("env_steps",): parsed.values[("env_steps",)]})
-    if changed.env_steps < config.env_steps:
+    steps = override(config, parsed.given(Config)).env_steps
+    if steps < config.env_steps:
         raise UserError(
-            f"--env-steps: {changed.env_steps} is less than the run's own {config.env_steps}; it"
-            " may only be raised"
+            f"--env-steps: {steps} is less than the run's own {config.env_steps}; it may only be"
+            " raised"
         )
-    return ResumeCommand(run_dir, changed.env_steps)
+    return ResumeCommand(run_dir, parsed.values.get(("env_steps",)))
 
 
 def _only(parsed: Parsed, what: str) -> str:
@@ -247,14 +269,9 @@ def _free_directory(name: str) -> Path:
         existing = next(each for each in (path, *path.absolute().parents) if os.path.lexists(each))
     except OSError as error:
         raise UserError(f"{refusal} cannot be used ({error.strerror}); give another") from None
-    if not existing.is_dir():
-        raise UserError(
-            f"{refusal} is not allowed, since {shown(str(existing))} is not a directory"
-        )
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise UserError(
-            f"{refusal} is not allowed, since {shown(str(existing))} cannot be written to"
-        )
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        problem = "cannot be written to" if existing.is_dir() else "is not a directory"
+        raise UserError(f"{refusal} is not allowed, since {shown(str(existing))} {problem}")
     return path
 
 
@@ -264,28 +281,9 @@ def refuse_taken(path: Path) -> None:
     Raises:
       UserError: it does.
     """
-    trace = next((trace for trace in _TRACES if (path / trace).exists()), None)
-    if trace is not None:
-        raise UserError(
-            f"--run-dir: {shown(str(path))} already holds a run ({trace}); continue it by --resume,"
-            " or give another --run-dir"
-        )
-
-
-def _train_text(preset: str) -> str:
-    return f"""\
-Train an agent that learns a model of its environment and plans in it:
-  {TRAIN} PRESET [--config FILE.yaml] [--run-dir DIR] [options]
-  {TRAIN} --resume RUN_DIR [--env-steps N]
-
-Presets:
-{listing()}
-
-Options come from the preset, then the file, then the flags; a step is a simulator step.
-
-The defaults shown are those of {preset}."""
-
-
-_EVALUATE_TEXT = "Evaluate a saved run on fresh episodes, planning with what it learned."
-
-_REPORT_TEXT = "Write the report of a finished run again, from what its directory holds."
+    for trace in _TRACES:
+        if (path / trace).exists():
+            raise UserError(
+                f"--run-dir: {shown(str(path))} already holds a run ({trace}); continue it by"
+                " --resume, or give another --run-dir"
+            )

@@ -6,25 +6,20 @@ with one message.
 """
 
 import functools
-import operator
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, make_dataclass
+from dataclasses import field as dataclass_field
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import tyro
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
-from tyro.constructors import (
-    ConstructorRegistry,
-    PrimitiveConstructorSpec,
-    StructConstructorSpec,
-    StructFieldSpec,
-    StructTypeInfo,
-)
+from tyro.constructors import PrimitiveConstructorSpec
 
 from agents.config.options import (
     OptionPath,
+    Options,
     allowed,
     alternative,
     bounds,
@@ -32,7 +27,6 @@ from agents.config.options import (
     element,
     flag,
     options,
-    sections,
 )
 from agents.config.yaml_files import read_scalar
 from agents.errors import UserError, shown
@@ -59,8 +53,7 @@ class Argument:
 
 def declared(kind: type, description: str) -> FieldInfo:
     """The declaration of an `Argument`, where no schema has it."""
-    annotation: Any = Annotated[kind, Field(description=description)]
-    return FieldInfo.from_annotation(annotation)
+    return FieldInfo(annotation=kind, description=description)
 
 
 @dataclass(frozen=True)
@@ -75,13 +68,26 @@ class Parsed:
     values: dict[OptionPath, Any]
     positionals: list[str]
 
+    def given(self, model: type[BaseModel]) -> dict[OptionPath, Any]:
+        """The values of `model`'s options, without those of the script's own arguments."""
+        known = options(model)
+        return {path: value for path, value in self.values.items() if path in known}
+
+
+_METAVARS = {
+    int: "INT",
+    float: "FLOAT",
+    bool: "[true|false]",
+    str: "TEXT",
+    dict: "[KEY=VALUE ...]",
+}
+
+
+_NO_OPTIONS = Options()
+
 
 class _Words(list[str]):
     """The words typed after a flag; whatever is not of this type is a default."""
-
-
-class _CommandLine:
-    """Stands for the whole command line where tyro wants a type."""
 
 
 def parse(
@@ -89,7 +95,7 @@ def parse(
     prog: str,
     description: str,
     arguments: Sequence[Argument],
-    defaults: BaseModel | None = None,
+    defaults: BaseModel = _NO_OPTIONS,
 ) -> Parsed:
     """Splits a command line, or prints the help and exits.
 
@@ -104,20 +110,18 @@ def parse(
       UserError: an option is unknown, given twice or has no value.
       SystemExit: help was asked for, and printed.
     """
-    fields = {(each.name,): each.field for each in arguments if not each.positional}
+    own = {(each.name,): each.field for each in arguments if not each.positional}
+    fields = own | options(type(defaults))
     switches = {(each.name,) for each in arguments if each.field.annotation is bool}
-    if defaults is not None:
-        fields |= options(type(defaults))
     help_wanted = any(word in ("-h", "--help") for word in args)
     if not help_wanted:
         _check_names(args, [flag(path) for path in fields])
     split: Any = tyro.cli(
-        _CommandLine,
+        _group([_argument(each) for each in arguments], defaults),
         prog=prog,
         description=description,
         args=["--help"] if help_wanted else list(args),
         return_unknown_args=True,
-        registry=_registry(arguments, defaults),
     )
     raw, unknown = split
     positionals = [
@@ -127,7 +131,7 @@ def parse(
     for path, field in fields.items():
         words = _words(raw, path)
         if path in switches:
-            values[path] = raw[path[0]]
+            values[path] = getattr(raw, *path)
         elif words is not None:
             values[path], surplus = _read(flag(path), field, words)
             positionals += surplus
@@ -153,29 +157,26 @@ def _check_names(args: Sequence[str], known: Sequence[str]) -> None:
 
 def _words(raw: Any, path: OptionPath) -> Sequence[str] | None:
     """The words given for an option, or None where there is only its default."""
-    found = functools.reduce(operator.getitem, path, raw)
+    found = functools.reduce(getattr, path, raw)
     return found if isinstance(found, _Words) else None
 
 
 def _read(name: str, field: FieldInfo, words: Sequence[str]) -> tuple[Any, Sequence[str]]:
     """The value that `words` give an option, and the words left over, which were given by place."""
     kind = field.annotation
+    several = get_origin(kind) is tuple
     if get_origin(kind) is dict:
         return dict(_pair(name, word) for word in words), []
+    if kind is bool and not words:
+        return True, []
     if not words:
-        if kind is bool:
-            return True, []
         raise UserError(f"{name}: a value is missing; give {allowed(field)}")
-    if get_origin(kind) is tuple:
-        is_text = _is_text(element(field).annotation)
-        return [word if is_text else read_scalar(word) for word in words], []
     if kind is Path and not words[0]:  # pathlib takes it for the working directory
         raise UserError(f"{name}: '' is not allowed; give {allowed(field)}")
-    return (words[0] if _is_text(kind) else read_scalar(words[0])), words[1:]
-
-
-def _is_text(kind: Any) -> bool:
-    return kind in (str, Path) or get_origin(kind) is Literal
+    each = element(field).annotation if several else kind
+    is_text = each in (str, Path) or get_origin(each) is Literal
+    values = [word if is_text else read_scalar(word) for word in words]
+    return (values, []) if several else (values[0], words[1:])
 
 
 def _pair(name: str, word: str) -> tuple[str, Any]:
@@ -185,57 +186,33 @@ def _pair(name: str, word: str) -> tuple[str, Any]:
     return key, read_scalar(value)
 
 
-def _registry(arguments: Sequence[Argument], defaults: BaseModel | None) -> ConstructorRegistry:
-    """Tells tyro which flags there are."""
-    registry = ConstructorRegistry()
-
-    @registry.struct_rule
-    def _group(info: StructTypeInfo) -> StructConstructorSpec | None:
-        if info.type is _CommandLine:
-            fields = [_argument(each) for each in arguments]
-            return _collect(fields + ([] if defaults is None else _option_fields(defaults)), "")
-        if isinstance(info.default, BaseModel):
-            return _collect(_option_fields(info.default), type(info.default).__doc__)
-        return None
-
-    return registry
+_Flag = tuple[str, Any, Any]
+"""A name, a type that tyro understands, and a default."""
 
 
-def _collect(fields: list[StructFieldSpec], text: str | None) -> StructConstructorSpec:
-    def make(**values: Any) -> dict[str, Any]:
-        return values
-
-    make.__doc__ = text  # tyro puts it above the group
-    return StructConstructorSpec(instantiate=make, fields=tuple(fields))
-
-
-def _argument(argument: Argument) -> StructFieldSpec:
+def _argument(argument: Argument) -> _Flag:
     if argument.field.annotation is bool:
-        kind: Any = tyro.conf.FlagCreatePairsOff[
-            Annotated[bool, tyro.conf.arg(help_behavior_hint="")]
-        ]
-    else:
-        kind = _words_type(argument.metavar, argument.field, argument.hint)
-    return StructFieldSpec(
-        name=argument.name,
-        type=tyro.conf.Positional[kind] if argument.positional else kind,
-        default=False if argument.field.annotation is bool else None,
-        helptext=argument.field.description,
-    )
+        about = tyro.conf.arg(help=argument.field.description, help_behavior_hint="")
+        return argument.name, tyro.conf.FlagCreatePairsOff[Annotated[bool, about]], False
+    kind = _words_type(argument.metavar, argument.field, argument.hint)
+    return argument.name, tyro.conf.Positional[kind] if argument.positional else kind, None
 
 
-def _option_fields(defaults: BaseModel) -> list[StructFieldSpec]:
-    model = type(defaults)
-    inner = sections(model)
-    return [
-        StructFieldSpec(
-            name=name,
-            type=inner[name] if name in inner else _words_type(_metavar(field), field, "default"),
-            default=getattr(defaults, name),
-            helptext=None if name in inner else field.description,
-        )
-        for name, field in model.model_fields.items()
+def _group(flags: Sequence[_Flag], defaults: BaseModel) -> type:
+    """A class that tyro makes flags of: the given ones, then `defaults`' own, group in group."""
+    flags = list(flags)
+    for name, default in defaults:
+        if isinstance(default, BaseModel):
+            group = _group((), default)
+            flags.append((name, group, group()))
+        else:
+            field = type(defaults).model_fields[name]
+            flags.append((name, _words_type(_metavar(field), field, "default"), default))
+    members = [
+        (name, kind, dataclass_field(default_factory=lambda default=default: default))
+        for name, kind, default in flags
     ]
+    return make_dataclass("Flags", members, namespace={"__doc__": defaults.__doc__})
 
 
 def _words_type(metavar: str, field: FieldInfo, hint: str) -> Any:
@@ -256,29 +233,29 @@ def _words_type(metavar: str, field: FieldInfo, hint: str) -> Any:
         is_instance=lambda value: True,
         str_from_instance=_written,
     )
-    return Annotated[Any, words, tyro.conf.arg(help_behavior_hint=ending)]
+    return Annotated[Any, words, tyro.conf.arg(help=field.description, help_behavior_hint=ending)]
 
 
 def _metavar(field: FieldInfo) -> str:
-    kind: Any = field.annotation
-    if get_origin(kind) is Literal:
-        return "{" + ",".join(get_args(kind)) + "}"
-    if get_origin(kind) is tuple:
+    kind: Any = get_origin(field.annotation) or field.annotation
+    if kind is Literal:
+        return "{" + ",".join(get_args(field.annotation)) + "}"
+    if kind is tuple:
         each = _metavar(element(field))
         return f"{each} ..." if each.startswith("{") else f"{each} [{each} ...]"
-    if get_origin(kind) is Union:
+    if kind is Union:
         return f"{_metavar(element(field))}|{alternative(field)}"
-    if get_origin(kind) is dict:
-        return "[KEY=VALUE ...]"
-    return {int: "INT", float: "FLOAT", bool: "[true|false]", str: "TEXT"}[kind]
+    return _METAVARS[kind]
 
 
 def _written(value: Any) -> list[str]:
     """A default as it would be typed."""
-    if isinstance(value, bool):
-        return [str(value).lower()]
-    if isinstance(value, tuple):
-        return [str(each) for each in value]
-    if isinstance(value, dict):
-        return [f"{key}={_written(each)[0]}" for key, each in value.items()] or ["none"]
-    return [str(value)]
+    match value:
+        case bool():
+            return [str(value).lower()]
+        case tuple():
+            return [str(each) for each in value]
+        case dict():
+            return [f"{key}={_written(each)[0]}" for key, each in value.items()] or ["none"]
+        case _:
+            return [str(value)]

@@ -37,10 +37,7 @@ def load(
     """
     if preset not in PRESETS:
         raise UserError(f"unknown preset {shown(preset)}; choose one of: {', '.join(PRESETS)}")
-    values = PRESETS[preset].model_dump()
-    if file is not None:
-        values = _merge(Config, values, load_yaml(file), f"{shown(str(file))}: ")
-    return _validate(Config, values, flags or {}, file)
+    return _validate(Config, PRESETS[preset].model_dump(), flags or {}, file)
 
 
 def load_run(run_dir: Path) -> Config:
@@ -58,8 +55,7 @@ def load_file(file: Path) -> Config:
     Raises:
         UserError: it is not readable, or no configuration.
     """
-    values = _merge(Config, {}, load_yaml(file), f"{shown(str(file))}: ")
-    return _validate(Config, values, {}, file)
+    return _validate(Config, {}, {}, file)
 
 
 def override(
@@ -123,6 +119,10 @@ def _validate(
     file: Path | None,
     names: Mapping[OptionPath, str] | None = None,
 ) -> _Options:
+    """Lays the options of a file and then flags over `values`, and checks what comes out."""
+    where = "" if file is None else f"{shown(str(file))}: "
+    if file is not None:
+        values = _merge(model, values, load_yaml(file), where)
     layer: dict[str, Any] = {}
     for path, value in flags.items():
         section = layer
@@ -132,9 +132,9 @@ def _validate(
     try:
         return model.model_validate(_merge(model, values, layer, ""))
     except ValidationError as error:
+        names = {path: flag(path) for path in flags} | dict(names or {})
         first = error.errors(include_url=False)[0]
-    names = {path: flag(path) for path in flags} | dict(names or {})
-    raise UserError(_explain(model, first, names, f"{shown(str(file))}: " if file else ""))
+        raise UserError(_explain(model, first, names, where)) from None
 
 
 def _explain(
@@ -149,17 +149,13 @@ def _explain(
         return str(text) if by_flag else f"{file}{text}"
     path = next((place[:n] for n in range(len(place), 0, -1) if place[:n] in known), None)
     if path is None:
-        if error["type"] == "missing":
-            return f"{file}{'.'.join(place)} is missing"
         dotted = ".".join(place)
         return f"{file}unknown option {shown(dotted)}{closest(dotted, map('.'.join, known))}"
     field = known[path]
     label = names.get(path, file + ".".join(path))
     if error["type"] == "missing":
         return f"{label} is missing; give {allowed(field)}"
-    value = shown(error["input"])
     if get_origin(field.annotation) is dict and len(place) > len(path):
         label = f"{label}.{place[len(path)]}"
-    if get_origin(field.annotation) is Literal:
-        return f"{label}: {value} is not {allowed(field)}"
-    return f"{label}: {value} is not allowed; give {allowed(field)}"
+    refusal = "is not" if get_origin(field.annotation) is Literal else "is not allowed; give"
+    return f"{label}: {shown(error['input'])} {refusal} {allowed(field)}"

@@ -7,15 +7,23 @@ an `Options` class (`agents.config.schema` for a run) by the functions here.
 import difflib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.fields import FieldInfo
 
 Count = Annotated[int, Field(ge=1)]
 """Of steps or units, one of several."""
 
 _SIGNS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
+
+_WORDS: dict[Any, tuple[str, str]] = {
+    int: ("an integer", "integers"),
+    float: ("a finite number", "finite numbers"),
+    str: ("a text", "texts"),
+    Literal: ("one of", "of"),
+}
+"""Names of the kinds: of one, and of several."""
 
 OptionPath = tuple[str, ...]
 """Where an option is in the configuration: `("planner", "horizon")`."""
@@ -25,6 +33,16 @@ class Options(BaseModel):
     """A frozen group of options; unknown names, NaN, infinities and converted types are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    def conflicts(self) -> Iterable[str]:
+        """What is wrong between options that are allowed one by one; the first is the error."""
+        return ()
+
+    @model_validator(mode="after")
+    def _has_no_conflict(self) -> Self:
+        for message in self.conflicts():
+            raise ValueError(message)
+        return self
 
 
 def sections(model: type[BaseModel]) -> dict[str, type[BaseModel]]:
@@ -68,24 +86,30 @@ def bounds(field: FieldInfo) -> str:
     return " and ".join(f"{sign} {value}" for sign, value in limits)
 
 
-def allowed(field: FieldInfo) -> str:
-    """What may be given for an option, in words: `an integer from 1 to 1000`."""
-    kind = field.annotation
-    if get_origin(kind) is Literal:
-        return "one of: " + ", ".join(get_args(kind))
-    if get_origin(kind) is Union:
+def allowed(field: FieldInfo, several: bool = False) -> str:
+    """What may be given for an option, in words: `an integer from 1 to 1000`.
+
+    Args:
+        field: its declaration.
+        several: in the plural, `integers from 1 to 1000`.
+    """
+    kind = get_origin(field.annotation) or field.annotation
+    if kind is tuple:
+        return f"one or more {allowed(element(field), several=True)}"
+    if kind is Union:
         return f"{allowed(element(field))}, or {alternative(field)}"
-    if get_origin(kind) is tuple:
-        return f"one or more {_elements(field)}"
-    if get_origin(kind) is dict:
+    if kind is dict:
         return "names with values: true, false, finite numbers or texts"
-    if kind is bool:
-        return "true or false"
-    if kind is Path:
-        return "a path"
-    if kind is str:
-        return f"a text such as {', '.join(field.examples or ())}"
-    return f"{'an integer' if kind is int else 'a finite number'} {bounds(field)}"
+    if kind in (bool, Path):
+        return "true or false" if kind is bool else "a path"
+    name = _WORDS[kind][several]
+    if kind is Literal:
+        return f"{name}: {', '.join(get_args(field.annotation))}"
+    return (
+        f"{name} such as {', '.join(field.examples or ())}"
+        if kind is str
+        else f"{name} {bounds(field)}"
+    )
 
 
 def alternative(field: FieldInfo) -> str:
@@ -95,16 +119,9 @@ def alternative(field: FieldInfo) -> str:
 
 def element(field: FieldInfo) -> FieldInfo:
     """What each one of an option's several values is, or the number that a word may replace."""
-    return FieldInfo.from_annotation(get_args(field.annotation)[0])
-
-
-def _elements(field: FieldInfo) -> str:
-    each = element(field)
-    if get_origin(each.annotation) is Literal:
-        return "of: " + ", ".join(get_args(each.annotation))
-    if each.annotation is str:
-        return f"texts such as {', '.join(field.examples or ())}"
-    return f"{'integers' if each.annotation is int else 'finite numbers'} {bounds(each)}"
+    found = FieldInfo.from_annotation(get_args(field.annotation)[0])
+    found.examples = field.examples
+    return found
 
 
 def closest(name: str, names: Iterable[str]) -> str:
@@ -116,14 +133,10 @@ def closest(name: str, names: Iterable[str]) -> str:
     return f"; did you mean {near[0]}?" if near else "; --help lists them all"
 
 
-def check_epochs(section: str, least: int, most: int) -> None:
-    """Refuses a section whose fit may end before weights may be kept.
-
-    Raises:
-        ValueError: `most` is less than `least`.
-    """
+def epochs_conflicts(section: str, least: int, most: int) -> Iterable[str]:
+    """The conflict of a section whose fit may end before weights may be kept."""
     if most < least:
-        raise ValueError(
+        yield (
             f"{section}.max_epochs {most} is less than {section}.min_epochs {least}; raise the one"
             " or lower the other"
         )

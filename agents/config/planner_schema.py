@@ -3,11 +3,10 @@
 A half-range is half of what an action may span: 1 in planner units.
 """
 
-from __future__ import annotations
-
+from collections.abc import Iterable
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from agents.config.options import Options
 
@@ -87,19 +86,18 @@ class PlannerConfig(Options):
     gradient: GradientConfig = GradientConfig()
     random_shooting: RandomShootingConfig = RandomShootingConfig()
 
-    @model_validator(mode="after")
-    def _elites_in_population(self) -> PlannerConfig:
+    def conflicts(self) -> Iterable[str]:
+        """Elites and plans that are kept fit in the population."""
         sections = {"cem": (self.cem.elites, 1), "icem": (self.icem.elites, 2)}
         elites, times = sections.get(self.name, (1, 1))
         if times * elites > self.population:
             most = "as many elites as candidates" if times == 1 else "half as many elites"
-            raise ValueError(
+            yield (
                 f"planner.{self.name}.elites {elites} is too many for planner.population"
                 f" {self.population}; give at most {most}"
             )
         if self.name == "random-shooting" and self.random_shooting.keep >= self.population:
-            raise ValueError(
+            yield (
                 f"planner.random_shooting.keep {self.random_shooting.keep} leaves no place in"
                 f" planner.population {self.population}; give fewer"
             )
-        return self

@@ -1,12 +1,11 @@
 """The options of the penalty on plans, declared as in `agents.config.schema`."""
 
-from __future__ import annotations
-
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from agents.config.options import Count, Options, check_epochs
+from agents.config.options import Count, Options, epochs_conflicts
 
 
 class RnnDaeConfig(Options):
@@ -53,14 +52,13 @@ class AutoConfig(Options):
     least: float = Field(default=1e-4, gt=0, description="Smallest weight, in typical returns")
     most: float = Field(default=1.0, gt=0, description="Largest weight, in typical returns")
 
-    @model_validator(mode="after")
-    def _first_within_bounds(self) -> AutoConfig:
+    def conflicts(self) -> Iterable[str]:
+        """The first weight lies within the bounds."""
         if not self.least <= self.first <= self.most:
-            raise ValueError(
+            yield (
                 f"regularizer.auto.first {self.first} is not from regularizer.auto.least"
                 f" {self.least} to regularizer.auto.most {self.most}; change one of them"
             )
-        return self
 
 
 RegularizerName = Literal["none", "rnn-dae", "window-dae", "deen", "disagreement", "gaussian"]
@@ -93,16 +91,11 @@ class RegularizerConfig(Options):
     window_dae: WindowDaeConfig = WindowDaeConfig()
     deen: DeenConfig = DeenConfig()
 
-    @model_validator(mode="after")
-    def _epochs_in_order(self) -> RegularizerConfig:
-        check_epochs("regularizer", self.min_epochs, self.max_epochs)
-        return self
-
-    @model_validator(mode="after")
-    def _energies_need_gaussian_noise(self) -> RegularizerConfig:
+    def conflicts(self) -> Iterable[str]:
+        """Epochs are in order, and energies are fitted with Gaussian noise."""
+        yield from epochs_conflicts("regularizer", self.min_epochs, self.max_epochs)
         if self.name == "deen" and self.corruption != "additive":
-            raise ValueError(
+            yield (
                 f"regularizer.corruption {self.corruption!r} does not go with regularizer.name"
                 " deen, whose energy is defined by Gaussian noise; give additive"
             )
-        return self

@@ -4,16 +4,15 @@ The defaults are those of the preset `lunar-lander`. This is the only place wher
 declared: the flags, their help, the YAML keys and the error messages are all made from it.
 
 Unless said otherwise a step is a simulator step (Lunar Lander: 50 a second) and a decision is one
-planned action, held for `env.action_repeat` steps.
+planned action, repeated for `env.action_repeat` steps.
 """
 
-from __future__ import annotations
-
+from collections.abc import Iterable
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from agents.config.options import Count, Options, check_epochs
+from agents.config.options import Count, Options, epochs_conflicts
 from agents.config.planner_schema import PlannerConfig
 from agents.config.regularizer_schema import RegularizerConfig
 
@@ -37,7 +36,7 @@ class EnvConfig(Options):
     kwargs: dict[str, bool | int | float | str] = Field(
         default={}, description="Its arguments, instead of the preset's"
     )
-    action_repeat: int = Field(default=1, ge=1, le=100, description="Steps an action is held")
+    action_repeat: int = Field(default=1, ge=1, le=100, description="Steps an action is repeated")
 
 
 class ModelConfig(Options):
@@ -70,13 +69,10 @@ class ModelConfig(Options):
         description="module:attribute; empty: environment's own",
     )
 
-    @model_validator(mode="after")
-    def _known_reward_is_used(self) -> ModelConfig:
+    def conflicts(self) -> Iterable[str]:
+        """A reward of one's own has to be used."""
         if self.known_reward and self.reward == "learned":
-            raise ValueError(
-                f"model.known_reward {self.known_reward!r} needs model.reward known, not learned"
-            )
-        return self
+            yield f"model.known_reward {self.known_reward!r} needs model.reward known, not learned"
 
 
 class FitConfig(Options):
@@ -99,10 +95,9 @@ class FitConfig(Options):
     beta_nll: float = Field(default=0.5, ge=0, le=1, description="Variance weighting; 0: plain NLL")
     input_noise: float = Field(default=0.03, ge=0, description="Noise on inputs, in sd")
 
-    @model_validator(mode="after")
-    def _epochs_in_order(self) -> FitConfig:
-        check_epochs("fit", self.min_epochs, self.max_epochs)
-        return self
+    def conflicts(self) -> Iterable[str]:
+        """Epochs are in order."""
+        return epochs_conflicts("fit", self.min_epochs, self.max_epochs)
 
 
 class EvaluationConfig(Options):
@@ -132,14 +127,13 @@ class EvaluationConfig(Options):
         description="Seed of the first episode",
     )
 
-    @model_validator(mode="after")
-    def _seeds_apart_from_training(self) -> EvaluationConfig:
+    def conflicts(self) -> Iterable[str]:
+        """Seeds stay apart from those of training."""
         if self.seed + self.episodes > _EVALUATION_SEEDS_END:
-            raise ValueError(
+            yield (
                 f"evaluation.seed {self.seed} and evaluation.episodes {self.episodes} reach the"
                 f" seeds of training; keep their sum at {_EVALUATION_SEEDS_END} or less"
             )
-        return self
 
 
 class Config(Options):
@@ -172,21 +166,16 @@ class Config(Options):
     regularizer: RegularizerConfig = RegularizerConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
 
-    @model_validator(mode="after")
-    def _expectation_is_one_path(self) -> Config:
+    def conflicts(self) -> Iterable[str]:
+        """An expectation is one path, and a window of the denoiser fits in a plan."""
         if self.model.propagation == "expectation" and self.planner.particles != 1:
-            raise ValueError(
+            yield (
                 f"planner.particles {self.planner.particles} does not go with model.propagation"
                 " expectation, which rolls out one path; give 1"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _window_in_plan(self) -> Config:
         window, horizon = self.regularizer.window_dae.window, self.planner.horizon
         if self.regularizer.name == "window-dae" and window > horizon + 1:
-            raise ValueError(
+            yield (
                 f"regularizer.window_dae.window {window} is longer than a plan of"
                 f" planner.horizon {horizon}; give at most {horizon + 1}"
             )
-        return self

@@ -26,9 +26,7 @@ _BOOL = re.compile(
     "|".join(f"{word}|{word.title()}|{word.upper()}" for word in yaml.SafeLoader.bool_values)
 )
 
-_MERGE_TAG = "tag:yaml.org,2002:merge"
-_INT_TAG = "tag:yaml.org,2002:int"
-_FLOAT_TAG = "tag:yaml.org,2002:float"
+_TAG = "tag:yaml.org,2002:"
 
 
 def read_scalar(text: str) -> bool | int | float | str:
@@ -105,10 +103,9 @@ def _refuse_tags(text: str, where: str) -> None:
     for event in yaml.parse(text, _Loader):
         tag = getattr(event, "tag", None)
         if tag is not None:
-            written = tag.replace("tag:yaml.org,2002:", "!!")
             raise UserError(
-                f"{where}, line {event.start_mark.line + 1}: the tag {shown(written)} is not"
-                " allowed; write plain YAML without tags"
+                f"{where}, line {event.start_mark.line + 1}: the tag"
+                f" {shown(tag.replace(_TAG, '!!'))} is not allowed; write plain YAML without tags"
             )
 
 
@@ -118,15 +115,16 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[Hashable] = set()
         for key, _ in node.value:
-            if key.tag == _MERGE_TAG:
+            if key.tag == f"{_TAG}merge":
                 continue
             name = self.construct_object(key, deep=True)
-            if isinstance(name, Hashable):  # the stock loader refuses the others
-                if name in seen:
-                    raise yaml.constructor.ConstructorError(
-                        None, None, f"the key {shown(name)} appears twice", key.start_mark
-                    )
-                seen.add(name)
+            if not isinstance(name, Hashable):  # the stock loader refuses it
+                continue
+            if name in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {shown(name)} appears twice", key.start_mark
+                )
+            seen.add(name)
         return super().construct_mapping(node, deep)
 
 
@@ -137,24 +135,24 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-def _construct_number(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> bool | int | float | str:
-    return read_scalar(node.value)
+def _construct_text(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> bool | int | float | str:
+    return read_scalar(node.value) if node.style is None else node.value  # quoted, it is a text
 
 
 def _represent_list(dumper: yaml.SafeDumper, values: tuple[Any, ...]) -> yaml.SequenceNode:
-    return dumper.represent_sequence("tag:yaml.org,2002:seq", values, flow_style=True)
+    return dumper.represent_sequence(f"{_TAG}seq", values, flow_style=True)
 
 
-_KEPT_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("bool", "null", "merge")}
+# Without the stock rules for numbers and dates these words are texts too.
 _Loader.yaml_implicit_resolvers = {
     first: kept
     for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    if (kept := [(tag, pattern) for tag, pattern in rules if tag in _KEPT_TAGS])
+    if (kept := [rule for rule in rules if rule[0] in (f"{_TAG}null", f"{_TAG}merge")])
 }
-for _class in (_Loader, _Dumper):
-    for _tag, _number in ((_INT_TAG, _INT), (_FLOAT_TAG, _FLOAT), (_FLOAT_TAG, _SPECIAL)):
-        _pattern = re.compile(f"^({_number.pattern})$")
-        _class.add_implicit_resolver(_tag, _pattern, list("-+.0123456789"))
-for _tag in (_INT_TAG, _FLOAT_TAG):
-    _Loader.add_constructor(_tag, _construct_number)
+_Loader.add_constructor(f"{_TAG}str", _construct_text)
+_Dumper.add_implicit_resolver(
+    f"{_TAG}float",
+    re.compile(f"^({_INT.pattern}|{_FLOAT.pattern}|{_SPECIAL.pattern})$"),
+    list("-+.0123456789"),
+)
 _Dumper.add_representer(tuple, _represent_list)

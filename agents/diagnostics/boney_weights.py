@@ -1,7 +1,6 @@
 """Boney et al.'s weights of the penalty in this library's unit."""
 
 from agents.analysis.tables import Row
-from agents.config import OptionPath
 from agents.diagnostics.variants import Variants
 from agents.training.frozen import FrozenAgent
 
@@ -25,11 +24,11 @@ def alphas(frozen: FrozenAgent) -> list[Row]:
     """
     scales: dict[float, float] = {}
     for sigma in dict.fromkeys(sigma for _, _, sigma, _ in ALPHAS):
-        changes: dict[OptionPath, object] = {
-            ("regularizer", "noise_std"): sigma,
-            ("regularizer", "window_dae", "window"): 1,
-        }
-        fitted = Variants(frozen.config, 1, changes).fitted("window-dae", frozen)
+        variants = Variants(
+            frozen.config, 1,
+            {("regularizer", "noise_std"): sigma, ("regularizer", "window_dae", "window"): 1},
+        )  # fmt: skip
+        fitted = variants.fitted("window-dae", frozen)
         scales[sigma] = float(fitted.state.calibration.scale)
     return [
         {

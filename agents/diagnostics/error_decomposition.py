@@ -20,12 +20,14 @@ import numpy as np
 
 from agents.analysis.bootstrap import intervals, resamples
 from agents.analysis.tables import Row
-from agents.diagnostics.open_loop import ReferenceState, execute_from, rebuild
+from agents.diagnostics.open_loop import ReferenceState, execute, rebuild
 from agents.diagnostics.planned_realised import planned_returns
 from agents.diagnostics.variants import WITHOUT, Variants
-from agents.envs import make_runner
+from agents.envs import EpisodeRunner
 from agents.envs.dynamics import AnalyticDynamics
 from agents.planning.actor import Actor
+from agents.planning.agent import AgentState, PlanningAgent
+from agents.planning.builders import build_runner
 from agents.training.frozen import FrozenAgent
 
 SEARCH = 8
@@ -54,39 +56,43 @@ def decompose(
         "exact": Variants(config, 1, WITHOUT, dynamics).agent("none"),
         "best": Variants(config, 1, longer, dynamics).agent("none"),
     }
-    key = jax.random.key(0)
-    runner = make_runner(config.env)
-    names = (*agents, "planned", "realised")
-    returns: dict[str, list[float]] = {name: [] for name in names}
+    runner = build_runner(config.env)
+    returns: list[dict[str, float]] = []
     for index, state in enumerate(states):
         rebuild(runner, state, index)
-        observation = jnp.asarray(runner.observation)[None]
-        plans = {}
-        for name, agent in agents.items():
-            actor = Actor(agent, frozen.keys.evaluate, 1)
-            plans[name] = np.asarray(actor.plan(learned, [runner], 0.0).actions[0])
-            actions = jnp.asarray(plans[name])[None]
-            paths = agents["exact"].rollouts(learned, key, observation, actions)
-            returns[name].append(float(planned_returns(paths)[0, -1]))
-        actions = jnp.asarray(plans["learned"])[None]
-        paths = agents["learned"].rollouts(learned, key, observation, actions)
-        returns["planned"].append(float(planned_returns(paths)[0, -1]))
-        (execution,) = execute_from(runner, state, [plans["learned"]])
-        returns["realised"].append(execution.return_)
+        plans = {
+            name: np.asarray(
+                Actor(agent, frozen.keys.evaluate, 1).plan(learned, [runner], 0.0).actions
+            )
+            for name, agent in agents.items()
+        }
+        found = {
+            name: _return(agents["exact"], learned, runner, plan) for name, plan in plans.items()
+        }
+        found["planned"] = _return(agents["learned"], learned, runner, plans["learned"])
+        found["realised"] = execute(runner, plans["learned"][0]).return_
+        returns.append(found)
     runner.env.close()
-    found = {name: np.asarray(values) for name, values in returns.items()}
+    differences = {
+        "planned - realised": ("planned", "realised"),
+        "model's error": ("planned", "learned"),
+        "environment's noise": ("learned", "realised"),
+        "cost of the model's errors": ("exact", "learned"),
+        "cost of a short search": ("best", "exact"),
+    }
     terms = {
-        "planned - realised": found["planned"] - found["realised"],
-        "model's error": found["planned"] - found["learned"],
-        "environment's noise": found["learned"] - found["realised"],
-        "cost of the model's errors": found["exact"] - found["learned"],
-        "cost of a short search": found["best"] - found["exact"],
+        name: np.asarray([found[left] - found[right] for found in returns])
+        for name, (left, right) in differences.items()
     }
     samples = resamples([(state.seed,) for state in states], count)
+    bounds = {
+        name: intervals(lambda drawn: {"mean": float(drawn.mean())}, [values], samples)["mean"]
+        for name, values in terms.items()
+    }
     return [
         {
             "term": name, "mean": float(values.mean()),
-            **dict(zip(("low", "high"), _interval(values, samples), strict=True)),
+            "low": bounds[name][0], "high": bounds[name][1],
             "rmse": float(np.sqrt(np.square(values).mean())), "states": len(values),
         }
         for name, values in terms.items()
@@ -101,5 +107,10 @@ def line(row: Row) -> str:
     )
 
 
-def _interval(values: np.ndarray, samples: Sequence[np.ndarray]) -> tuple[float, float]:
-    return intervals(lambda drawn: {"mean": float(drawn.mean())}, [values], samples)["mean"]
+def _return(
+    agent: PlanningAgent, learned: AgentState, runner: EpisodeRunner, plan: np.ndarray
+) -> float:
+    """Expected return of a plan `[1, H, A]` from where the environment is, in an agent's model."""
+    observation = jnp.asarray(runner.observation)[None]
+    paths = agent.rollouts(learned, jax.random.key(0), observation, jnp.asarray(plan))
+    return float(planned_returns(paths)[0, -1])

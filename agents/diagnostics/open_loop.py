@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agents.envs import EpisodeRunner, make_runner
+from agents.envs import EpisodeRunner
 from agents.errors import UserError
 from agents.planning.actor import Actor
+from agents.planning.builders import build_runner
 from agents.training.evaluation import EpisodeResult, evaluate
 from agents.training.frozen import FrozenAgent
 
@@ -75,8 +76,8 @@ def reference_episodes(
       For each episode its decisions, and its result.
     """
     config = frozen.config
-    paths: dict[int, list[Decision]] = {}
-    runners = [make_runner(config.env) for _ in range(config.num_envs)]
+    paths: list[list[Decision]] = [[] for _ in range(episodes)]
+    runners = [build_runner(config.env) for _ in range(config.num_envs)]
     results = evaluate(
         Actor(frozen.agent, frozen.keys.evaluate, config.num_envs),
         frozen.learned,
@@ -84,13 +85,13 @@ def reference_episodes(
         range(REFERENCE_SEED, REFERENCE_SEED + episodes),
         horizon=config.planner.horizon,
         weight=weight,
-        watch=lambda runner, plan: paths.setdefault(runner.index, []).append(
+        watch=lambda runner, plan: paths[runner.index].append(
             (runner.observation.copy(), np.array(plan.actions[0], np.float32))
         ),
     )
     for runner in runners:
         runner.env.close()
-    return [paths[index] for index in range(episodes)], results
+    return paths, results
 
 
 def reference_states(frozen: FrozenAgent, episodes: int, each: int) -> list[ReferenceState]:
@@ -104,21 +105,21 @@ def reference_states(frozen: FrozenAgent, episodes: int, each: int) -> list[Refe
       each: decisions of an episode, at most.
     """
     horizon = frozen.config.planner.horizon
-    paths, results = reference_episodes(frozen, episodes, 0.0)
-    found = []
-    for index, (path, result) in enumerate(zip(paths, results, strict=True)):
+    states = []
+    for path, result in zip(*reference_episodes(frozen, episodes, 0.0), strict=True):
         actions = np.stack([action for _, action in path])
         last = len(path) - (1 if result.ended == "terminated" else horizon)
-        for place in np.unique(np.linspace(0, last, each if last >= 0 else 0).round().astype(int)):
-            found.append(
-                ReferenceState(
-                    seed=REFERENCE_SEED + index,
-                    past=actions[:place],
-                    ahead=actions[place : place + horizon],
-                    observation=path[place][0],
-                )
+        places = np.linspace(0, last, each if last >= 0 else 0).round().astype(int)
+        states += [
+            ReferenceState(
+                seed=result.seed,
+                past=actions[:place],
+                ahead=actions[place : place + horizon],
+                observation=path[place][0],
             )
-    return found
+            for place in np.unique(places)
+        ]
+    return states
 
 
 def rebuild(runner: EpisodeRunner, state: ReferenceState, index: int = 0) -> None:
@@ -141,16 +142,15 @@ def rebuild(runner: EpisodeRunner, state: ReferenceState, index: int = 0) -> Non
 
 def execute(runner: EpisodeRunner, plan: np.ndarray) -> Execution:
     """Executes a plan `[H, A]` from where the environment is, in open loop."""
-    observations, rewards = [runner.observation.copy()], []
+    observations, returns = [runner.observation.copy()], [runner.return_]
     for action in plan:
-        before = runner.return_
         if runner.ended is None:
             runner.step(action)
         observations.append(runner.observation.copy())
-        rewards.append(runner.return_ - before)
+        returns.append(runner.return_)
     return Execution(
         observations=np.stack(observations),
-        rewards=np.asarray(rewards),
+        rewards=np.diff(returns),
         ended=runner.ended == "terminated",
     )
 

@@ -16,13 +16,12 @@ def path_penalty(variant: Variant, paths: Trajectory, *, per_decision: bool) -> 
       per_decision: the mean over decisions, each weighted by its survival probability; else the
         sum over them, as a score has it.
     """
-    shape = paths.rewards.shape[:2]
     flat = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), paths)
     penalties = np.asarray(variant.agent.penalties(variant.state, flat))
     alive = np.asarray(jax.vmap(survival)(flat.continue_probs))
-    penalty = (alive * penalties).sum(axis=-1)
-    penalty = penalty / alive.sum(axis=-1) if per_decision else penalty
-    return penalty.reshape(shape).mean(axis=1)
+    total = (alive * penalties).sum(axis=-1)
+    penalty = total / alive.sum(axis=-1) if per_decision else total
+    return penalty.reshape(paths.rewards.shape[:2]).mean(axis=1)
 
 
 def window_penalty(variant: Variant, windows: Window) -> np.ndarray:

@@ -19,13 +19,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from agents.diagnostics.open_loop import Execution, ReferenceState, execute, rebuild, reseed
+from agents.diagnostics.open_loop import ReferenceState, execute, rebuild, reseed
 from agents.diagnostics.variants import Variant
 from agents.envs import EpisodeRunner
 from agents.planning.actor import Actor
 from mbrl import KeyArray, Plan, Trajectory, survival
 
 COMPARISONS = ("open loop", "closed loop", "episode")
+
+_Where = tuple[int, int]  # the seed of an episode, and a decision of it
 
 
 @dataclass(frozen=True)
@@ -80,8 +82,8 @@ class Measurement:
         self._variant = variant
         self._key = jax.random.fold_in(key, 1)
         self._actor = Actor(variant.agent, key, len(weights))
-        self._runners = list(runners)
-        self._weights = tuple(weights)
+        self._runners = runners
+        self._weights = weights
         self._run = run
 
     def open_loop(
@@ -103,46 +105,33 @@ class Measurement:
         """
         self._rebuild(index, state)
         plans, paths = self._plan()
-        planned = np.asarray(planned_returns(paths))
-        executions: list[list[Execution]] = [[] for _ in self._weights]
-        for number in range(continuations):
-            if number:
-                self._rebuild(index, state)
-            for place, runner in enumerate(self._runners):
-                if number:
-                    reseed(runner, number)
-                executions[place].append(execute(runner, np.asarray(plans.actions[place])))
-        return [
-            self._pair(
-                "open loop", state, place, planned[place], plans.penalty[place],
-                np.stack([np.cumsum(execution.rewards) for execution in executions[place]]),
-                [execution.ended for execution in executions[place]],
-            )
-            for place in range(len(self._weights))
-        ], paths  # fmt: skip
+        executions = [list(map(execute, self._runners, plans.actions))]
+        for number in range(1, continuations):
+            self._rebuild(index, state)
+            for runner in self._runners:
+                reseed(runner, number)
+            executions.append(list(map(execute, self._runners, plans.actions)))
+        realised = np.cumsum([[each.rewards for each in row] for row in executions], axis=-1)
+        ended = np.asarray([[each.ended for each in row] for row in executions])
+        where = state.seed, len(state.past)
+        return self._pairs("open loop", where, plans, paths, realised, ended), paths
 
     def closed_loop(self, index: int, state: ReferenceState, horizon: int) -> list[Pair]:
         """Plans at a state, and replans at each of the next H decisions; a pair a weight."""
         self._rebuild(index, state)
-        return self._replan("closed loop", state, horizon)
+        return self._replan("closed loop", (state.seed, len(state.past)), horizon)
 
     def episode(self, index: int, seed: int) -> list[Pair]:
         """Plays an episode at every weight; a pair a weight."""
-        for runner in self._runners:
+        for place, runner in enumerate(self._runners):
             runner.start(index, seed)
-        self._reset()
-        nothing = np.zeros((0, self._runners[0].spec.action_size), np.float32)
-        start = ReferenceState(seed, nothing, nothing, self._runners[0].observation)
-        return self._replan("episode", start, None)
+            self._actor.reset(place)
+        return self._replan("episode", (seed, 0), None)
 
     def _rebuild(self, index: int, state: ReferenceState) -> None:
-        for runner in self._runners:
+        for place, runner in enumerate(self._runners):
             rebuild(runner, state, index)
-        self._reset()
-
-    def _reset(self) -> None:
-        for index in range(len(self._runners)):
-            self._actor.reset(index)
+            self._actor.reset(place)
 
     def _plan(self) -> tuple[Plan, Trajectory]:
         plans = self._actor.plan(self._variant.state, self._runners, self._weights)
@@ -154,52 +143,54 @@ class Measurement:
         paths = self._variant.agent.rollouts(self._variant.state, key, observations, actions)
         return plans, paths
 
-    def _replan(self, comparison: str, start: ReferenceState, limit: int | None) -> list[Pair]:
+    def _replan(self, comparison: str, where: _Where, limit: int | None) -> list[Pair]:
         plans, paths = self._plan()
-        first, planned = plans, np.asarray(planned_returns(paths))
-        before = [runner.return_ for runner in self._runners]
-        totals: list[list[float]] = []
+        first, horizon = plans, plans.actions.shape[1]
+        before = np.asarray([runner.return_ for runner in self._runners])
+        totals: list[np.ndarray] = []
         while True:
             for runner, action in zip(self._runners, plans.actions[:, 0], strict=True):
                 if runner.ended is None:
                     runner.step(action)
-            totals.append([r.return_ - b for r, b in zip(self._runners, before, strict=True)])
+            totals.append(np.asarray([runner.return_ for runner in self._runners]) - before)
             if len(totals) == limit or all(runner.ended for runner in self._runners):
                 break
             plans = self._actor.plan(self._variant.state, self._runners, self._weights)
-        realised = self._to_horizon(np.asarray(totals).T, planned.shape[1], limit)
+        realised = np.stack(totals, axis=1)
+        if limit is None:  # the decisions of an episode are not those of the plan
+            realised = np.pad(realised[:, -1:], ((0, 0), (horizon - 1, 0)), constant_values=np.nan)
+        else:  # after an end the return stays as it is
+            realised = np.pad(realised, ((0, 0), (0, horizon - realised.shape[1])), mode="edge")
+        ended = np.asarray([runner.ended == "terminated" for runner in self._runners])
+        return self._pairs(comparison, where, first, paths, realised[None], ended[None])
+
+    def _pairs(
+        self,
+        comparison: str,
+        where: _Where,
+        plans: Plan,
+        paths: Trajectory,
+        realised: np.ndarray,
+        ended: np.ndarray,
+    ) -> list[Pair]:
+        """A pair a weight; realised `[continuations, W, H]` and ended `[continuations, W]`."""
+        planned = np.asarray(planned_returns(paths))
         return [
-            self._pair(
-                comparison, start, place, planned[place], first.penalty[place],
-                realised[place][None], [runner.ended == "terminated"],
+            Pair(
+                regularizer=self._variant.name,
+                weight=weight,
+                comparison=comparison,
+                run=self._run,
+                episode=where[0],
+                decision=where[1],
+                planned=planned[place],
+                realised=realised[:, place].mean(axis=0),
+                noise=float(realised[:, place, -1].std(ddof=1)) if len(realised) > 1 else np.nan,
+                penalty=float(plans.penalty[place]),
+                ended=float(ended[:, place].mean()),
             )
-            for place, runner in enumerate(self._runners)
-        ]  # fmt: skip
-
-    @staticmethod
-    def _to_horizon(totals: np.ndarray, horizon: int, limit: int | None) -> np.ndarray:
-        """`[W, H]`, as `Pair.realised`: after an end the return stays as it is."""
-        if limit is None:
-            missing = np.full((len(totals), horizon - 1), np.nan)
-            return np.concatenate([missing, totals[:, -1:]], axis=1)
-        rest = np.repeat(totals[:, -1:], horizon - totals.shape[1], axis=1)
-        return np.concatenate([totals, rest], axis=1)
-
-    def _pair(self, comparison, where, place, planned, penalty, realised, ended) -> Pair:
-        final = realised[:, -1]
-        return Pair(
-            regularizer=self._variant.name,
-            weight=self._weights[place],
-            comparison=comparison,
-            run=self._run,
-            episode=where.seed,
-            decision=len(where.past),
-            planned=planned,
-            realised=realised.mean(axis=0),
-            noise=float(final.std(ddof=1)) if len(final) > 1 else np.nan,
-            penalty=float(penalty),
-            ended=float(np.mean(ended)),
-        )
+            for place, weight in enumerate(self._weights)
+        ]
 
 
 @jax.jit

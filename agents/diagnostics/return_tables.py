@@ -4,70 +4,26 @@ Every interval is a 95 % one over runs, episodes and states (`agents.analysis.bo
 run it speaks of that run's episodes only.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from agents.analysis.bootstrap import intervals, resamples
+from agents.analysis.bootstrap import intervals, resamples, with_intervals
 from agents.analysis.statistics import auroc, concordance, rank_correlation, return_errors
-from agents.analysis.tables import Row
+from agents.analysis.tables import Row, grouped
 from agents.diagnostics.planned_realised import COMPARISONS, Pair
 
 WORST = 0.25
 """Share of the plans, those with the largest bias, that a penalty should predict."""
 
 
-@dataclass(frozen=True)
-class Group:
-    """The pairs of one regulariser, weight and comparison, state by state.
-
-    Attributes:
-      regularizer, weight, comparison: of all of them.
-      pairs: in the order in which they were made, the same for every weight.
-    """
+class Group(NamedTuple):
+    """What names a group of pairs in a table; its pairs are in the same order for every weight."""
 
     regularizer: str
     weight: float
     comparison: str
-    pairs: tuple[Pair, ...]
-
-    @property
-    def about(self) -> Row:
-        """What names the group in a table."""
-        return {
-            "regularizer": self.regularizer,
-            "weight": self.weight,
-            "comparison": self.comparison,
-        }
-
-    @property
-    def planned(self) -> np.ndarray:
-        """`[n, H]`."""
-        return np.stack([pair.planned for pair in self.pairs])
-
-    @property
-    def realised(self) -> np.ndarray:
-        """`[n, H]`."""
-        return np.stack([pair.realised for pair in self.pairs])
-
-    def values(self, name: str) -> np.ndarray:
-        """`[n]`: one attribute of the pairs."""
-        return np.asarray([getattr(pair, name) for pair in self.pairs])
-
-
-def groups_of(pairs: Sequence[Pair]) -> list[Group]:
-    """Pairs by regulariser, comparison and weight."""
-    found: dict[tuple[str, str, float], list[Pair]] = {}
-    for pair in pairs:
-        key = pair.regularizer, pair.comparison, pair.weight
-        found.setdefault(key, []).append(pair)
-    order = sorted(found, key=lambda key: COMPARISONS.index(key[1]))
-    return [
-        Group(regularizer=name, weight=weight, comparison=comparison, pairs=tuple(found[key]))
-        for key in order
-        for name, comparison, weight in [key]
-    ]
 
 
 class Tables:
@@ -79,40 +35,45 @@ class Tables:
     """
 
     def __init__(self, pairs: Sequence[Pair], count: int):
-        self._groups = groups_of(pairs)
+        names = [Group(pair.regularizer, pair.weight, pair.comparison) for pair in pairs]
+        order = sorted(dict.fromkeys(names), key=lambda name: COMPARISONS.index(name.comparison))
+        self._groups: dict[Group, list[Pair]] = {name: [] for name in order}
+        for name, pair in zip(names, pairs, strict=True):
+            self._groups[name].append(pair)
         self._count = count
         self._samples: dict[tuple, list[np.ndarray]] = {}
 
     def summary(self) -> Iterator[Row]:
         """A row a regulariser, weight and comparison: errors, and changes against weight 0."""
-        for group in self._groups:
-            samples = self._resamples(group)
-            returns = group.planned[:, -1], group.realised[:, -1]
-            row = group.about | {"count": len(group.pairs)}
-            row |= _with_intervals(return_errors, returns, samples)
-            row |= _with_intervals(_mean_changes, self._changes(group), samples)
-            row |= {
-                "penalty": float(group.values("penalty").mean()),
-                "ended": float(group.values("ended").mean()),
-                "noise_sd": float(np.sqrt(np.square(group.values("noise")).mean())),
+        for group, pairs in self._groups.items():
+            samples = self._resamples(pairs)
+            planned, realised = self._returns(group)
+            planned_without, realised_without = self._returns(group._replace(weight=0.0))
+            changes = planned - planned_without, realised - realised_without
+            yield {
+                **group._asdict(),
+                "count": len(pairs),
+                **with_intervals(return_errors, (planned, realised), samples),
+                **with_intervals(_mean_changes, changes, samples),
+                "penalty": float(_values(pairs, "penalty").mean()),
+                "ended": float(_values(pairs, "ended").mean()),
+                "noise_sd": float(np.sqrt(np.square(_values(pairs, "noise")).mean())),
             }
-            yield row
 
     def by_step(self) -> Iterator[Row]:
         """A row a regulariser, weight, comparison and horizon step, episodes apart."""
-        for group in self._groups:
+        for group, pairs in self._groups.items():
             if group.comparison == "episode":
                 continue
-            planned, realised = group.planned, group.realised
+            planned, realised = _values(pairs, "planned"), _values(pairs, "realised")
             gap = (planned - realised,)
-            bias = intervals(_by_step, gap, self._resamples(group))
+            bias = intervals(_by_step, gap, self._resamples(pairs))
             for step, (name, value) in enumerate(_by_step(*gap).items()):
-                low, high = bias[name]
-                yield group.about | {
+                yield group._asdict() | {
                     "step": step + 1,
                     "planned": float(planned[:, step].mean()),
                     "realised": float(realised[:, step].mean()),
-                    "bias": value, "bias_low": low, "bias_high": high,
+                    "bias": value, "bias_low": bias[name][0], "bias_high": bias[name][1],
                 }  # fmt: skip
 
     def error_prediction(self) -> Iterator[Row]:
@@ -121,55 +82,43 @@ class Tables:
         `spearman` and `auroc` compare states; a penalty may do well there by knowing which states
         are hard. `within` compares the plans of all weights at one state, as a planner would: the
         share of pairs in which the plan with the larger bias has the larger penalty;
-        `planned_within` is the share in which the larger planned return realised more.
+        `planned_within` is the share in which the larger planned return realised more. Both are
+        NaN where there is one weight.
         """
-        for group in self._groups:
-            if (group.comparison, group.weight) != ("open loop", 0.0):
-                continue
-            data = group.values("penalty"), group.planned[:, -1] - group.realised[:, -1]
-            row = {"regularizer": group.regularizer, "count": len(group.pairs)}
-            row |= _with_intervals(_prediction, data, self._resamples(group))
-            weights = [
-                other
-                for other in self._groups
-                if (other.comparison, other.regularizer) == ("open loop", group.regularizer)
-            ]
-            if len(weights) > 1:
-                penalty = np.stack([other.values("penalty") for other in weights], axis=1)
-                planned = np.stack([other.planned[:, -1] for other in weights], axis=1)
-                realised = np.stack([other.realised[:, -1] for other in weights], axis=1)
-                row["within"] = concordance(penalty, planned - realised)
-                row["planned_within"] = concordance(planned, realised)
-            else:
-                row |= {"within": np.nan, "planned_within": np.nan}
-            yield row
+        opened = [group for group in self._groups if group.comparison == "open loop"]
+        for regularizer in dict.fromkeys(group.regularizer for group in opened):
+            weights = [group for group in opened if group.regularizer == regularizer]
+            pairs = self._groups[Group(regularizer, 0.0, "open loop")]
+            gap = _values(pairs, "planned")[:, -1] - _values(pairs, "realised")[:, -1]
+            data = _values(pairs, "penalty"), gap
+            penalty = np.stack([_values(self._groups[each], "penalty") for each in weights], axis=1)
+            planned, realised = np.stack([self._returns(each) for each in weights], axis=-1)
+            yield {
+                "regularizer": regularizer,
+                "count": len(pairs),
+                **with_intervals(_prediction, data, self._resamples(pairs)),
+                "within": concordance(penalty, planned - realised),
+                "planned_within": concordance(planned, realised),
+            }
 
     def plans(self) -> Iterator[Row]:
         """A row a plan."""
-        for group in self._groups:
-            for pair in group.pairs:
-                yield group.about | {
+        for group, pairs in self._groups.items():
+            for pair in pairs:
+                yield group._asdict() | {
                     "run": pair.run, "episode": pair.episode, "decision": pair.decision,
                     "planned": float(pair.planned[-1]), "penalty": pair.penalty,
                     "realised": float(pair.realised[-1]), "noise_sd": pair.noise,
                     "ended": pair.ended,
                 }  # fmt: skip
 
-    def _changes(self, group: Group) -> tuple[np.ndarray, np.ndarray]:
-        """Planned and realised returns less those of weight 0, state by state, `[n]`."""
-        (without,) = (
-            other
-            for other in self._groups
-            if (other.regularizer, other.comparison, other.weight)
-            == (group.regularizer, group.comparison, 0.0)
-        )
-        return (
-            group.planned[:, -1] - without.planned[:, -1],
-            group.realised[:, -1] - without.realised[:, -1],
-        )
+    def _returns(self, group: Group) -> tuple[np.ndarray, np.ndarray]:
+        """Planned and realised returns of whole plans, `[n]` each."""
+        pairs = self._groups[group]
+        return _values(pairs, "planned")[:, -1], _values(pairs, "realised")[:, -1]
 
-    def _resamples(self, group: Group) -> list[np.ndarray]:
-        labels = tuple((pair.run, pair.episode) for pair in group.pairs)
+    def _resamples(self, pairs: Sequence[Pair]) -> list[np.ndarray]:
+        labels = tuple((pair.run, pair.episode) for pair in pairs)
         if labels not in self._samples:
             self._samples[labels] = resamples(labels, self._count)
         return self._samples[labels]
@@ -178,8 +127,7 @@ class Tables:
 def verdicts(summary: Sequence[Row]) -> Iterator[str]:
     """A sentence a regulariser: at which weight the bias is halved, and what that costs."""
     rows = [row for row in summary if row["comparison"] == "open loop"]
-    for name in dict.fromkeys(row["regularizer"] for row in rows):
-        mine = [row for row in rows if row["regularizer"] == name]
+    for name, mine in grouped(rows, "regularizer").items():
         (without,) = (row for row in mine if row["weight"] == 0)
         text = (
             f"{name}: without a penalty the bias of planned returns is {_signed(without, 'bias')}"
@@ -212,17 +160,9 @@ def _signed(row: Row, name: str) -> str:
     return f"{row[name]:+.1f} [{row[f'{name}_low']:.1f}, {row[f'{name}_high']:.1f}]"
 
 
-def _with_intervals(
-    statistics: Callable[..., dict[str, float]],
-    data: Sequence[np.ndarray],
-    samples: Sequence[np.ndarray],
-) -> Row:
-    """Statistics of data, each with its interval as `_low` and `_high`."""
-    bounds = intervals(statistics, data, samples)
-    row: Row = {}
-    for name, value in statistics(*data).items():
-        row |= {name: value, f"{name}_low": bounds[name][0], f"{name}_high": bounds[name][1]}
-    return row
+def _values(pairs: Sequence[Pair], name: str) -> np.ndarray:
+    """`[n, ...]`: one attribute of the pairs."""
+    return np.stack([getattr(pair, name) for pair in pairs])
 
 
 def _by_step(gap: np.ndarray) -> dict[str, float]:

@@ -7,8 +7,9 @@ and as one document that a run's report is made from.
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import jax
 import numpy as np
@@ -24,21 +25,56 @@ from agents.diagnostics.planned_realised import Measurement, Pair, all_pairs
 from agents.diagnostics.return_figures import plot_returns
 from agents.diagnostics.return_tables import Tables, verdicts
 from agents.diagnostics.variants import Variant, Variants
-from agents.envs import make_runner
 from agents.envs.dynamics import find_dynamics
 from agents.errors import UserError
 from agents.planning.agent import HOLDOUT_WINDOWS
-from agents.training.checkpoint import at_or_after
+from agents.planning.builders import build_runner
 from agents.training.frozen import FrozenAgent, load_frozen
-from agents.training.log import RETURNS_FILE
-from agents.training.saved import CHECKPOINTS
-from mbrl import Replay, Trajectory
+from agents.training.log import RETURNS_FILE, json_values
+from mbrl import Trajectory
 
 ACTING_SEED = 30_000
 """Of the first episode acted in; see `agents.diagnostics.open_loop.REFERENCE_SEED`."""
 
-Runs = Sequence[tuple[Path, FrozenAgent]]
-"""Directories of runs, one a training seed, and their last agents."""
+
+@dataclass(frozen=True)
+class MeasuredRun:
+    """What is measured of a run.
+
+    Attributes:
+      name: of its directory.
+      frozen: its agent at `ReturnsOptions.checkpoint`; its last one where that is 0.
+      states: for the open and the closed loop. They are the last agent's, so that a run is measured
+        at the same states at every age.
+    """
+
+    name: str
+    frozen: FrozenAgent
+    states: list[ReferenceState]
+
+    @classmethod
+    def of(
+        cls, run_dir: Path, frozen: FrozenAgent, last: FrozenAgent, options: ReturnsOptions
+    ) -> Self:
+        """Plays the episodes of the last agent that the states come from.
+
+        Raises:
+          UserError: every state is too near the time limit.
+        """
+        each = -(-options.states // options.episodes)
+        states = reference_states(last, options.episodes, each)[: options.states]
+        if not states:
+            raise UserError(
+                f"no decision of {options.episodes} episodes has {last.config.planner.horizon}"
+                " others before the time limit of the environment; a run with a smaller"
+                " planner.horizon has"
+            )
+        return cls(run_dir.resolve().name, frozen, states)
+
+    @property
+    def origin(self) -> Row:
+        """Columns that say where a row comes from."""
+        return {"run": self.name, "commit": commit()}
 
 
 def benchmark(
@@ -59,49 +95,48 @@ def benchmark(
       UserError: no usable run, a checkpoint that is missing, an environment that does not repeat
         itself, or `out` that cannot be used.
     """
-    runs = [(run_dir, load_frozen(run_dir)) for run_dir in run_dirs]
+    frozen = last = [load_frozen(run_dir) for run_dir in run_dirs]
     if options.checkpoint:  # a missing one is refused before the work begins
-        for run_dir in run_dirs:
-            at_or_after(run_dir / CHECKPOINTS, options.checkpoint)
-    env = runs[0][1].config.env
+        frozen = [
+            load_frozen(run_dir, env_steps=options.checkpoint, agent=each.agent)
+            for run_dir, each in zip(run_dirs, last, strict=True)
+        ]
+    env = last[0].config.env
     equations = find_dynamics(options.dynamics, env.id, env.kwargs)
     with writing(out):
         pass
+    runs = [MeasuredRun.of(*each, options) for each in zip(run_dirs, frozen, last, strict=True)]
     yield from measure_returns(runs, options, out)
     if equations is not None:
-        rows = []
-        for run_dir, last in runs:
-            terms = error_decomposition.decompose(
-                _measured(run_dir, last, options),
-                _states(last, options),
-                equations,
-                count=options.resamples,
+        rows = [
+            row | run.origin
+            for run in runs
+            for row in error_decomposition.decompose(
+                run.frozen, run.states, equations, count=options.resamples
             )
-            rows += [row | _origin(run_dir) for row in terms]
+        ]
         with writing(out):
             write_csv(out / "returns-exact.csv", rows)
         yield from map(error_decomposition.line, rows)
     if alphas:
-        run_dir, last = runs[0]
-        table = boney_weights.alphas(_measured(run_dir, last, options))
-        rows = [row | _origin(run_dir) for row in table]
+        rows = [row | runs[0].origin for row in boney_weights.alphas(runs[0].frozen)]
         with writing(out):
             write_csv(out / "boney-alphas.csv", rows)
         yield from map(boney_weights.line, rows)
     yield f"written to {out}: {RETURNS_FILE}, returns*.csv and figures"
 
 
-def measure_returns(runs: Runs, options: ReturnsOptions, out: Path) -> Iterator[str]:
-    """Measures agents that are loaded already; writes and yields as `benchmark` does."""
+def measure_returns(
+    runs: Sequence[MeasuredRun], options: ReturnsOptions, out: Path
+) -> Iterator[str]:
+    """Measures runs, one a training seed; writes and yields as `benchmark` does."""
     pairs: list[Pair] = []
     penalties: list[Row] = []
-    for run_dir, last in runs:
-        name = run_dir.resolve().name
-        frozen = _measured(run_dir, last, options)
-        for found, rows in measure_run(frozen, _states(last, options), name, options):
+    for run in runs:
+        for found, rows in measure_run(run, options):
             pairs += found
-            penalties += [{"run": name} | row for row in rows]
-            yield from _progress(name, found)
+            penalties += rows
+            yield from _progress(run.name, found)
         document = document_of(pairs, penalties, runs, options)
         with writing(out):  # at once: the whole takes long
             write(document, out)
@@ -109,15 +144,14 @@ def measure_returns(runs: Runs, options: ReturnsOptions, out: Path) -> Iterator[
 
 
 def measure_run(
-    frozen: FrozenAgent, states: Sequence[ReferenceState], name: str, options: ReturnsOptions
+    run: MeasuredRun, options: ReturnsOptions
 ) -> Iterator[tuple[list[Pair], list[Row]]]:
     """Measures one run.
 
     Args:
-      frozen: the model, and the planner.
-      states: for the open and the closed loop.
-      name: of the run, for the record.
-      options: regularisers, weights, and numbers of continuations and episodes.
+      run: its agent and states.
+      options: regularisers, weights, and numbers of continuations and episodes. The weights are
+        sorted, with zero first, against which changes are reported.
 
     Yields:
       For each regulariser its pairs, and its penalties of real windows, plans and noise.
@@ -125,17 +159,18 @@ def measure_run(
     Raises:
       UserError: the environment does not repeat itself.
     """
-    config, weights = frozen.config, _with_zero(options.weights)
-    variants = Variants(config, len(weights), {})
-    runners = [make_runner(config.env) for _ in weights]
+    frozen, config = run.frozen, run.frozen.config
     own = config.regularizer.name
+    weights = (0.0, *sorted({weight for weight in options.weights if weight}))
+    variants = Variants(config, len(weights), {})
+    runners = [build_runner(config.env) for _ in weights]
     for regularizer in options.regularizers or ("rnn-dae" if own == "none" else own,):
         variant = variants.of_run(regularizer, frozen)
         pairs: list[Pair] = []
         planned: list[float] = []
         for found, paths in all_pairs(
-            Measurement(variant, frozen.keys.evaluate, runners, weights, name),
-            states,
+            Measurement(variant, frozen.keys.evaluate, runners, weights, run.name),
+            run.states,
             continuations=options.continuations,
             closed=options.closed,
             episodes=range(ACTING_SEED, ACTING_SEED + options.acted),
@@ -145,24 +180,27 @@ def measure_run(
             if paths is not None:
                 at_zero: Trajectory = jax.tree.map(lambda leaf: leaf[:1], paths)
                 planned += path_penalty(variant, at_zero, per_decision=True).tolist()
-        yield pairs, _penalties(variant, frozen.replay, config.planner.horizon, planned)
+        yield pairs, _penalties(run, variant, planned)
     for runner in runners:
         runner.env.close()
 
 
 def document_of(
-    pairs: Sequence[Pair], penalties: Sequence[Row], runs: Runs, options: ReturnsOptions
+    pairs: Sequence[Pair],
+    penalties: Sequence[Row],
+    runs: Sequence[MeasuredRun],
+    options: ReturnsOptions,
 ) -> dict[str, Any]:
     """All that was found, as it stands in `returns.json`."""
-    tables, (_, first) = Tables(pairs, options.resamples), runs[0]
-    config = first.config
+    tables = Tables(pairs, options.resamples)
+    first = runs[0].frozen
     return {
         "about": {
-            "env": config.env.id,
-            "runs": [run_dir.resolve().name for run_dir, _ in runs],
+            "env": first.config.env.id,
+            "runs": [run.name for run in runs],
             "env_steps": options.checkpoint or first.progress.env_steps,
-            "horizon": config.planner.horizon,
-            "regularizer": config.regularizer.name,
+            "horizon": first.config.planner.horizon,
+            "regularizer": first.config.regularizer.name,
             "weight": first.weight,
             **options.model_dump(include={"states", "episodes", "continuations", "closed"}),
             "commit": commit(),
@@ -186,75 +224,35 @@ def write(document: dict[str, Any], out: Path) -> None:
         ("pairs", "returns-plans.csv"),
     ):
         write_csv(out / file, [row | about for row in document[name]])
-    text = json.dumps(_without_nan(document), indent=1, allow_nan=False)
+    text = json.dumps(json_values(document), indent=1, allow_nan=False)
     (out / RETURNS_FILE).write_text(text + "\n", encoding="utf-8")
     plot_returns(document, out)
 
 
-def _with_zero(weights: Sequence[float]) -> tuple[float, ...]:
-    """Sorted, with zero first, against which changes are reported."""
-    return (0.0, *sorted({weight for weight in weights if weight}))
-
-
-def _measured(run_dir: Path, last: FrozenAgent, options: ReturnsOptions) -> FrozenAgent:
-    """The run's agent at `options.checkpoint`; its last one where that is 0."""
-    if not options.checkpoint:
-        return last
-    return load_frozen(run_dir, env_steps=options.checkpoint, agent=last.agent)
-
-
-def _states(last: FrozenAgent, options: ReturnsOptions) -> list[ReferenceState]:
-    """Of the last agent, so that the run is measured at the same states at every age."""
-    each = -(-options.states // options.episodes)
-    found = reference_states(last, options.episodes, each)[: options.states]
-    if not found:
-        horizon = last.config.planner.horizon
-        raise UserError(
-            f"no decision of {options.episodes} episodes has {horizon} others before the time limit"
-            " of the environment; a run with a smaller planner.horizon has"
-        )
-    return found
-
-
-def _origin(run_dir: Path) -> Row:
-    return {"run": run_dir.resolve().name, "commit": commit()}
-
-
-def _penalties(
-    variant: Variant, replay: Replay, horizon: int, planned: Sequence[float]
-) -> list[Row]:
+def _penalties(run: MeasuredRun, variant: Variant, planned: Sequence[float]) -> list[Row]:
     """Mean penalties per decision, of held-out real windows, of plans and of windows of noise."""
-    real = replay.held_out_windows(HOLDOUT_WINDOWS, horizon)
+    replay = run.frozen.replay
+    real = replay.held_out_windows(HOLDOUT_WINDOWS, run.frozen.config.planner.horizon)
     noise = noise_windows(np.random.default_rng(0), replay.transitions(), real)
-    kinds = {
-        "real": window_penalty(variant, real).tolist(),
-        "planned": list(planned),
-        "noise": window_penalty(variant, noise).tolist(),
-    }
     return [
-        {"regularizer": variant.name, "kind": kind, "values": values}
-        for kind, values in kinds.items()
+        {"run": run.name, "regularizer": variant.name, "kind": kind, "values": list(values)}
+        for kind, values in (
+            ("real", window_penalty(variant, real).tolist()),
+            ("planned", planned),
+            ("noise", window_penalty(variant, noise).tolist()),
+        )
     ]
 
 
 def _progress(run: str, pairs: Sequence[Pair]) -> Iterator[str]:
     """A line a weight, of the open loop."""
-    rows = [pair for pair in pairs if pair.comparison == "open loop"]
-    for weight in dict.fromkeys(pair.weight for pair in rows):
-        mine = [pair for pair in rows if pair.weight == weight]
-        planned = np.mean([pair.planned[-1] for pair in mine])
-        realised = np.mean([pair.realised[-1] for pair in mine])
-        ended = np.mean([pair.ended for pair in mine])
+    opened = [pair for pair in pairs if pair.comparison == "open loop"]
+    for weight in dict.fromkeys(pair.weight for pair in opened):
+        mine = [pair for pair in opened if pair.weight == weight]
+        planned, realised, ended = np.mean(
+            [(pair.planned[-1], pair.realised[-1], pair.ended) for pair in mine], axis=0
+        )
         yield (
             f"{run}  {mine[0].regularizer:<13} weight {weight:<6g} planned {planned:7.1f}"
             f" realised {realised:7.1f}  ended {ended:4.0%}"
         )
-
-
-def _without_nan(value: Any) -> Any:
-    """JSON has no NaN: a number that does not exist is null."""
-    if isinstance(value, dict):
-        return {key: _without_nan(each) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_without_nan(each) for each in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -6,8 +6,7 @@ from typing import get_args
 
 import jax
 
-from agents.config import Config, RegularizerName, loading
-from agents.envs import make_runner
+from agents.config import Config, OptionPath, RegularizerName, override
 from agents.envs.dynamics import AnalyticDynamics
 from agents.planning import builders
 from agents.planning.agent import AgentState, PlanningAgent
@@ -55,7 +54,7 @@ class Variants:
         self,
         config: Config,
         count: int,
-        changes: Mapping[loading.OptionPath, object],
+        changes: Mapping[OptionPath, object],
         dynamics: AnalyticDynamics | None = None,
     ):
         self._config = config
@@ -66,24 +65,20 @@ class Variants:
     def config(self, name: str) -> Config:
         """The run's configuration with the regulariser `name`."""
         thorough = {("regularizer", option): value for option, value in _THOROUGH.items()}
-        named = {("regularizer", "name"): name, **thorough, **self._changes}
-        return loading.override(self._config, named)
+        return override(self._config, {("regularizer", "name"): name, **thorough, **self._changes})
 
     def agent(self, name: str) -> PlanningAgent:
         """The agent with the regulariser `name`, which has learned nothing."""
         if name not in self._agents:
             config = self.config(name)
-            runner = make_runner(config.env)
-            self._agents[name] = builders.build_agent(config, runner.spec, self._dynamics)
-            runner.env.close()
+            self._agents[name] = builders.build_agent(config, dynamics=self._dynamics)
         return self._agents[name]
 
     def fitted(self, name: str, frozen: FrozenAgent) -> Variant:
         """The model of `frozen` with a regulariser fitted from fresh weights to its replay."""
         agent = self.agent(name)
         init, key, metrics = jax.random.split(frozen.keys.fit, 3)
-        learned = frozen.learned
-        fresh = replace(agent.init(init), model=learned.model, scales=learned.scales)
+        fresh = replace(agent.init(init), model=frozen.learned.model, scales=frozen.learned.scales)
         state, errors = agent.fit_regularizer(fresh, key, metrics, frozen.replay, 0)
         return Variant(name, agent, state, errors)
 

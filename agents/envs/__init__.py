@@ -1,7 +1,7 @@
 """Gymnasium episodes, spaces, and rewards and dynamics that are known in closed form."""
 
 from agents.envs.episodes import EpisodeRunner, ReplayMismatch, episode_seed, repeats_itself
-from agents.envs.making import make_environment, make_runner, render_environment
+from agents.envs.making import make_environment, render_environment
 from agents.envs.spaces import EnvironmentSpec, describe, explored, random_action, to_native
 
 __all__ = [
@@ -12,7 +12,6 @@ __all__ = [
     "episode_seed",
     "explored",
     "make_environment",
-    "make_runner",
     "random_action",
     "render_environment",
     "repeats_itself",

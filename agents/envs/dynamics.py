@@ -64,7 +64,6 @@ def pendulum_step(key: jax.Array, state: jax.Array, action: jax.Array) -> Analyt
 
     Source: gymnasium.envs.classic_control.pendulum, `PendulumEnv.step`.
     """
-    del key
     angle, speed = jnp.arctan2(state[1], state[0]), state[2]
     torque = pendulum_torque(action)
     cost = pendulum_cost(angle, speed, torque)
@@ -75,8 +74,6 @@ def pendulum_step(key: jax.Array, state: jax.Array, action: jax.Array) -> Analyt
 
 
 pendulum = AnalyticDynamics(pendulum_step)
-
-_THAT_COME_WITH = {"Pendulum-v1": pendulum}
 
 
 def with_dynamics(ensemble: Ensemble, dynamics: AnalyticDynamics, repeat: int) -> Ensemble:
@@ -89,8 +86,6 @@ def with_dynamics(ensemble: Ensemble, dynamics: AnalyticDynamics, repeat: int) -
     """
 
     def step(scales, params, key, observation, action):
-        del scales, params
-
         def once(carry, key):
             state, alive, total = carry
             after = dynamics.step(key, state, action)
@@ -119,5 +114,5 @@ def find_dynamics(name: str, env_id: str, kwargs: object) -> AnalyticDynamics | 
       UserError: the name leads to no `AnalyticDynamics`.
     """
     if not name:
-        return None if kwargs else _THAT_COME_WITH.get(env_id)
+        return pendulum if env_id == "Pendulum-v1" and not kwargs else None
     return find("--dynamics", name, AnalyticDynamics, "agents.envs.dynamics:pendulum")

@@ -95,7 +95,7 @@ class EpisodeRunner:
         self.ended: Ending = None
         self._observations: list[NDArray[np.float32]] = []
         self._actions: list[NDArray[np.float32]] = []
-        self._holds: list[int] = []
+        self._repeats: list[int] = []
         self._rewards: list[np.float32] = []
 
     @property
@@ -123,7 +123,7 @@ class EpisodeRunner:
         """
         self.index, self.seed = index, seed
         self.return_, self.ended = 0.0, None
-        self._observations, self._actions, self._holds, self._rewards = [], [], [], []
+        self._observations, self._actions, self._repeats, self._rewards = [], [], [], []
         observation, _ = self.env.reset(seed=seed)
         self._observations.append(self._checked_observation(observation))
 
@@ -146,10 +146,10 @@ class EpisodeRunner:
         action = np.array(action, np.float32)
         native = to_native(self.spec, action)
         self._actions.append(action)
-        self._holds.append(0)
+        self._repeats.append(0)
         for _ in range(self.steps_per_plan):
             observation, reward, terminated, truncated, _ = self.env.step(native)
-            self._holds[-1] += 1
+            self._repeats[-1] += 1
             self._rewards.append(self._checked_reward(reward))
             self._observations.append(self._checked_observation(observation))
             self.return_ += float(self._rewards[-1])
@@ -163,7 +163,7 @@ class EpisodeRunner:
         return Episode(
             observations=np.stack(self._observations),
             actions=self._action_array(),
-            repeats=np.array(self._holds, np.int32),
+            repeats=np.array(self._repeats, np.int32),
             rewards=np.array(self._rewards, np.float32),
             terminated=self.ended == "terminated",
         )
@@ -204,8 +204,7 @@ class EpisodeRunner:
                     f"{where}: the replay {self.ended} after {decision} of {len(actions)} decisions"
                 )
             self.step(action)
-        rewards = np.array(self._rewards, np.float32)
-        if not _same_bits(rewards, snapshot["rewards"]):
+        if not _same_bits(self._rewards, snapshot["rewards"]):
             raise ReplayMismatch(f"{where}: the replay's rewards differ from those recorded")
         if not _same_bits(self.observation, snapshot["observation"]):
             raise ReplayMismatch(
@@ -246,8 +245,8 @@ class EpisodeRunner:
         return np.float32(checked.item())
 
 
-def _same_bits(left: NDArray[np.float32], right: Any) -> bool:
-    right = np.asarray(right, np.float32)
+def _same_bits(left: ArrayLike, right: ArrayLike) -> bool:
+    left, right = np.asarray(left, np.float32), np.asarray(right, np.float32)
     return left.shape == right.shape and left.tobytes() == right.tobytes()
 
 

@@ -3,32 +3,12 @@
 import os
 import warnings
 from collections.abc import Mapping
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import gymnasium as gym
 
-from agents.envs.episodes import EpisodeRunner
 from agents.envs.spaces import describe
 from agents.errors import UserError, one_line, shown
-
-
-class EnvironmentOptions(Protocol):
-    """What names an environment; the section `env` of a configuration is one."""
-
-    @property
-    def id(self) -> str:
-        """A registered id, or `module:Id`."""
-        ...
-
-    @property
-    def kwargs(self) -> Mapping[str, Any]:
-        """Arguments of its constructor."""
-        ...
-
-    @property
-    def action_repeat(self) -> int:
-        """Simulator steps of a decision, >= 1."""
-        ...
 
 
 def make_environment(
@@ -62,16 +42,15 @@ def make_environment(
             ) from error
         try:
             describe(env)
+            modes = env.metadata.get("render_modes", [])
+            if render_mode is not None and render_mode not in modes:
+                raise UserError(
+                    f"environment {shown(id)} draws no frames: its render modes are {modes}; "
+                    f"an animation needs {render_mode!r}"
+                )
         except UserError:
             env.close()
             raise
-        if render_mode is not None and render_mode not in env.metadata.get("render_modes", ()):
-            modes = env.metadata.get("render_modes", [])
-            env.close()
-            raise UserError(
-                f"environment {shown(id)} draws no frames: its render modes are {modes}; "
-                f"an animation needs {render_mode!r}"
-            )
     for warning in held_back:
         warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
     return env
@@ -87,18 +66,3 @@ def render_environment(id: str, kwargs: Mapping[str, Any]) -> gym.Env:
     os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     return make_environment(id, kwargs, render_mode="rgb_array")
-
-
-def make_runner(env: EnvironmentOptions, steps_per_plan: int | None = None) -> EpisodeRunner:
-    """Makes an environment, with an episode runner around it.
-
-    Args:
-        env: id, arguments and action repeat.
-        steps_per_plan: simulator steps after which the next action is asked for; the action repeat
-            when None.
-
-    Raises:
-        UserError: it cannot be used.
-    """
-    made = make_environment(env.id, env.kwargs)
-    return EpisodeRunner(made, describe(made), env.action_repeat, steps_per_plan)

@@ -27,9 +27,6 @@ import optax
 from agents.envs.user_modules import find
 from agents.errors import UserError, shown
 
-RewardFn = Callable[[jax.Array, jax.Array, jax.Array, jax.Array | int], jax.Array]
-TerminationFn = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
-
 _MAIN_ENGINE_COST = 0.30
 _SIDE_ENGINE_COST = 0.03
 _PENDULUM_MAX_TORQUE = 2.0
@@ -47,8 +44,8 @@ class AnalyticReward:
             decision ends the episode. None: it is learned.
     """
 
-    reward: RewardFn
-    termination: TerminationFn | None = None
+    reward: Callable[[jax.Array, jax.Array, jax.Array, jax.Array | int], jax.Array]
+    termination: Callable[[jax.Array, jax.Array, jax.Array], jax.Array] | None = None
 
 
 def lunar_lander_reward(
@@ -139,7 +136,6 @@ def pendulum_cost(angle: jax.Array, velocity: jax.Array, torque: jax.Array) -> j
 
 def never_ends(state: jax.Array, action: jax.Array, next_state: jax.Array) -> jax.Array:
     """Probability of the end where episodes end by a time limit only: 0."""
-    del state, action
     return jnp.zeros((), next_state.dtype)
 
 
@@ -159,12 +155,8 @@ def find_reward(name: str, env_id: str, kwargs: Mapping[str, Any]) -> AnalyticRe
     Raises:
         UserError: none comes with the environment, or the name leads to no `AnalyticReward`.
     """
-    if not name:
-        return _that_comes_with(env_id, kwargs)
-    return find("model.known_reward", name, AnalyticReward, "agents.envs.rewards:lunar_lander")
-
-
-def _that_comes_with(env_id: str, kwargs: Mapping[str, Any]) -> AnalyticReward:
+    if name:
+        return find("model.known_reward", name, AnalyticReward, "agents.envs.rewards:lunar_lander")
     match env_id:
         case "LunarLander-v3" | "LunarLanderContinuous-v3":
             continuous = kwargs.get("continuous", env_id == "LunarLanderContinuous-v3")

@@ -48,54 +48,37 @@ def describe(env: gym.Env) -> EnvironmentSpec:
         UserError: observations are not a 1-D `Box`, or actions are neither `Discrete` nor a `Box`
             of at most one dimension with finite bounds.
     """
-    id = _id_of(env)
-    observation_space = env.observation_space
-    if (
-        not isinstance(observation_space, spaces.Box)
-        or len(observation_space.shape) != 1
-        or observation_space.shape[0] == 0
-    ):
+    id = env.spec.id if env.spec is not None else type(env.unwrapped).__name__
+    observed, acted = env.observation_space, env.action_space
+    if not isinstance(observed, spaces.Box) or len(observed.shape) != 1 or observed.shape == (0,):
         raise UserError(
-            f"environment {shown(id)} has observation space {one_line(observation_space)}; "
+            f"environment {shown(id)} has observation space {one_line(observed)}; "
             "allowed: a Box with one dimension (gymnasium.wrappers.FlattenObservation makes one)"
         )
-    observation_size = observation_space.shape[0]
-
-    action_space = env.action_space
-    if isinstance(action_space, spaces.Discrete):
-        first = int(action_space.start)
-        count = int(action_space.n)
-        return EnvironmentSpec(
-            id=id,
-            observation_size=observation_size,
-            action_size=count,
-            discrete=True,
-            action_low=(float(first),),
-            action_high=(float(first + count - 1),),
-            action_shape=(),
-            action_dtype="int64",
-        )
-    if (
-        not isinstance(action_space, spaces.Box)
-        or len(action_space.shape) > 1
-        or action_space.shape == (0,)
-        or not action_space.is_bounded("both")
+    discrete = isinstance(acted, spaces.Discrete)
+    if discrete:
+        low, high = [float(acted.start)], [float(acted.start + acted.n - 1)]
+    elif (
+        isinstance(acted, spaces.Box)
+        and len(acted.shape) <= 1
+        and acted.shape != (0,)
+        and acted.is_bounded("both")
     ):
+        low, high = (np.atleast_1d(each).astype(np.float64) for each in (acted.low, acted.high))
+    else:
         raise UserError(
-            f"environment {shown(id)} has action space {one_line(action_space)}; "
+            f"environment {shown(id)} has action space {one_line(acted)}; "
             "allowed: Discrete, or a Box with one dimension and finite bounds"
         )
-    low = np.atleast_1d(action_space.low).astype(np.float64)
-    high = np.atleast_1d(action_space.high).astype(np.float64)
     return EnvironmentSpec(
         id=id,
-        observation_size=observation_size,
-        action_size=low.size,
-        discrete=False,
-        action_low=tuple(low.tolist()),
-        action_high=tuple(high.tolist()),
-        action_shape=action_space.shape,
-        action_dtype=np.dtype(action_space.dtype).name,
+        observation_size=observed.shape[0],
+        action_size=int(acted.n) if discrete else len(low),
+        discrete=discrete,
+        action_low=tuple(map(float, low)),
+        action_high=tuple(map(float, high)),
+        action_shape=() if discrete else acted.shape,
+        action_dtype="int64" if discrete else np.dtype(acted.dtype).name,
     )
 
 
@@ -150,7 +133,3 @@ def explored(
         return random_action(spec, rng) if rng.random() < noise else action
     disturbed = action + noise * rng.standard_normal(action.shape)
     return np.clip(disturbed, -1.0, 1.0).astype(np.float32)
-
-
-def _id_of(env: gym.Env) -> str:
-    return env.spec.id if env.spec is not None else type(env.unwrapped).__name__

@@ -2,8 +2,8 @@
 
 import optax
 
-from agents.config import Config, FitConfig, PlannerConfig, RegularizerConfig, RiskConfig
-from agents.envs import EnvironmentSpec
+from agents.config import Config, EnvConfig, FitConfig, PlannerConfig, RegularizerConfig, RiskConfig
+from agents.envs import EnvironmentSpec, EpisodeRunner, describe, make_environment
 from agents.envs.dynamics import AnalyticDynamics, with_dynamics
 from agents.envs.rewards import find_reward
 from agents.planning.agent import PlanningAgent
@@ -27,19 +27,43 @@ from mbrl import (
 )
 
 
+def build_runner(env: EnvConfig, steps_per_plan: int | None = None) -> EpisodeRunner:
+    """Makes an environment, with an episode runner around it.
+
+    Args:
+        env: id, arguments and action repeat.
+        steps_per_plan: simulator steps after which the next action is asked for; the action repeat
+            when None.
+
+    Raises:
+        UserError: it cannot be used.
+    """
+    made = make_environment(env.id, env.kwargs)
+    return EpisodeRunner(made, describe(made), env.action_repeat, steps_per_plan)
+
+
+def read_spec(env: EnvConfig) -> EnvironmentSpec:
+    """Describes an environment, which is made and closed."""
+    runner = build_runner(env)
+    runner.env.close()
+    return runner.spec
+
+
 def build_agent(
-    config: Config, spec: EnvironmentSpec, dynamics: AnalyticDynamics | None = None
+    config: Config, spec: EnvironmentSpec | None = None, dynamics: AnalyticDynamics | None = None
 ) -> PlanningAgent:
     """The agent that a configuration describes.
 
     Args:
       config: the resolved configuration.
-      spec: of the environment.
+      spec: of the environment; None makes one to read it.
       dynamics: the environment's equations, to plan in instead of the learned model.
 
     Raises:
-      UserError: the analytic reward that the configuration asks for does not exist.
+      UserError: the environment cannot be used, or the analytic reward that the configuration asks
+        for does not exist.
     """
+    spec = spec or read_spec(config.env)
     search = config.planner
     floats = search.population * search.particles * max(config.model.hidden)
     layout = divide(config.num_envs, floats)

@@ -19,12 +19,11 @@ from agents.analysis.jsonl import read_rows
 from agents.analysis.statistics import summarise_returns
 from agents.analysis.tables import Row, markdown_table, of_kind, over_seeds, write_csv, writing
 from agents.config import CONFIG_FILE, Config, EnvConfig, load_run
-from agents.envs import EpisodeRunner, describe, make_environment, random_action
+from agents.envs import random_action
 from agents.errors import UserError, shown
-from agents.reporting.comparison_figure import plot_comparison
+from agents.planning.builders import build_runner
+from agents.reporting.learning_curve import plot_comparison
 from agents.training.log import METRICS, SUMMARY
-
-__all__ = ["RANDOM", "FinishedRun", "compare", "evaluate_random", "gather", "parse_words"]
 
 RANDOM = "random"  # the label of the random policy
 
@@ -91,11 +90,11 @@ def parse_words(words: Sequence[str]) -> tuple[str, dict[str, list[Path]]]:
             label = before.strip()
             if not label or not label.isprintable() or label == RANDOM:
                 raise UserError(f"{shown(before)} is no label; give a text other than {RANDOM!r}")
-            groups.setdefault(label, [])
-        elif not label:
+        elif not groups:
             raise UserError(f"{shown(word)} has no label; give LABEL=RUN_DIR")
+        runs = groups.setdefault(label, [])
         if run_dir or not equals:
-            groups[label].append(Path(run_dir or word))
+            runs.append(Path(run_dir or word))
     if not groups:
         raise UserError(f"there are no runs for {shown(name)}; give LABEL=RUN_DIR after it")
     for label, run_dirs in groups.items():
@@ -119,11 +118,11 @@ def compare(name: str, groups: Mapping[str, Sequence[Path]], out: Path) -> list[
         UserError: as `gather`, or `out` cannot be used. No file is written then.
     """
     runs = gather(groups)
-    env, seeds = runs[0].config.env, runs[0].summary.evaluation.seeds
-    chance, solved_at = evaluate_random(env, seeds)
+    env = runs[0].config.env
+    chance, solved_at = evaluate_random(env, runs[0].summary.evaluation.seeds)
     rows = [_row(run) for run in runs]
-    random = {"label": RANDOM, "env_id": env.id, "action_repeat": env.action_repeat}
-    rows.append(dict.fromkeys(rows[0]) | random | _figures(chance))
+    about = {"label": RANDOM, "env_id": env.id, "action_repeat": env.action_repeat}
+    random = dict.fromkeys(rows[0]) | about | _figures(chance)
     episodes = [
         {"label": run.label, "seed": run.config.seed, **_pick(row, _CURVE)}
         for run in runs
@@ -131,10 +130,10 @@ def compare(name: str, groups: Mapping[str, Sequence[Path]], out: Path) -> list[
     ]
     metrics = {label: [run.rows for run in runs if run.label == label] for label in groups}
     with writing(out):
-        plot_comparison(metrics, out / f"{name}.png", random=rows[-1], solved_at=solved_at)
-        write_csv(out / f"{name}.csv", rows)
+        plot_comparison(metrics, out / f"{name}.png", random=random, solved_at=solved_at)
+        write_csv(out / f"{name}.csv", [*rows, random])
         write_csv(out / f"{name}-curves.csv", episodes)
-    return [*markdown_table(rows), "", *over_seeds(rows[:-1])]
+    return [*markdown_table([*rows, random]), "", *over_seeds(rows)]
 
 
 def gather(groups: Mapping[str, Sequence[Path]]) -> list[FinishedRun]:
@@ -160,8 +159,7 @@ def evaluate_random(env: EnvConfig, seeds: Sequence[int]) -> tuple[EvaluationSum
     Returns:
         Its evaluation, and the return from which an episode counts as solved, if there is one.
     """
-    made = make_environment(env.id, env.kwargs)
-    runner = EpisodeRunner(made, describe(made), env.action_repeat)
+    runner = build_runner(env)
     returns = []
     for index, seed in enumerate(seeds):
         # Neither the numbers of `seed` alone, which the environment draws, nor of [seed, 0]: NumPy
@@ -171,8 +169,8 @@ def evaluate_random(env: EnvConfig, seeds: Sequence[int]) -> tuple[EvaluationSum
         while runner.ended is None:
             runner.step(random_action(runner.spec, rng))
         returns.append(runner.return_)
-    made.close()
-    solved_at = made.spec and made.spec.reward_threshold
+    runner.env.close()
+    solved_at = runner.env.spec and runner.env.spec.reward_threshold
     return EvaluationSummary.model_validate(summarise_returns(returns, seeds, solved_at)), solved_at
 
 
@@ -221,7 +219,7 @@ def _check_pair(run: FinishedRun, other: FinishedRun) -> None:
 def _row(run: FinishedRun) -> Row:
     """A run's row of `NAME.csv`."""
     config, summary, regularizer = run.config, run.summary, run.config.regularizer
-    fits = of_kind(run.rows, "fit")
+    last_fit = next(iter(of_kind(reversed(run.rows), "fit")), {})
     return {
         "label": run.label,
         "env_id": config.env.id,
@@ -232,7 +230,7 @@ def _row(run: FinishedRun) -> Row:
         "weight": None if regularizer.name == "none" else regularizer.weight,
         **_figures(summary.evaluation),
         **_pick(summary.model_dump(), ("planned", "realised", "penalty")),
-        **_pick(fits[-1] if fits else {}, _FIT),
+        **_pick(last_fit, _FIT),
         "wall_seconds": summary.wall_seconds,
         "commit": summary.commit,
         "jax": summary.versions.get("jax"),
@@ -240,8 +238,8 @@ def _row(run: FinishedRun) -> Row:
 
 
 def _figures(evaluation: EvaluationSummary) -> Row:
-    figures = evaluation.model_dump(exclude={"seeds"})
-    low, high = figures.pop("iqm_ci95")
+    low, high = evaluation.iqm_ci95
+    figures = evaluation.model_dump(exclude={"seeds", "iqm_ci95"})
     return figures | {"iqm_ci95_low": low, "iqm_ci95_high": high}
 
 

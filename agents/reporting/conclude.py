@@ -6,7 +6,7 @@ from typing import Any
 
 from agents.analysis.provenance import commit, versions
 from agents.config.benchmarks import ReturnsOptions
-from agents.diagnostics.returns import measure_returns
+from agents.diagnostics.returns import MeasuredRun, measure_returns
 from agents.errors import UserError
 from agents.reporting.film import animate
 from agents.reporting.html import write_report
@@ -82,7 +82,8 @@ def _add_to_report(session: Session, frozen: FrozenAgent) -> Iterator[str]:
         states=config.evaluation.states, episodes=4, closed=0, acted=0, resamples=500
     )
     try:
-        for _ in measure_returns([(run_dir, frozen)], options, run_dir / "returns"):
+        run = MeasuredRun.of(run_dir, frozen, frozen, options)
+        for _ in measure_returns([run], options, run_dir / "returns"):
             display.progress(env_steps, "executing plans")
     except UserError as error:
         yield f"no plans executed: {error}"
@@ -103,26 +104,25 @@ def _warnings(frozen: FrozenAgent) -> Iterator[str]:
         )
 
 
-def describe_evaluation(summary: dict[str, Any], env_steps: int) -> list[str]:
+def describe_evaluation(summary: dict[str, Any], env_steps: int) -> Iterator[str]:
     """An evaluation in a few lines for the terminal."""
     figures = summary["evaluation"]
     low, high = figures["iqm_ci95"]
-    lines = [
+    yield (
         f"return     mean {figures['mean']:.1f}, {figures['episodes']} episodes"
         f" after {env_steps:,} steps"
-    ]
+    )
     if figures["episodes"] > 1:  # one episode has no spread
-        lines += [
+        yield (
             f"           sd {figures['sd']:.1f}, interquartile mean {figures['iqm']:.1f}"
             f" (95% interval {low:.1f} to {high:.1f})"
-        ]
+        )
     if figures["share_solved"] is not None:
-        lines.append(f"solved     {figures['share_solved']:.0%} of the episodes")
-    lines.append(
+        yield f"solved     {figures['share_solved']:.0%} of the episodes"
+    yield (
         f"first plan planned return {summary['planned']:.1f} over the horizon, realised"
         f" {summary['realised']:.1f}"
     )
-    return lines
 
 
 def evaluate_run(run_dir: Path, episodes: int | None, seed: int | None, gif: bool) -> None:
@@ -142,8 +142,6 @@ def evaluate_run(run_dir: Path, episodes: int | None, seed: int | None, gif: boo
     first = config.evaluation.seed if seed is None else seed
     count = config.evaluation.episodes if episodes is None else episodes
     if gif:
-        path = animate(frozen, first, run_dir / ANIMATION)
-        print(f"animation  {path}")
+        print(f"animation  {animate(frozen, first, run_dir / ANIMATION)}")
     _, summary = evaluate_frozen(frozen, count, first)
-    for line in describe_evaluation(summary, frozen.progress.env_steps):
-        print(line)
+    print(*describe_evaluation(summary, frozen.progress.env_steps), sep="\n")

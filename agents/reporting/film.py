@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.analysis import animation
-from agents.envs import EpisodeRunner, describe, make_runner, render_environment
+from agents.envs import EpisodeRunner, describe, render_environment
 from agents.planning.actor import Actor
+from agents.planning.builders import build_runner
 from agents.reporting.imagined_paths import PLACES, draw_paths
 from agents.training.evaluation import evaluate, evaluation_steps_per_plan
 from agents.training.frozen import FrozenAgent
@@ -34,7 +35,7 @@ def animate(frozen: FrozenAgent, seed: int, path: Path) -> Path:
     env = render_environment(config.env.id, config.env.kwargs)
     steps = evaluation_steps_per_plan(config)
     filmed = EpisodeRunner(env, describe(env), config.env.action_repeat, steps)
-    others = [make_runner(config.env, steps) for _ in range(config.num_envs - 1)]
+    runners = [filmed, *(build_runner(config.env, steps) for _ in range(config.num_envs - 1))]
     frames: list[NDArray[np.uint8]] = []
 
     def draw(runner: EpisodeRunner, plan: Plan) -> None:
@@ -48,16 +49,15 @@ def animate(frozen: FrozenAgent, seed: int, path: Path) -> Path:
     evaluate(
         Actor(frozen.agent, frozen.keys.evaluate, config.num_envs),
         frozen.learned,
-        [filmed, *others],
+        runners,
         [seed],
         horizon=config.planner.horizon,
         weight=frozen.weight,
         survival_bonus=frozen.survival_bonus,
         watch=draw,
     )
-    env.close()
-    for other in others:
-        other.env.close()
+    for runner in runners:
+        runner.env.close()
     # 50 frames a second are the most that a GIF can show.
     fps = min(50.0, env.metadata.get("render_fps", 50) / steps)
     animation.write_gif(path, frames, fps=fps)

@@ -37,6 +37,11 @@ REPORT = "report.html"
 _LARGEST_ANIMATION = 8 * 2**20
 
 _CAPTIONS = {
+    "learning": "Returns of episodes, planned against realised returns of first plans, and errors"
+    " on held-out episodes.",
+    "episode": "A frame a plan, with the return so far and the planned return over the horizon.",
+    "paths": " Lines are the members' rollouts of the plan: blue is familiar to the regulariser,"
+    " orange is not, and a cross is a predicted end.",
     "scatter": "A point is a plan, executed from the state that it was made for. On the dashed"
     " diagonal the realised return equals the planned one; below it, the planned return is too"
     " high.",
@@ -49,12 +54,6 @@ _CAPTIONS = {
     "calibration": "Plans sorted by planned return and put into five groups. On the diagonal the"
     " realised return grows as the planned one does.",
 }
-
-_FILMED = "A frame a plan, with the return so far and the planned return over the horizon."
-_PATHS = (
-    " Lines are the members' rollouts of the plan: blue is familiar to the regulariser, orange is"
-    " not, and a cross is a predicted end."
-)
 
 _COLUMNS = {
     "planned": "planned",
@@ -81,11 +80,12 @@ def write_report(run_dir: Path) -> Path:
     config = load_config(run_dir)
     summary = _read(run_dir / SUMMARY, "train the run to its end")
     header = paragraph(_headline(config, summary)) + cards(_figures(summary))
-    title = f"{config.env.id}, seed {config.seed}"
-    text = page(title, header, list(_sections(run_dir, config, summary)))
+    sections = list(_sections(run_dir, config, summary))
     path = run_dir / REPORT
     try:
-        path.write_text(text, encoding="utf-8")
+        path.write_text(
+            page(f"{config.env.id}, seed {config.seed}", header, sections), encoding="utf-8"
+        )
     except OSError as error:
         raise UserError(
             f"{shown(str(path))} cannot be written: {error.strerror or error}"
@@ -95,19 +95,15 @@ def write_report(run_dir: Path) -> Path:
 
 def _sections(run_dir: Path, config: Config, summary: Mapping[str, Any]) -> Iterator[Section]:
     curve = image(plot_run(run_dir).read_bytes(), "png", "Learning curve")
-    caption = (
-        "Returns of episodes, planned against realised returns of first plans, and errors on"
-        " held-out episodes."
-    )
-    yield Section("learning", "Learning", figure(curve, caption))
+    yield Section("learning", "Learning", figure(curve, _CAPTIONS["learning"]))
     gif = run_dir / ANIMATION
     if gif.exists() and gif.stat().st_size <= _LARGEST_ANIMATION:
         picture = image(gif.read_bytes(), "gif", "An episode with rollouts of its plans")
-        caption = _FILMED + (_PATHS if config.env.id in PLACES else "")
-        yield Section("episode", "An episode", figure(picture, caption))
+        paths = _CAPTIONS["paths"] if config.env.id in PLACES else ""
+        yield Section("episode", "An episode", figure(picture, _CAPTIONS["episode"] + paths))
     yield Section("returns", "Planned against realised", _returns(run_dir))
     text = (run_dir / CONFIG_FILE).read_text(encoding="utf-8")
-    versions = [(name, str(each or "not installed")) for name, each in summary["versions"].items()]
+    versions = ((name, each or "not installed") for name, each in summary["versions"].items())
     yield Section(
         "configuration",
         "Configuration",
@@ -118,14 +114,13 @@ def _sections(run_dir: Path, config: Config, summary: Mapping[str, Any]) -> Iter
 
 
 def _headline(config: Config, summary: Mapping[str, Any]) -> str:
-    penalty = config.regularizer
-    weight = penalty.weight
-    if weight == "auto":
-        weight = f"auto, {summary['weight']:.3g} at the end"
-    name = "no penalty" if penalty.name == "none" else f"penalty {penalty.name}, weight {weight}"
+    regularizer = config.regularizer
+    auto = f", {summary['weight']:.3g} at the end" if regularizer.weight == "auto" else ""
+    penalty = f"penalty {regularizer.name}, weight {regularizer.weight}{auto}"
     return (
         f"{summary['env_steps']:,} simulator steps in {summary['wall_seconds'] / 60:.1f} minutes;"
-        f" planner {config.planner.name}, {config.planner.horizon} decisions ahead; {name}."
+        f" planner {config.planner.name}, {config.planner.horizon} decisions ahead;"
+        f" {'no penalty' if regularizer.name == 'none' else penalty}."
     )
 
 
@@ -135,8 +130,7 @@ def _figures(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield f"{evaluation['mean']:.0f}", f"mean return, {evaluation['episodes']} frozen episodes"
     if evaluation["share_solved"] is not None:
         yield f"{evaluation['share_solved']:.0%}", "of the episodes solved"
-    between = _between(*evaluation["iqm_ci95"])
-    yield f"{evaluation['iqm']:.0f}", f"interquartile mean{between}"
+    yield f"{evaluation['iqm']:.0f}", f"interquartile mean{_between(*evaluation['iqm_ci95'])}"
     yield f"{summary['planned']:.0f}", "planned return of first plans"
     yield f"{summary['realised']:.0f}", "realised over their horizon"
 
@@ -152,7 +146,7 @@ def _returns(run_dir: Path) -> str:
             f"{shown(str(file))} was written by an older version; measure it again: {command}"
         )
     about, name = document["about"], shown_regularizer(document)
-    parts = [
+    parts = (
         paragraph(
             f"{about['states']} states of {about['episodes']} fresh episodes after"
             f" {about['env_steps']:,} steps; plans of {about['horizon']} decisions, each executed"
@@ -162,7 +156,7 @@ def _returns(run_dir: Path) -> str:
         _errors([row for row in document["summary"] if row["regularizer"] == name]),
         _error_prediction(document["error_prediction"]),
         *(figure(drawing(draw(document), key), _CAPTIONS[key]) for key, draw in FIGURES.items()),
-    ]
+    )
     return "".join(parts)
 
 
@@ -185,11 +179,9 @@ def _errors(rows: Sequence[Row]) -> str:
 def _error_prediction(rows: Sequence[Row]) -> str:
     """Whether penalties predict the errors of planned returns, a line a regulariser."""
     headings = (
-        "does the penalty predict the error?",
-        "rank correlation",
-        "AUROC, worst quarter",
+        "does the penalty predict the error?", "rank correlation", "AUROC, worst quarter",
         "pairs of one state ordered rightly",
-    )
+    )  # fmt: skip
     body = [
         (
             row["regularizer"],

@@ -14,7 +14,6 @@ Place = Callable[[NDArray[np.float32]], NDArray[np.float64]]
 """``place(observations [..., O]) -> [..., 2]``, pixels of a frame, right and down."""
 
 _FAMILIAR, _UNUSUAL = np.array([86, 180, 233]), np.array([213, 94, 0])
-_LEGEND = (12, 12, 96, 7)  # left, top, width, height
 _WIDTH = 2
 _CROSS = 4
 
@@ -26,8 +25,8 @@ def lunar_lander(observations: NDArray[np.float32]) -> NDArray[np.float64]:
     pad, 18 pixels above a quarter of the height.
     """
     x, y = observations[..., 0], observations[..., 1]
-    places = [300.0 * (x + 1.0), 400.0 - (100.0 + 18.0 + 200.0 * y)]
-    return np.stack(places, axis=-1).astype(np.float64)
+    pixels = 300.0 * (x + 1.0), 400.0 - (100.0 + 18.0 + 200.0 * y)
+    return np.stack(pixels, axis=-1).astype(np.float64)
 
 
 def pendulum(observations: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -91,7 +90,7 @@ def colour(penalty: float) -> tuple[int, int, int]:
 
 
 def _draw_legend(draw: ImageDraw.ImageDraw) -> None:
-    left, top, width, height = _LEGEND
+    left, top, width, height = 12, 12, 96, 7
     font = ImageFont.load_default(13)
     draw.rectangle([left - 5, top - 5, left + width + 110, top + 27], fill=(24, 27, 34))
     for column in range(width):

@@ -1,24 +1,36 @@
-"""The figure of one run, drawn from `metrics.jsonl` alone, and what figures of runs share."""
+"""Learning curves of one run and of groups of runs, drawn from `metrics.jsonl` alone."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
 
 from agents.analysis.jsonl import read_rows
-from agents.analysis.style import BLUE, GREY, ORANGE, PURPLE, count_steps, frame, write
+from agents.analysis.style import (
+    BLUE,
+    CYCLE,
+    GREY,
+    LINES,
+    MARKERS,
+    ORANGE,
+    PURPLE,
+    count_steps,
+    frame,
+    write,
+)
 from agents.analysis.tables import Row, of_kind
 from agents.training.log import METRICS
 
-Vector = npt.NDArray[np.float64]
+_Vector = npt.NDArray[np.float64]
 
-RECENT = 10
-"""Episodes in a running median or mean."""
+_RECENT = 10  # episodes in a running median or mean
 
 
 def plot_run(run_dir: Path) -> Path:
@@ -37,123 +49,184 @@ def plot_run(run_dir: Path) -> Path:
     """
     rows = read_rows(run_dir / METRICS)
     episodes, fits = of_kind(rows, "episode"), of_kind(rows, "fit")
+    planned = [row for row in episodes if row.get("planned_return") is not None]
 
     figure = Figure(figsize=(9, 10.5), layout=ConstrainedLayoutEngine(h_pad=0.1, w_pad=0.1))
     figure.suptitle(run_dir.resolve().name)
     grid = figure.add_gridspec(3, 6, height_ratios=(1.25, 1, 0.85))
     _draw_returns(figure.add_subplot(grid[0, :]), episodes, of_kind(rows, "evaluation"))
-    _draw_planned(figure.add_subplot(grid[1, :3]), episodes)
-    _draw(
-        figure.add_subplot(grid[1, 3:]),
-        "Penalty of the first plan (0 familiar, 1 unusual)",
-        episodes,
-        [("penalty", "penalty", PURPLE, "o")],
-        legend=False,
-    )
-    _draw(
-        figure.add_subplot(grid[2, :2]),
-        "Dynamics: held-out nll",
-        fits,
-        [("dynamics_nll", "nll", BLUE, "-")],
-        legend=False,
-    )
-    _draw(
-        figure.add_subplot(grid[2, 2:4]),
-        "Reward: held-out rmse",
-        fits,
-        [("reward_rmse", "rmse", BLUE, "-")],
-        legend=False,
-    )
-    _draw(
-        figure.add_subplot(grid[2, 4:]),
-        "Regulariser: held-out mse",
-        fits,
-        [
-            ("regularizer_copy_mse", "copying its input", GREY, "--"),
-            ("regularizer_mse", "denoising", BLUE, "-"),
-        ],
-        from_zero=True,
-    )
+    for place, title, shown, series in (
+        (
+            grid[1, :3],
+            "First plan of an episode, return over its horizon",
+            planned,
+            [
+                ("planned_return", "planned", ORANGE, "^"),
+                ("realised_return", "realised", BLUE, "o"),
+            ],
+        ),
+        (
+            grid[1, 3:],
+            "Penalty of the first plan (0 familiar, 1 unusual)",
+            episodes,
+            [("penalty", "penalty", PURPLE, "o")],
+        ),
+        (grid[2, :2], "Dynamics: held-out nll", fits, [("dynamics_nll", "nll", BLUE, ".-")]),
+        (grid[2, 2:4], "Reward: held-out rmse", fits, [("reward_rmse", "rmse", BLUE, ".-")]),
+        (
+            grid[2, 4:],
+            "Regulariser: held-out mse",
+            fits,
+            [
+                ("regularizer_copy_mse", "copying its input", GREY, ".--"),
+                ("regularizer_mse", "denoising", BLUE, ".-"),
+            ],
+        ),
+    ):
+        axes = figure.add_subplot(place)
+        axes.set_title(title, fontsize="medium")
+        for key, label, colour, style in series:
+            _draw_points(axes, shown, key, label, colour, style)
+    for row in planned:
+        if row.get("realised_return") is not None:  # a thin line from the one to the other
+            pair = [row["planned_return"], row["realised_return"]]
+            figure.axes[1].plot(
+                [row["env_steps"]] * 2, pair, color=GREY, lw=0.6, alpha=0.4, zorder=1
+            )
+    figure.axes[-1].set_ylim(bottom=0)
     end = max((row["env_steps"] for row in rows), default=1)
     for axes in figure.axes:
+        _finish(axes)
         axes.set_xlim(0, 1.03 * end)
     return write(figure, run_dir / "learning.png")
 
 
-def points(rows: Sequence[Row], key: str) -> tuple[Vector, Vector]:
+def plot_comparison(
+    runs: Mapping[str, Sequence[Sequence[Row]]],
+    path: Path,
+    *,
+    random: Row,
+    solved_at: float | None,
+) -> Path:
+    """Draws groups of runs, one colour and marker a label: learning curves and evaluations.
+
+    On the left a run's curve at a step is the mean return of the ten episodes that had finished
+    last by then (thin). The thick line is the mean of the curves of a label, the band reaches from
+    the lowest to the highest: a standard error of a few seeds would be too narrow. Both end where
+    the shortest run ends. On the right each run's frozen evaluation: its IQM, with the 95 %
+    interval where there is one.
+
+    Args:
+        runs: for each label the rows of its runs, usually one a seed, with an episode at least.
+        path: of the PNG to write, 900 pixels wide.
+        random: `mean` and `iqm` of the random policy, drawn as a dashed line: the mean beside the
+            curves, the IQM beside the evaluations.
+        solved_at: return from which an episode counts as solved, drawn as a dotted line; None where
+            there is none.
+    """
+    figure = Figure(figsize=(7.5, 4.2), layout="constrained")
+    left, right = figure.subplots(1, 2, sharey=True, width_ratios=(2.1, 1))
+    handles: list[Artist] = []
+    for index, (label, group) in enumerate(runs.items()):
+        colour, marker = CYCLE[index % len(CYCLE)], MARKERS[index % len(MARKERS)]
+        line = LINES[index // len(CYCLE) % len(LINES)]
+        _draw_group(left, group, colour, line)
+        finals = [row for rows in group for row in of_kind(rows, "evaluation")[-1:]]
+        gap = min(0.2, 0.7 / max(len(finals), 1))
+        for number, row in enumerate(finals):
+            x = index + gap * (number - (len(finals) - 1) / 2)
+            _draw_evaluation(right, x, row, colour, marker)
+        text = f"{label} ({len(group)} run{'s' * (len(group) > 1)})".replace("$", r"\$")
+        handles.append(Line2D([], [], color=colour, ls=line, lw=2, marker=marker, label=text))
+    levels = [("random policy", "--", random["mean"], random["iqm"])]
+    if solved_at is not None:
+        levels.append((f"solved at {solved_at:g}", ":", solved_at, solved_at))
+    for text, style, mean, iqm in levels:
+        left.axhline(mean, color=GREY, ls=style, lw=1.4, zorder=1)
+        right.axhline(iqm, color=GREY, ls=style, lw=1.4, zorder=1)
+        handles.append(Line2D([], [], color=GREY, ls=style, lw=1.4, label=text))
+    left.set_title(f"Training: mean return of the last {_RECENT} episodes", fontsize="medium")
+    right.set_title("Evaluation: IQM, 95% interval", fontsize="medium")
+    _finish(left)
+    frame(right)
+    right.set_xticks([])
+    right.set_xlim(-0.5, len(runs) - 0.5)
+    longest = max(len(str(handle.get_label())) for handle in handles)
+    columns = min(max(105 // (longest + 9), 1), 3)  # 105 characters a line, 9 for a handle
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False)
+    return write(figure, path)
+
+
+def _points(rows: Sequence[Row], key: str) -> tuple[_Vector, _Vector]:
     """Steps and values of the rows that have the value."""
     pairs = [(row["env_steps"], row[key]) for row in rows if row.get(key) is not None]
     steps, values = np.array(pairs, np.float64).reshape(-1, 2).T
     return steps, values
 
 
-def running(function: Callable[[Vector], Any], values: Vector) -> Vector:
+def _running(function: Callable[[_Vector], Any], values: _Vector) -> _Vector:
     """`function` of each value and the nine before it, of fewer at the start."""
-    return np.array([function(values[max(0, i - RECENT + 1) : i + 1]) for i in range(len(values))])
+    return np.array([function(values[max(0, i - _RECENT + 1) : i + 1]) for i in range(len(values))])
 
 
 def _draw_returns(axes: Axes, episodes: Sequence[Row], evaluations: Sequence[Row]) -> None:
+    axes.set_title("Return of each episode")
     random = [row for row in episodes if row.get("planned_return") is None]
     planned = [row for row in episodes if row.get("planned_return") is not None]
-    for rows, label, colour in ((random, "random", GREY), (planned, "planned", BLUE)):
-        steps, returns = points(rows, "return")
-        if len(steps):
-            axes.plot(steps, returns, "o", ms=4, alpha=0.5, mew=0, color=colour, label=label)
-    steps, returns = points(episodes, "return")
-    if len(steps):
-        median = running(np.median, returns)
-        axes.plot(steps, median, color=BLUE, lw=2, label=f"median of last {RECENT}")
+    _draw_points(axes, random, "return", "random", GREY, "o")
+    _draw_points(axes, planned, "return", "planned", BLUE, "o")
+    if episodes:
+        steps, returns = _points(episodes, "return")
+        median = _running(np.median, returns)
+        axes.plot(steps, median, color=BLUE, lw=2, label=f"median of last {_RECENT}")
     for row in evaluations[-1:]:
-        low, high = row["iqm_ci95"]
         label = f"frozen evaluation: mean {row['mean']:.0f}, IQM {row['iqm']:.0f}"
-        if low is not None and high is not None:  # null after a single episode
-            axes.plot([row["env_steps"]] * 2, [low, high], color=ORANGE, lw=4, alpha=0.6)
-            label += f" (95 % interval {low:.0f} to {high:.0f})"
-        axes.plot(row["env_steps"], row["iqm"], "D", ms=9, color=ORANGE, mec="white", label=label)
-    axes.set_title("Return of each episode")
-    finish(axes, legend=True)
+        if None not in row["iqm_ci95"]:
+            label += " (95 % interval {:.0f} to {:.0f})".format(*row["iqm_ci95"])
+        _draw_evaluation(axes, row["env_steps"], row, ORANGE, "D", label)
 
 
-def _draw_planned(axes: Axes, episodes: Sequence[Row]) -> None:
-    both = [row for row in episodes if row.get("planned_return") is not None]
-    realised = [row for row in both if row.get("realised_return") is not None]
-    _draw(
-        axes,
-        "First plan of an episode, return over its horizon",
-        both,
-        [("planned_return", "planned", ORANGE, "^"), ("realised_return", "realised", BLUE, "o")],
-    )
-    for row in realised:
-        pair = [row["planned_return"], row["realised_return"]]
-        axes.plot([row["env_steps"]] * 2, pair, color=GREY, lw=0.6, alpha=0.4, zorder=1)
-
-
-def _draw(
-    axes: Axes,
-    title: str,
-    rows: Sequence[Row],
-    series: Sequence[tuple[str, str, str, str]],
-    *,
-    legend: bool = True,
-    from_zero: bool = False,
+def _draw_points(
+    axes: Axes, rows: Sequence[Row], key: str, label: str, colour: str, style: str
 ) -> None:
-    """Draws columns of rows over environment steps: points, or lines where the mark says so."""
-    for key, label, colour, mark in series:
-        steps, values = points(rows, key)
-        if not len(steps):
-            continue
-        if mark in ("-", "--"):
-            axes.plot(steps, values, mark, color=colour, lw=1.8, label=label)
-            axes.plot(steps, values, ".", ms=4, color=colour)
-        else:
-            axes.plot(steps, values, mark, ms=5, alpha=0.7, mew=0, color=colour, label=label)
-    axes.set_title(title, fontsize="medium")
-    finish(axes, legend=legend)
-    if from_zero and axes.has_data():
-        axes.set_ylim(bottom=0)
+    """Draws a column of rows, if any row has it, over environment steps."""
+    steps, values = _points(rows, key)
+    marks = {"ms": 4, "lw": 1.8} if "-" in style else {"ms": 5, "alpha": 0.7, "mew": 0}
+    if len(steps):
+        axes.plot(steps, values, style, color=colour, label=label, **marks)
 
 
-def finish(axes: Axes, *, legend: bool) -> None:
+def _draw_evaluation(
+    axes: Axes, x: float, row: Row, colour: str, marker: str, label: str | None = None
+) -> None:
+    """Draws the IQM of an evaluation, and its interval, which a single episode does not have."""
+    if None not in row["iqm_ci95"]:
+        axes.plot([x, x], row["iqm_ci95"], color=colour, lw=3, alpha=0.5)
+    axes.plot(x, row["iqm"], marker, ms=8, color=colour, mec="white", mew=0.7, label=label)
+
+
+def _draw_group(axes: Axes, group: Sequence[Sequence[Row]], colour: str, line: str) -> None:
+    """Draws the curves of the runs of a label, their mean and the band from lowest to highest."""
+    returns = [_points(of_kind(rows, "episode"), "return") for rows in group]
+    curves = [(steps, _running(np.mean, values)) for steps, values in returns]
+    first = max(steps[0] for steps, _ in curves)
+    last = min(steps[-1] for steps, _ in curves)
+    grid = np.linspace(min(first, last), last, 400)
+    # The latest mean at each step of the grid; the first one before there is any.
+    values = np.stack(
+        [
+            means[np.maximum(np.searchsorted(steps, grid, side="right") - 1, 0)]
+            for steps, means in curves
+        ]
+    )
+    if len(curves) > 1:
+        axes.fill_between(grid, values.min(0), values.max(0), color=colour, alpha=0.15, lw=0)
+        for steps, means in curves:
+            axes.step(steps, means, where="post", color=colour, ls=line, lw=0.7, alpha=0.5)
+    axes.plot(grid, values.mean(0), line, color=colour, lw=2)
+
+
+def _finish(axes: Axes) -> None:
     """Frames axes over environment steps; without data they say so."""
     frame(axes)
     axes.set_xlabel("environment steps", fontsize="small")
@@ -161,5 +234,5 @@ def finish(axes: Axes, *, legend: bool) -> None:
     if not axes.has_data():
         axes.text(0.5, 0.5, "no data", transform=axes.transAxes, ha="center", color=GREY)
         axes.set_yticks([])
-    elif legend:
+    elif len(axes.get_legend_handles_labels()[1]) > 1:
         axes.legend(frameon=False, fontsize="small")

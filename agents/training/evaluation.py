@@ -10,9 +10,10 @@ import numpy as np
 
 from agents.analysis.statistics import summarise_returns
 from agents.config import Config
-from agents.envs import EpisodeRunner, make_runner
+from agents.envs import EpisodeRunner
 from agents.planning.actor import Actor, plan_of
 from agents.planning.agent import AgentState
+from agents.planning.builders import build_runner
 from agents.training.frozen import FrozenAgent
 from mbrl import Plan
 
@@ -165,7 +166,7 @@ def evaluate_frozen(
     """
     config = frozen.config
     runners = [
-        make_runner(config.env, evaluation_steps_per_plan(config)) for _ in range(config.num_envs)
+        build_runner(config.env, evaluation_steps_per_plan(config)) for _ in range(config.num_envs)
     ]
     seeds = list(range(seed, seed + episodes))
     results = evaluate(

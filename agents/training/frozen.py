@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agents.config import Config
-from agents.envs import make_runner
 from agents.planning import builders
 from agents.planning.agent import AgentState, PlanningAgent
 from agents.training import checkpoint, saved
@@ -60,10 +59,7 @@ def load_frozen(
       UserError: no run, no such checkpoint, or an environment that cannot be used.
     """
     config = saved.load_config(run_dir)
-    if agent is None:
-        runner = make_runner(config.env)
-        agent = builders.build_agent(config, runner.spec)
-        runner.env.close()
+    agent = agent or builders.build_agent(config)
     step = None if env_steps is None else checkpoint.at_or_after(run_dir / CHECKPOINTS, env_steps)
     found = saved.read(run_dir, agent, config, step)
     replay = make_replay(config)

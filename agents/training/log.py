@@ -115,7 +115,7 @@ class RunLog:
         self.close()
 
     def _append(self, name: str, row: Mapping[str, Any], group: str) -> None:
-        plain = _plain(row)
+        plain = json_values(row)
         file = self._files[name]
         file.write(json.dumps(plain, allow_nan=False).encode() + b"\n")
         file.flush()
@@ -150,20 +150,20 @@ def write_summary(run_dir: str | os.PathLike[str], summary: Mapping[str, Any]) -
     Values are converted as in `RunLog.metrics`.
     """
     path = Path(run_dir) / SUMMARY
-    write_whole(path, json.dumps(_plain(summary), indent=2, allow_nan=False) + "\n")
+    write_whole(path, json.dumps(json_values(summary), indent=2, allow_nan=False) + "\n")
     return path
 
 
-def _plain(value: Any) -> Any:
-    """The value in JSON's own kinds."""
+def json_values(value: Any) -> Any:
+    """The value in JSON's own kinds; a number that does not exist, NaN, is None."""
     if isinstance(value, np.ndarray | np.generic | jax.Array):
         value = np.asarray(value).tolist()
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): json_values(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [json_values(item) for item in value]
     if isinstance(value, Path):
         return str(value)
     return value

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from agents.config import Config
-from agents.envs import EpisodeRunner, ReplayMismatch, episode_seed, make_runner, repeats_itself
+from agents.envs import EpisodeRunner, ReplayMismatch, episode_seed, repeats_itself
 from agents.errors import UserError
 from agents.planning import builders
 from agents.planning.actor import Actor
@@ -52,7 +52,9 @@ class Run:
         self.config = config
         self.keys = RunKeys.of(config.seed)
         # The environments come first: a bad one should be refused before anything is compiled.
-        self.environments = [OpenEpisode(make_runner(config.env)) for _ in range(config.num_envs)]
+        self.environments = [
+            OpenEpisode(builders.build_runner(config.env)) for _ in range(config.num_envs)
+        ]
         self.agent = builders.build_agent(config, self.environments[0].runner.spec)
         self.learned: AgentState = self.agent.init(self.keys.init)
         self.actor = Actor(self.agent, self.keys.plan, config.num_envs)

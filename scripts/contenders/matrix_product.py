@@ -5,10 +5,6 @@ is a product of two 2048 x 2048 matrices in single precision, by XLA on all core
 scaled to the multiplications and additions that a plan of the workload needs.
 """
 
-from __future__ import annotations
-
-import sys
-
 import protocol
 from protocol import Peer, Planned, Predicted, Workload
 
@@ -19,6 +15,8 @@ def build(workload: Workload) -> Peer:
     """Gives the product the workload's size."""
     import jax
     import numpy as np
+
+    from agents.devices import cores
 
     values = np.random.default_rng(0).normal(size=(2, _SIDE, _SIDE)).astype(np.float32)
     left, right = jax.device_put(values[0]), jax.device_put(values[1])
@@ -34,7 +32,7 @@ def build(workload: Workload) -> Peer:
     return Peer(
         name=f"matrix product of {_SIDE}",
         packages=("jax", "jaxlib"),
-        threads=protocol.cores(),
+        threads=cores(),
         check=check,
         plan=plan,
         scale=workload.flops / (2 * _SIDE**3),
@@ -42,4 +40,4 @@ def build(workload: Workload) -> Peer:
 
 
 if __name__ == "__main__":
-    sys.exit(protocol.serve(build))
+    protocol.serve(build)

@@ -8,9 +8,6 @@ deals the members out to the paths by chance, each as often, and samples rewards
 Source: Pineda et al. (2021), *MBRL-Lib: a modular library for model-based reinforcement learning*.
 """
 
-from __future__ import annotations
-
-import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -100,7 +97,7 @@ def _model(workload: Workload) -> Any:
 
 
 def _agent(workload: Workload, model: Any) -> Any:
-    """The agent of its PETS, that acts in an imagined environment without an end."""
+    """The agent of its PETS, that acts in a learned environment without an end."""
     import gymnasium
     import mbrl.env.termination_fns
     import mbrl.models
@@ -140,4 +137,4 @@ def _agent(workload: Workload, model: Any) -> Any:
 
 
 if __name__ == "__main__":
-    sys.exit(protocol.serve(build))
+    protocol.serve(build)

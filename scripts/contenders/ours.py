@@ -6,10 +6,7 @@ The network is the library's own with the workload's weights; the plan is that o
 the agent compiles its plans, on as many devices as `agents.devices.prepare` makes.
 """
 
-from __future__ import annotations
-
 import importlib.metadata
-import sys
 from functools import partial
 
 import protocol
@@ -49,11 +46,10 @@ def build(workload: Workload, *arguments: str) -> Peer:
         f"mlp/~/linear_{layer}": {"w": jnp.asarray(weight), "b": jnp.asarray(bias)}
         for layer, (weight, bias) in enumerate(zip(workload.weights, workload.biases, strict=True))
     }
-    bounds = {
+    params["~"] = {
         name: jnp.broadcast_to(getattr(workload, name), (workload.members, outputs))
         for name in ("min_log_variance", "max_log_variance")
     }
-    params["~"] = bounds
 
     def draw(key, shape):
         return jax.random.normal(key, (*shape, outputs))
@@ -65,14 +61,13 @@ def build(workload: Workload, *arguments: str) -> Peer:
             observation=observation, reward=mean[size], continue_prob=jnp.ones(())
         )
 
-    def propagate(*arguments, particles):
-        return ts_infinity(step, *arguments, particles=particles, draw=draw)
-
     sizes = (size, workload.action_size)
     regularizer = make_rnn_dae(*sizes) if "rnn-dae" in arguments else make_none()
     penalty_params = regularizer.init(jax.random.key(0))
     objective = make_objective(
-        propagate, partial(regularizer.penalty, normalizer.identity(sum(sizes))), risk=mean
+        partial(ts_infinity, step, draw=draw),
+        partial(regularizer.penalty, normalizer.identity(sum(sizes))),
+        risk=mean,
     )
     over, alone = spread(jax.devices()), spread(jax.devices()[:1])
     among, within = (over, alone) if batch % over.count == 0 else (alone, over)  # as the agent does
@@ -132,4 +127,4 @@ def build(workload: Workload, *arguments: str) -> Peer:
 
 
 if __name__ == "__main__":
-    sys.exit(protocol.serve(build))
+    protocol.serve(build)

@@ -23,8 +23,6 @@ Anything that a library prints goes to standard error, too.
 Letters of shapes: E members, O observation size, A action size.
 """
 
-from __future__ import annotations
-
 import importlib.metadata
 import json
 import math
@@ -37,7 +35,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 
@@ -67,7 +65,7 @@ class Workload:
     Attributes:
       observation_size: O.
       action_size: A; actions lie in [-1, 1].
-      members: E, which is also the number of imagined paths per candidate plan.
+      members: E, which is also the number of rollouts per candidate plan.
       population: candidate plans an iteration.
       horizon: decisions a plan.
       iterations: rounds of drawing and improving.
@@ -138,18 +136,16 @@ class Peer:
     scale: float = 1.0
 
 
-def serve(build: Callable[..., Peer]) -> int:
-    """Runs a worker, on the workload that the command line names, until it is told to quit.
+def serve(build: Callable[..., Peer]) -> NoReturn:
+    """Runs a worker, on the workload that the command line names, until it is told to quit; exits.
 
     Args:
       build: gives a peer the workload, and the words that follow it on the command line. It
         imports the peer's packages itself, so that a missing one is reported.
-
-    Returns:
-      The exit status.
     """
     answers = _keep_standard_output()
-    _forget_this_directory()
+    here = Path(__file__).parent.resolve()  # where pytorch_mppi.py would hide the package it runs
+    sys.path[:] = [path for path in sys.path if Path(path).resolve() != here]
     try:
         if len(sys.argv) < 2:
             raise UnusableError(f"usage: python {sys.argv[0]} WORKLOAD.npz")
@@ -160,23 +156,12 @@ def serve(build: Callable[..., Peer]) -> int:
             if question == "quit":
                 break
             print(json.dumps(_answer(question, peer, workload)), file=answers, flush=True)
-    except ImportError as error:
-        print(
-            f"error: {error}; see scripts/contenders/protocol.py for what to install",
-            file=sys.stderr,
-        )
-        return 2
-    except UnusableError as error:
-        print("error:", " ".join(str(error).split()), file=sys.stderr)
-        return 2
-    return 0
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    except (ImportError, UnusableError) as error:
+        missing = isinstance(error, ImportError)
+        hint = "; see scripts/contenders/protocol.py for what to install" if missing else ""
+        print(f"error: {' '.join(str(error).split())}{hint}", file=sys.stderr)
+        sys.exit(2)
+    sys.exit(0)
 
 
 def load(path: Path) -> Workload:
@@ -201,11 +186,10 @@ def load(path: Path) -> Workload:
         )
     members, outputs = size["members"], size["observation_size"] + 1
     width, weights, biases = size["observation_size"] + size["action_size"], [], []
-    while f"w{len(weights)}" in arrays:
-        layer = len(weights)
-        weights.append(_floats(arrays, f"w{layer}", (members, width, None)))
+    while (name := f"w{len(weights)}") in arrays:
+        weights.append(_floats(arrays, name, (members, width, None)))
         width = weights[-1].shape[-1]
-        biases.append(_floats(arrays, f"b{layer}", (members, width)))
+        biases.append(_floats(arrays, f"b{len(biases)}", (members, width)))
     if len(weights) < 2 or width != 2 * outputs:
         raise UnusableError(
             f"the model needs a hidden layer or more and {2 * outputs} outputs, not {len(weights)}"
@@ -254,12 +238,6 @@ def _keep_standard_output():
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # for what a library writes past Python, too
     return answers
-
-
-def _forget_this_directory() -> None:
-    """Takes this directory off the import path: pytorch_mppi.py would hide the package it runs."""
-    here = Path(__file__).parent.resolve()
-    sys.path[:] = [path for path in sys.path if Path(path).resolve() != here]
 
 
 def _size(arrays: dict[str, np.ndarray], name: str) -> int:

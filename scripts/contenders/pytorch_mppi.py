@@ -10,9 +10,6 @@ members, sample m of every candidate always with member m (PETS' TS-infinity); r
 Source: Williams et al. (2017), algorithm 2.
 """
 
-from __future__ import annotations
-
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -105,4 +102,4 @@ def _predictor(workload: Workload) -> Callable[[Any], tuple[Any, Any]]:
 
 
 if __name__ == "__main__":
-    sys.exit(protocol.serve(build))
+    protocol.serve(build)

@@ -1,5 +1,6 @@
 """What the command lines of scripts accept, and what the scripts do with it."""
 
+import contextlib
 import importlib
 import sys
 import types
@@ -16,6 +17,7 @@ from agents.config.commands import (
     TrainCommand,
     parse_evaluate,
     parse_train,
+    run_command,
 )
 from agents.errors import UserError
 
@@ -122,18 +124,65 @@ def stand_in(monkeypatch):
 def test_an_interrupt_of_training_says_how_to_continue(
     saved, advice, stand_in, tmp_path, monkeypatch, capsys
 ):
-    def train(config, run_dir):
+    def begin(config, run_dir):
         assert config == PRESETS["quick"]
         if saved:
             (run_dir / "checkpoints").mkdir(parents=True)
         raise KeyboardInterrupt
 
-    stand_in("agents.training.loop", train=train)
+    stand_in("agents.training.session", begin=begin, resume=None)
+    stand_in("agents.reporting.conclude", conclude=None)
     args = ["quick", "--run-dir", str(tmp_path / "run")]
     assert run_script("train.py", args, monkeypatch) == 130
     err = capsys.readouterr().err
     assert err.count("\n") == 1
     assert advice in err
+
+
+@pytest.mark.parametrize(("more", "env_steps"), [([], None), (["--env-steps", "5000"], 5_000)])
+def test_resume_is_handed_on(more, env_steps, stand_in, tmp_path, monkeypatch):
+    done = []
+
+    @contextlib.contextmanager
+    def resume(*args):
+        assert args == (tmp_path, env_steps)
+        yield types.SimpleNamespace(train=lambda: done.append("train"))
+
+    stand_in("agents.training.session", begin=None, resume=resume)
+    stand_in("agents.reporting.conclude", conclude=lambda session: done.append("conclude"))
+    (tmp_path / "config.yaml").write_text(dump(PRESETS["quick"]))
+    assert run_script("train.py", ["--resume", str(tmp_path), *more], monkeypatch) == 0
+    assert done == ["train", "conclude"]
+
+
+@pytest.mark.parametrize(
+    ("more", "out"), [([], "scripts/results/comparisons"), (["--out", "there"], "there")]
+)
+def test_a_comparison_has_a_directory_of_its_own(more, out, stand_in, monkeypatch, capsys):
+    def compare(*args):
+        assert args == ("name", {"a": ["run"]}, Path(out))
+        yield "done"
+
+    stand_in(
+        "agents.reporting.comparison",
+        parse_words=lambda words: ("name", {"a": words[1:]}),
+        compare=compare,
+    )
+    assert run_script("compare.py", ["name", "run", *more], monkeypatch) == 0
+    assert capsys.readouterr().out == "done\n"
+
+
+def test_lines_are_printed_as_they_come_also_before_an_error(monkeypatch, capsys):
+    def main(args):
+        assert args == ["word"]
+        yield "a line"
+        assert capsys.readouterr().out == "a line\n"
+        raise UserError("no more")
+
+    monkeypatch.setattr(sys, "argv", ["script.py", "word"])
+    with pytest.raises(SystemExit) as end:
+        run_command(main)
+    assert (end.value.code, *capsys.readouterr()) == (2, "", "error: no more\n")
 
 
 def test_what_an_evaluation_refuses_is_one_line(stand_in, tmp_path, monkeypatch, capsys):

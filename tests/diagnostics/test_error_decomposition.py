@@ -5,7 +5,7 @@ import worlds
 from tiny import new_run, sharing
 from walking import states_of, walking
 
-from agents.diagnostics.error_decomposition import decompose
+from agents.diagnostics.error_decomposition import decompose, line
 
 
 def terms(noise: float, episodes: int):
@@ -44,3 +44,15 @@ def test_an_environments_noise_is_zero_on_average():
     row = terms(0.2, 14)["environment's noise"]
     assert row["low"] <= 0.0 <= row["high"]
     assert row["rmse"] > 0.3
+
+
+def test_a_term_is_a_line_with_its_interval():
+    row = {
+        "run": "one",
+        "term": "model's error",
+        "mean": 1.5,
+        "low": -1.0,
+        "high": 4.0,
+        "rmse": 2.0,
+    }
+    assert line(row) == f"one  {row['term']:<26}     1.50 [-1.00, 4.00]  rmse 2.00"

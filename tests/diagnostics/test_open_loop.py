@@ -17,8 +17,9 @@ from agents.diagnostics.open_loop import (
     reference_states,
     reseed,
 )
-from agents.envs import EpisodeRunner, make_runner, random_action
+from agents.envs import EpisodeRunner, random_action
 from agents.errors import UserError
+from agents.planning.builders import build_runner
 from agents.training.frozen import FrozenAgent
 
 EPISODES, ALL = 3, 100
@@ -67,7 +68,7 @@ def reference():
 
 def world(name, **kwargs):
     """A runner of one of `worlds`, whose decisions are of one step."""
-    return make_runner(tiny(env={"id": f"worlds:{name}-v0", "kwargs": kwargs}).env)
+    return build_runner(tiny(env={"id": f"worlds:{name}-v0", "kwargs": kwargs}).env)
 
 
 def after(runner, past, seed=7):
@@ -110,7 +111,7 @@ def test_they_are_evenly_spaced_and_the_same_every_time(reference, each):
 
 
 def test_the_actions_that_followed_have_the_same_results_again_bit_for_bit(reference):
-    runner = make_runner(reference.frozen.config.env)
+    runner = build_runner(reference.frozen.config.env)
     ends = set()
     for state in reference.states:
         played, now = reference.played[state.seed], len(state.past)
@@ -176,7 +177,7 @@ def test_five_hundred_states_of_lunar_lander_are_rebuilt_bit_for_bit(continuous)
     config = tiny(
         env={"id": "LunarLander-v3", "kwargs": {"continuous": continuous}, "action_repeat": 6}
     )
-    runner, other = make_runner(config.env), make_runner(config.env)
+    runner, other = build_runner(config.env), build_runner(config.env)
     rng, count = np.random.default_rng(0), 0
     for seed in itertools.count(50_000):
         runner.start(0, seed)

@@ -10,8 +10,8 @@ from walking import REPEAT, states_of, walking
 from agents.diagnostics.planned_realised import Measurement, Pair, all_pairs
 from agents.diagnostics.return_tables import Tables
 from agents.diagnostics.variants import WITHOUT, Variant, Variants
-from agents.envs import make_runner
 from agents.envs.dynamics import AnalyticDynamics
+from agents.planning.builders import build_runner
 
 HORIZON, WEIGHTS = 4, (0.0, 5.0)
 CERTAIN, NOISY = worlds.walk(0.0), worlds.walk(0.2)
@@ -27,7 +27,7 @@ def planning_in(dynamics: AnalyticDynamics, noise: float) -> Variant:
 
 
 def measurement(variant: Variant, noise: float, weights=WEIGHTS) -> Measurement:
-    runners = [make_runner(walking(noise).env) for _ in weights]
+    runners = [build_runner(walking(noise).env) for _ in weights]
     return Measurement(variant, jax.random.key(0), runners, weights, "one")
 
 
@@ -129,7 +129,7 @@ def test_of_an_episode_only_the_return_is_known(certain):
     for pair in played:
         assert np.isnan(pair.realised[:-1]).all()
         assert np.isfinite(pair.realised[-1])
-    runners = [make_runner(walking(0.0).env) for _ in WEIGHTS]
+    runners = [build_runner(walking(0.0).env) for _ in WEIGHTS]
     variant = planning_in(CERTAIN, 0.0)
     again = Measurement(variant, jax.random.key(0), runners, WEIGHTS, "one").episode(0, 77)
     for pair, runner in zip(again, runners, strict=True):

@@ -115,9 +115,9 @@ def test_the_files_are_there_and_say_where_they_come_from(measured):
 def test_the_runs_own_regulariser_is_measured_or_the_default(own, expected):
     frozen = replace(frozen_of(finished().run_dir), config=tiny(regularizer={"name": own}))
     options = OPTIONS.model_copy(update=OPEN_LOOP)
-    states = returns.reference_states(frozen, 1, 2)
+    run = returns.MeasuredRun("run", frozen, returns.reference_states(frozen, 1, 2))
     with fitting_quickly():
-        ((pairs, _),) = returns.measure_run(frozen, states, "run", options)
+        ((pairs, _),) = returns.measure_run(run, options)
     assert {pair.regularizer for pair in pairs} == {expected}
 
 

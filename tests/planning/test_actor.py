@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from tiny import assert_same_tree, finished, frozen_of
 
-from agents.envs import make_runner
 from agents.planning.actor import Actor, plan_of
+from agents.planning.builders import build_runner
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +18,7 @@ def run():
 @pytest.fixture
 def runners(run):
     """Episodes 3 and 8 under way, both at their first decision."""
-    runners = [make_runner(run.config.env) for _ in range(2)]
+    runners = [build_runner(run.config.env) for _ in range(2)]
     for runner, index in zip(runners, (3, 8), strict=True):
         runner.start(index, 100 + index)
     return runners
@@ -49,7 +49,7 @@ def test_the_same_decision_gets_the_same_plan_and_every_other_one_fresh_noise(ru
     assert_same_tree(first, again)
 
     observation = runners[0].observation
-    later, other = make_runner(run.config.env), make_runner(run.config.env)
+    later, other = build_runner(run.config.env), build_runner(run.config.env)
     later.start(3, 103)
     later.step(np.zeros(1, np.float32))
     later._observations[-1] = observation  # where the first decision was made, but the second one

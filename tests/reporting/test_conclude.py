@@ -114,7 +114,7 @@ def test_a_threshold_tells_how_many_episodes_solved_it():
         },
         "planned": 6.0, "realised": 7.0,
     }  # fmt: skip
-    lines = describe_evaluation(summary, 1234)
+    lines = list(describe_evaluation(summary, 1234))
     assert "1,234 steps" in lines[0]
     assert "solved     25% of the episodes" in lines
     summary["evaluation"]["share_solved"] = None

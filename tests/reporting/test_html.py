@@ -103,5 +103,5 @@ def test_a_run_whose_environment_draws_nothing_and_never_repeats_ends_all_the_sa
     run_dir = train(tiny(env=env, evaluation={"states": 8}), tmp_path / "run")
     printed = "".join(capsys.readouterr())
     assert "no animation: " in printed
-    assert "no plans carried out: environment" in printed
+    assert "no plans executed: environment" in printed
     assert "Not measured yet:" in report(run_dir)[0]

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from agents.reporting import comparison_figure, learning_curve
+from agents.reporting import learning_curve
 
 
 def episode(env_steps, return_, planned=None, realised=None, penalty=None):
@@ -55,8 +55,7 @@ def drawn(function, *args, **options):
     """The figure that would be written."""
     figures = []
     with pytest.MonkeyPatch.context() as patch:
-        for module in (learning_curve, comparison_figure):
-            patch.setattr(module, "write", lambda figure, path: figures.append(figure))
+        patch.setattr(learning_curve, "write", lambda figure, path: figures.append(figure))
         function(*args, **options)
     return figures[0]
 
@@ -117,7 +116,7 @@ def test_comparison(tmp_path):
     ]
     single = [episode(100 * i, float(i)) for i in range(1, 21)]
     figure = drawn(
-        comparison_figure.plot_comparison,
+        learning_curve.plot_comparison,
         {"both": runs, "$one$": [single]},
         tmp_path / "comparison.png",
         random={"mean": -200.0, "iqm": -190.0},
@@ -148,7 +147,7 @@ def test_comparison(tmp_path):
 
 def test_many_labels_differ_in_colour_or_line_and_in_marker(tmp_path):
     figure = drawn(
-        comparison_figure.plot_comparison,
+        learning_curve.plot_comparison,
         {f"_{index}": [ROWS] for index in range(16)},
         tmp_path / "many.png",
         random={"mean": -200.0, "iqm": -190.0},

@@ -164,9 +164,10 @@ _AGENTS: dict[str, PlanningAgent] = {}
 
 
 def shared_agent(
-    config: Config, spec: EnvironmentSpec, dynamics: AnalyticDynamics | None = None
+    config: Config, spec: EnvironmentSpec | None = None, dynamics: AnalyticDynamics | None = None
 ) -> PlanningAgent:
     """As `builders.build_agent`, but two configurations that compile alike get one agent."""
+    spec = spec or builders.read_spec(config.env)
     sizes = (spec.observation_size, spec.action_size, spec.discrete)
     reward = config.model.reward == "known" and config.env
     searched = (config.planner, config.regularizer, dynamics)
@@ -175,8 +176,7 @@ def shared_agent(
         with compiling_quickly():
             agent = _build_agent(config, spec, dynamics)
         agent.init = quickly(agent.init)  # pyright: ignore[reportAttributeAccessIssue]
-        # What is fitted is the same whichever way it is searched.
-        fitted = (sizes, config.model, config.fit, reward)
+        fitted = (sizes, config.model, config.fit, reward)  # however it is searched
         judged = (*fitted, config.planner.horizon, config.regularizer)
         for names, key_of_fits in ((_MODEL_FITS, fitted), (_FITS, judged)):
             fits = {name: part for name, part in vars(agent).items() if name in names}

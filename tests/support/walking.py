@@ -10,7 +10,7 @@ from tiny import sharing, tiny
 from agents.config import Config
 from agents.diagnostics import variants
 from agents.diagnostics.open_loop import ReferenceState
-from agents.envs import make_runner
+from agents.planning.builders import build_runner
 
 REPEAT = 2
 
@@ -22,7 +22,7 @@ def walking(noise: float) -> Config:
 
 def states_of(config: Config, episodes: int, decisions: int = 8) -> list[ReferenceState]:
     """The first decisions of episodes of random actions, none of them near the time limit."""
-    runner, rng = make_runner(config.env), np.random.default_rng(0)
+    runner, rng = build_runner(config.env), np.random.default_rng(0)
     found = []
     for seed in range(episodes):
         runner.start(0, seed)

@@ -8,8 +8,8 @@ import pytest
 from spying import watch_agents
 from tiny import assert_same_tree, finished, frozen_of, tiny, traces_of
 
-from agents.envs import make_runner
 from agents.planning.actor import Actor
+from agents.planning.builders import build_runner
 from agents.training.evaluation import (
     EpisodeResult,
     PlanRecord,
@@ -31,7 +31,7 @@ def frozen():
 def evaluated(frozen, seeds, count=2, env=None, weight=1.0, **options):
     config = frozen.config if env is None else tiny(env=env)
     actor = Actor(frozen.agent, frozen.keys.evaluate, count)
-    runners = [make_runner(config.env) for _ in range(count)]
+    runners = [build_runner(config.env) for _ in range(count)]
     horizon = frozen.config.planner.horizon
     return evaluate(
         actor, frozen.learned, runners, seeds, horizon=horizon, weight=weight, **options
@@ -66,7 +66,7 @@ def test_returns_are_sums_and_realised_is_the_part_within_the_horizon(frozen):
 
 def test_plans_made_before_their_time_is_up_are_acted_on_for_their_share(frozen):
     seen = []
-    runner = make_runner(tiny(env=COUNTER | {"action_repeat": 4}).env, 2)
+    runner = build_runner(tiny(env=COUNTER | {"action_repeat": 4}).env, 2)
     actor = Actor(frozen.agent, frozen.keys.evaluate, 1)
     (result,) = evaluate(
         actor, frozen.learned, [runner], [10_000], horizon=2, weight=1.0,
@@ -153,7 +153,7 @@ def test_another_weight_makes_other_plans_and_compiles_nothing(frozen):
 
 
 def test_a_random_episode_has_no_planned_return(frozen):
-    runner = make_runner(tiny(env=COUNTER).env)
+    runner = build_runner(tiny(env=COUNTER).env)
     runner.start(0, 1)
     runner.step([0.5])
     result = result_of(runner, None, 4)

@@ -3,8 +3,6 @@
 Shapes: N windows or trajectories, T steps, O observation, A action.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -14,11 +12,10 @@ import numpy as np
 
 from agents.config import EnvConfig
 from agents.config.benchmarks import DenoiseOptions
-from agents.envs import EnvironmentSpec, EpisodeRunner, episode_seed, make_runner, random_action
+from agents.envs import EnvironmentSpec, EpisodeRunner, episode_seed, random_action
 from agents.errors import UserError, shown
-from agents.experiments.denoising.blog_dae import STEPS
+from agents.planning.builders import build_runner
 from mbrl import Episode, Replay, Window, normalizer
-from mbrl.normalizer import Normalizer
 from mbrl.regularizers.sequences import of_window
 
 NAMES = {
@@ -27,6 +24,9 @@ NAMES = {
     )
 }  # fmt: skip
 """What the numbers of an observation are; others are o0, o1, ..."""
+
+STEPS = 10
+"""Of the blog's trajectories."""
 
 MOST_WINDOWS = 20_000
 _MOST_HELD_OUT = 4096
@@ -46,15 +46,14 @@ class Data:
 
     spec: EnvironmentSpec
     replay: Replay
-    scales: Normalizer
+    scales: normalizer.Normalizer
     seen: Window
     unseen: Window
 
     @property
     def names(self) -> tuple[str, ...]:
         """Of the numbers of an observation."""
-        numbered = tuple(f"o{i}" for i in range(self.spec.observation_size))
-        return NAMES.get(self.spec.id, numbered)
+        return NAMES.get(self.spec.id, tuple(f"o{i}" for i in range(self.spec.observation_size)))
 
     def elements(self, windows: Window) -> np.ndarray:
         """`[N, T, O + A]`, standardised: what a denoiser reads."""
@@ -69,7 +68,7 @@ class Trajectories:
     actions: np.ndarray
     discrete: bool
 
-    def __getitem__(self, chosen: slice) -> Trajectories:
+    def __getitem__(self, chosen: slice) -> "Trajectories":
         return replace(self, observations=self.observations[chosen], actions=self.actions[chosen])
 
     @property
@@ -83,9 +82,9 @@ class Trajectories:
     @property
     def windows(self) -> Window:
         """As the library reads them: each state beside the action that led to it."""
-        count, steps = self.observations.shape[:2]
-        mask = np.ones((count, steps - 1), bool)
-        return Window(observations=self.observations, actions=self.actions[:, :-1], mask=mask)
+        actions = self.actions[:, :-1]
+        mask = np.ones(actions.shape[:2], bool)
+        return Window(observations=self.observations, actions=actions, mask=mask)
 
 
 def gather_windows(options: DenoiseOptions, seed: int) -> Data:
@@ -94,25 +93,25 @@ def gather_windows(options: DenoiseOptions, seed: int) -> Data:
     Raises:
       UserError: the environment cannot be used, or too few episodes are as long as a window.
     """
-    env, length = options.env, options.length
-    runner = make_runner(env)
-    replay = Replay(members=1, repeat=env.action_repeat, holdout=0.1, seed=seed)
+    length = options.length
+    runner = build_runner(options.env)
+    replay = Replay(members=1, repeat=options.env.action_repeat, holdout=0.1, seed=seed)
     for episode in itertools.islice(_random_episodes(runner, seed), options.episodes):
         replay.append(episode)
     runner.env.close()
     transitions = replay.transitions()
-    drawn = replay.draw_windows(0, 1, 2 * MOST_WINDOWS, length)
     held_out = sum(
         len(episode.repeats)
         for index, episode in enumerate(replay.episodes)
         if replay.is_held_out(index)
     )
     unseen = _whole(replay.held_out_windows(min(held_out, _MOST_HELD_OUT), length))
+    drawn = replay.draw_windows(0, 1, 2 * MOST_WINDOWS, length)
     seen = _whole(jax.tree.map(lambda leaf: leaf[0], drawn))
     if not len(unseen.mask) or not len(seen.mask):
         raise UserError(
-            f"the episodes of {shown(env.id)} are too short for windows of {length} decisions;"
-            " give a smaller --length"
+            f"the episodes of {shown(options.env.id)} are too short for windows of {length}"
+            " decisions; give a smaller --length"
         )
     return Data(
         spec=runner.spec,
@@ -131,7 +130,7 @@ def gather_trajectories(env: EnvConfig, count: int, seed: int) -> Trajectories:
     Raises:
       UserError: the environment cannot be used, or most of its episodes end sooner.
     """
-    runner = make_runner(env.model_copy(update={"action_repeat": 1}))
+    runner = build_runner(env.model_copy(update={"action_repeat": 1}))
     tried = itertools.islice(_random_episodes(runner, seed, STEPS), 2 * count)
     long_enough = (episode for episode in tried if len(episode.actions) == STEPS)
     episodes = list(itertools.islice(long_enough, count))

@@ -38,12 +38,16 @@ def plot_denoising(examples: Sequence[Example], names: Sequence[str], path: Path
         top, middle, bottom = grid[:, column]
         top.set_title(example.title, fontsize="medium")
         _lines(top, example.clean, names)
-        _points(top, example.corrupted)
+        for number in range(len(names)):
+            color = _style(number)["color"]
+            top.plot(example.corrupted[:, number], ".", ms=4, alpha=0.7, color=color)
         _lines(middle, example.restored, names)
         _lines(bottom, example.restored - example.clean, names)
-        error = np.mean((example.restored - example.clean) ** 2)
-        before = np.mean((example.corrupted - example.clean) ** 2)
-        text = f"mean square {error:.3g}" + (f", before {before:.3g}" if before else "")
+        after, before = (
+            np.mean((window - example.clean) ** 2)
+            for window in (example.restored, example.corrupted)
+        )
+        text = f"mean square {after:.3g}" + (f", before {before:.3g}" if before else "")
         bottom.annotate(text, (0.02, 0.94), xycoords="axes fraction", fontsize="small", va="top")
         bottom.set_xlabel("decision")
     for axes, label in zip(
@@ -69,10 +73,9 @@ def plot_blog(curves: Mapping[str, np.ndarray], names: Sequence[str], path: Path
         for column, axes in enumerate(row):
             _lines(axes, values[column], names)
         row[0].set_ylabel(form.replace(", ", ",\n"), fontsize="small")
-    for column, axes in enumerate(grid[0]):
-        axes.set_title(f"unseen trajectory {column + 1}", fontsize="medium")
-    for axes in grid[-1]:
-        axes.set_xlabel("step")
+    for column in range(columns):
+        grid[0, column].set_title(f"unseen trajectory {column + 1}", fontsize="medium")
+        grid[-1, column].set_xlabel("step")
     _legend(figure, grid[0, 0])
     return write(figure, path)
 
@@ -88,11 +91,6 @@ def _lines(axes: Axes, values: np.ndarray, names: Sequence[str]) -> None:
     for number, name in enumerate(names):
         axes.plot(values[:, number], lw=1.4, label=name, **_style(number))
     frame(axes)
-
-
-def _points(axes: Axes, values: np.ndarray) -> None:
-    for number in range(values.shape[1]):
-        axes.plot(values[:, number], ".", ms=4, alpha=0.7, color=_style(number)["color"])
 
 
 def _legend(figure: Figure, axes: Axes) -> None:

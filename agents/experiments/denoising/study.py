@@ -5,13 +5,12 @@ to undo a corruption that is drawn afresh at every step, and is compared with `b
 of held-out episodes. All errors are mean squares in standardised units, of each observed number by
 itself and of all of them.
 
-Beside it, `blog_study` repeats the blog's experiment: the blog's own network under the blog's own
+Beside it, `blog` repeats the blog's experiment: the blog's own network under the blog's own
 loss, which cannot work, and under that loss mended, and this library's forms on the same data.
 """
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import jax
@@ -24,33 +23,17 @@ from agents.analysis.statistics import auroc
 from agents.analysis.tables import Row, write_csv, writing
 from agents.config.benchmarks import DenoiseOptions
 from agents.diagnostics.negative_windows import changed, noise_windows, shuffled_windows
-from agents.experiments.denoising import baselines, blog_study
+from agents.experiments.denoising import baselines, blog
 from agents.experiments.denoising.data import Data, gather_windows
 from agents.experiments.denoising.figures import Example, plot_blog, plot_denoising
 from agents.experiments.denoising.timed_fit import timed_fit
 from mbrl import CORRUPTIONS, Corruption, Window, as_trajectory, make_rnn_dae
-from mbrl.regularizers.rnn_dae import ARCHITECTURES
-from mbrl.regularizers.sequences import zero
+from mbrl.regularizers import rnn_dae, sequences
 
 _RIDGE_PENALTIES = (0.01, 1.0, 10.0, 100.0, 1000.0)
 _STEPS_A_CALL = 250
+
 _MEASURED = ("compile_seconds", "train_seconds", "auroc_noise", "auroc_shuffled")
-
-
-@dataclass(frozen=True)
-class TrainedDenoiser:
-    """A fitted denoising autoencoder.
-
-    Attributes:
-      restore: `[N, T, O + A] -> [N, T, O + A]`.
-      penalty: mean penalty of each of N windows, as a plan is penalised.
-      compile_seconds, train_seconds: of the fit.
-    """
-
-    restore: Callable[[np.ndarray], np.ndarray]
-    penalty: Callable[[Window], np.ndarray]
-    compile_seconds: float
-    train_seconds: float
 
 
 def run_study(options: DenoiseOptions, out: Path) -> Iterator[str]:
@@ -71,13 +54,13 @@ def run_study(options: DenoiseOptions, out: Path) -> Iterator[str]:
     for seed in range(options.seed, options.seed + options.seeds):
         started = time.perf_counter()
         data = gather_windows(options, seed)
-        seconds = time.perf_counter() - started
         with writing(out):
             pass  # an `out` that cannot be used is refused before the fits
         yield (
             f"seed {seed}: {len(data.replay.episodes):,} random episodes of {options.env.id},"
-            f" {data.replay.steps:,} steps in {seconds:.1f} s; {len(data.unseen.mask):,} windows"
-            f" of {options.length} decisions from held-out episodes"
+            f" {data.replay.steps:,} steps in {time.perf_counter() - started:.1f} s;"
+            f" {len(data.unseen.mask):,} windows of {options.length} decisions from held-out"
+            " episodes"
         )
         for text in options.corruption:
             found, pictures = compare_methods(data, text, options, seed)
@@ -93,8 +76,8 @@ def run_study(options: DenoiseOptions, out: Path) -> Iterator[str]:
     written = "denoising.csv, denoising.png, denoising-random.png"
     if options.trajectories:
         yield f"the blog's set-up: {options.trajectories:,} trajectories, ten epochs"
-        found, curves = blog_study.compare_forms(options.env, options.trajectories, options.seed)
-        yield from blog_study.lines(found)
+        found, curves = blog.compare_forms(options.env, options.trajectories, options.seed)
+        yield from blog.lines(found)
         with writing(out):
             write_csv(out / "denoising-blog.csv", [row | about for row in found])
             plot_blog(curves, data.names, out / "denoising-blog.png")
@@ -119,16 +102,18 @@ def compare_methods(
     """
     name, _, strength = text.partition(":")
     corrupt = CORRUPTIONS[name](float(strength))
-    keys = jax.random.split(jax.random.key(seed), 3)
+    *noise_keys, fit_key = jax.random.split(jax.random.key(seed), 3)
     clean, unseen = data.elements(data.seen), data.elements(data.unseen)
     noisy, corrupted = (
-        np.asarray(corrupt(key, jnp.asarray(x), zero(data.scales)))
-        for key, x in ((keys[0], clean), (keys[1], unseen))
+        np.asarray(corrupt(key, jnp.asarray(x), sequences.zero(data.scales)))
+        for key, x in zip(noise_keys, (clean, unseen), strict=True)
     )
     observed = data.spec.observation_size
     target = unseen[..., :observed]
-    restored = {"corrupted input": corrupted[..., :observed]}
-    restored |= _baselines(noisy, clean[..., :observed], corrupted, target)
+    restored = {
+        "corrupted input": corrupted[..., :observed],
+        **_baselines(noisy, clean[..., :observed], corrupted, target),
+    }
     rng = np.random.default_rng(seed)
     noise = noise_windows(rng, data.replay.transitions(), data.unseen)
     shuffled = shuffled_windows(rng, data.unseen)
@@ -138,32 +123,33 @@ def compare_methods(
     measured: dict[str, Row] = {}
     examples = []
     for architecture in sorted(
-        ARCHITECTURES, key=lambda each: each == options.rnn_dae.architecture
+        rnn_dae.ARCHITECTURES, key=lambda each: each == options.rnn_dae.architecture
     ):
-        denoiser = fit_denoiser(data, corrupt, options, architecture, keys[2])
-        method, real = f"rnn-dae, {architecture}", denoiser.penalty(data.unseen)
-        restored[method] = denoiser.restore(corrupted)[..., :observed]
-        figures = (
-            denoiser.compile_seconds,
-            denoiser.train_seconds,
-            auroc(real, denoiser.penalty(noise)),
-            auroc(real[differ], denoiser.penalty(shuffled)[differ]),
-        )
-        measured[method] = dict(zip(_MEASURED, figures, strict=True))
-        answer = denoiser.restore(random[None])[0, :, :observed]
+        restore, penalty, seconds = fit_denoiser(data, corrupt, options, architecture, fit_key)
+        method, real = f"rnn-dae, {architecture}", penalty(data.unseen)
+        restored[method] = restore(corrupted)[..., :observed]
+        measured[method] = {
+            **seconds,
+            "auroc_noise": auroc(real, penalty(noise)),
+            "auroc_shuffled": auroc(real[differ], penalty(shuffled)[differ]),
+        }
         examples = [
             Example(text, target[shown], corrupted[shown, :, :observed], restored[method][shown]),
             Example(
-                f"random noise, after {text}", random[:, :observed], random[:, :observed], answer
+                f"random noise, after {text}",
+                random[:, :observed],
+                random[:, :observed],
+                restore(random[None])[0, :, :observed],
             ),
         ]
     rows: list[Row] = []
     for method, windows in restored.items():
         errors = np.mean((windows - target) ** 2, axis=(0, 1))
-        row: Row = {"seed": seed, "corruption": text, "method": method}
-        row |= {"total": float(errors.mean())}
-        row |= dict(zip(data.names, map(float, errors), strict=True))
-        rows.append(row | measured.get(method, dict.fromkeys(_MEASURED)))
+        rows.append(
+            {"seed": seed, "corruption": text, "method": method, "total": float(errors.mean())}
+            | dict(zip(data.names, map(float, errors), strict=True))
+            | measured.get(method, dict.fromkeys(_MEASURED))
+        )
     return rows, examples
 
 
@@ -189,8 +175,13 @@ def _baselines(
 
 def fit_denoiser(
     data: Data, corrupt: Corruption, options: DenoiseOptions, architecture: str, key: jax.Array
-) -> TrainedDenoiser:
-    """Fits a recurrent denoising autoencoder to a corruption, drawn afresh every step."""
+) -> tuple[Callable[[np.ndarray], np.ndarray], Callable[[Window], np.ndarray], dict[str, float]]:
+    """Fits a recurrent denoising autoencoder to a corruption, drawn afresh every step.
+
+    Returns:
+      What it restores, `[N, T, O + A] -> [N, T, O + A]`; the mean penalty of each of N windows, as
+      a plan is penalised; and the seconds of the fit, as of `timed_fit`.
+    """
     sizes, knobs = (data.spec.observation_size, data.spec.action_size), options.rnn_dae
     dae = make_rnn_dae(
         *sizes,
@@ -200,7 +191,7 @@ def fit_denoiser(
         corruption=corrupt,
     )
     calls = -(-options.updates // _STEPS_A_CALL)
-    fitted = timed_fit(
+    params, seconds = timed_fit(
         dae,
         data.scales,
         optax.cosine_decay_schedule(options.learning_rate, calls * _STEPS_A_CALL),
@@ -210,17 +201,15 @@ def fit_denoiser(
             for call in range(calls)
         ),
     )
-    params = fitted.params
-    network = ARCHITECTURES[architecture](
+    network = rnn_dae.ARCHITECTURES[architecture](
         sum(sizes), knobs.hidden, sum(sizes) if knobs.restore_actions else sizes[0]
     )
     apply = jax.jit(jax.vmap(lambda x: network.apply(params, x, jnp.ones(len(x), bool))))
     penalty = jax.jit(jax.vmap(lambda path: dae.penalty(data.scales, params, path)))
-    return TrainedDenoiser(
-        restore=lambda x: np.asarray(apply(x)),
-        penalty=lambda windows: np.asarray(penalty(as_trajectory(windows))).mean(axis=-1),
-        compile_seconds=fitted.compile_seconds,
-        train_seconds=fitted.train_seconds,
+    return (
+        lambda x: np.asarray(apply(x)),
+        lambda windows: np.asarray(penalty(as_trajectory(windows))).mean(axis=-1),
+        seconds,
     )
 
 

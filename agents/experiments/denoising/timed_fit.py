@@ -3,38 +3,21 @@
 import itertools
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import jax
 import optax
 
 from agents.devices import compiler_options
-from mbrl import Params, Regularizer, Window, make_fitter
-from mbrl.normalizer import Normalizer
-
-
-@dataclass(frozen=True)
-class TimedFit:
-    """The parameters that were learned, and how long it took.
-
-    Attributes:
-      params: of the regulariser.
-      compile_seconds: of one epoch, tracing included.
-      train_seconds: of all epochs, drawing the minibatches of all but the first included.
-    """
-
-    params: Params
-    compile_seconds: float
-    train_seconds: float
+from mbrl import Params, Regularizer, Window, make_fitter, normalizer
 
 
 def timed_fit(
     regularizer: Regularizer,
-    scales: Normalizer,
+    scales: normalizer.Normalizer,
     schedule: optax.ScalarOrSchedule,
     key: jax.Array,
     epochs: Iterable[Window],
-) -> TimedFit:
+) -> tuple[Params, dict[str, float]]:
     """Fits a regulariser by Adam, without early stopping.
 
     Args:
@@ -43,6 +26,10 @@ def timed_fit(
       schedule: of the step size.
       key: random key, consumed.
       epochs: minibatches `[S, B, ...]` of each, of one shape; at least one epoch.
+
+    Returns:
+      The parameters; `compile_seconds` of one epoch, tracing included, and `train_seconds` of all
+      epochs, drawing the minibatches of all but the first included.
     """
     init_key, fit_key = jax.random.split(key)
     # One vector of all parameters: an optimiser of many small ones is much of what is compiled.
@@ -59,8 +46,7 @@ def timed_fit(
     for number, batches in enumerate(itertools.chain([first], drawn)):
         trainable = epoch(scales, trainable, jax.random.fold_in(fit_key, number), batches)
     params = jax.block_until_ready(trainable.average)
-    return TimedFit(
-        params=params,
-        compile_seconds=compiled - started,
-        train_seconds=time.perf_counter() - compiled,
-    )
+    return params, {
+        "compile_seconds": compiled - started,
+        "train_seconds": time.perf_counter() - compiled,
+    }

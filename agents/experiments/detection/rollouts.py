@@ -19,8 +19,7 @@ from agents.diagnostics.return_tables import WORST
 from agents.diagnostics.variants import Variant
 from agents.envs import EpisodeRunner
 from agents.errors import UserError
-from mbrl import Trajectory
-from mbrl.normalizer import Normalizer
+from mbrl import Trajectory, normalizer
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ def replayed(
     runner: EpisodeRunner,
     states: Sequence[ReferenceState],
     horizon: int,
-    unit: Normalizer,
+    unit: normalizer.Normalizer,
 ) -> Rollouts:
     """Rollouts of the actions that were really taken, at states which H decisions followed.
 
@@ -71,7 +70,7 @@ def planned(
     runner: EpisodeRunner,
     states: Sequence[ReferenceState],
     count: int,
-    unit: Normalizer,
+    unit: normalizer.Normalizer,
 ) -> Rollouts:
     """Rollouts of the plan at each state and of `count - 1` variations of it.
 
@@ -82,10 +81,12 @@ def planned(
     vary = swapped if runner.spec.discrete else drifting
     plans = []
     for number, state in enumerate(states):
-        keys = jax.random.split(jax.random.key(number), 1)
-        observation = jnp.asarray(state.observation)[None]
         plan, _ = variant.agent.act(
-            variant.state, keys, variant.agent.initial_plans(1), observation, 0.0
+            variant.state,
+            jax.random.split(jax.random.key(number), 1),
+            variant.agent.initial_plans(1),
+            jnp.asarray(state.observation)[None],
+            0.0,
         )
         plans.append(vary(rng, np.asarray(plan.actions[0]), count))
     return roll_out(variant, runner, states, np.stack(plans), unit)
@@ -111,7 +112,7 @@ def roll_out(
     runner: EpisodeRunner,
     states: Sequence[ReferenceState],
     plans: np.ndarray,
-    unit: Normalizer,
+    unit: normalizer.Normalizer,
 ) -> Rollouts:
     """Rolls plans out in the model, and executes them in the environment.
 
@@ -132,11 +133,15 @@ def roll_out(
     ]
     truth = np.stack([execution.observations[-1] for execution in executions])
     observations = np.repeat(np.stack([s.observation for s in states]), plans.shape[1], axis=0)
-    flat = jnp.asarray(plans.reshape(-1, *plans.shape[2:]))
-    paths = variant.agent.rollouts(
-        variant.state, jax.random.key(0), jnp.asarray(observations), flat
+    paths = jax.tree.map(
+        np.asarray,
+        variant.agent.rollouts(
+            variant.state,
+            jax.random.key(0),
+            jnp.asarray(observations),
+            jnp.asarray(plans.reshape(-1, *plans.shape[2:])),
+        ),
     )
-    paths = jax.tree.map(np.asarray, paths)
     gap = (last_states(paths) - truth[:, None]) / np.asarray(unit.std)
     errors = np.sqrt(np.square(gap).sum(axis=-1)).mean(axis=1)
     return Rollouts(paths, errors, np.array([execution.ended for execution in executions]))
@@ -149,6 +154,5 @@ def last_states(paths: Trajectory) -> np.ndarray:
     """
     over = np.cumprod(paths.continue_probs, axis=-1) < 0.5
     last = np.where(over.any(axis=-1), over.argmax(axis=-1) + 1, over.shape[-1])
-    return np.take_along_axis(np.asarray(paths.observations), last[..., None, None], axis=2)[
-        :, :, 0
-    ]
+    ends = np.take_along_axis(np.asarray(paths.observations), last[..., None, None], axis=2)
+    return ends[:, :, 0]

@@ -15,32 +15,34 @@ probability), and the mean per decision: a young model predicts an early end eve
 over few decisions is small however large each penalty is.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from agents.analysis.provenance import commit
 from agents.analysis.statistics import auroc, concordance
-from agents.analysis.tables import Row, write_csv, writing
+from agents.analysis.style import GREY, frame, series, write
+from agents.analysis.tables import Row, grouped, write_csv, writing
 from agents.config.benchmarks import DetectionOptions
 from agents.diagnostics.negative_windows import changed, noise_windows, shuffled_windows
 from agents.diagnostics.open_loop import reference_states
 from agents.diagnostics.path_penalties import path_penalty, window_penalty
 from agents.diagnostics.variants import Variant, Variants
-from agents.envs import make_runner
-from agents.experiments.detection.figures import plot_detection
 from agents.experiments.detection.rollouts import Rollouts, planned, replayed, went_wrong
-from agents.training.checkpoint import at_or_after
+from agents.planning.builders import build_runner
+from agents.training import checkpoint, saved
 from agents.training.frozen import FrozenAgent, load_frozen
-from agents.training.saved import CHECKPOINTS
 from mbrl import Replay, Window, normalizer
 
 _WINDOWS = 256
+_PANELS = {
+    "replayed": "replayed actions",
+    "planned": "plans made without a penalty",
+    "within": "several plans of the same state",
+}
 
 
 def detect(run_dirs: Sequence[Path], options: DetectionOptions, out: Path) -> Iterator[str]:
@@ -60,7 +62,9 @@ def detect(run_dirs: Sequence[Path], options: DetectionOptions, out: Path) -> It
     """
     runs = [(run_dir, load_frozen(run_dir)) for run_dir in run_dirs]
     for run_dir, age in itertools.product(run_dirs, options.ages):
-        at_or_after(run_dir / CHECKPOINTS, age)  # an age without a checkpoint is refused first
+        checkpoint.at_or_after(
+            run_dir / saved.CHECKPOINTS, age
+        )  # an age without a checkpoint is refused first
     with writing(out):
         pass  # and so is an `out` that cannot be used
     rows: list[Row] = []
@@ -93,23 +97,26 @@ def detect_in_run(frozen: FrozenAgent, run_dir: Path, options: DetectionOptions)
     # No plan is warm-started by the last one, so that the search gets twice the iterations.
     variants = Variants(config, 1, {("planner", "iterations"): 2 * config.planner.iterations})
     unit = normalizer.fit(frozen.replay.transitions().observation)
-    runner = make_runner(config.env)
+    runner = build_runner(config.env)
     for age in options.ages:
         young = load_frozen(run_dir, env_steps=age, agent=frozen.agent)
         base = variants.fitted("none", young)
         real = replayed(base, runner, states, horizon, unit)
         plans = planned(base, runner, states, options.plans, unit)
-        windows = _TestWindows.of(young.replay, horizon)
+        wrong, ended = went_wrong(plans.errors[:: options.plans]), plans.ended[:: options.plans]
+        windows = _test_windows(young.replay, horizon)
         for variant in variants.all(young):
             yield {
                 "run": run_dir.resolve().name,
                 "env_steps": age,
                 "regularizer": variant.name,
                 **_chances(variant, real, plans, len(states)),
-                **windows.distinguished(variant),
+                **_distinguished(variant, *windows),
                 "states_replayed": len(real.errors),
                 "states": len(states),
-                **_ended(plans, options.plans),
+                # Of the agent's own plans, those that terminated.
+                "ended_wrong": _share(ended[wrong]),
+                "ended_rest": _share(ended[~wrong]),
                 "regularizer_mse": variant.errors.get("regularizer_mse"),
                 "regularizer_copy_mse": variant.errors.get("regularizer_copy_mse"),
             }
@@ -130,46 +137,62 @@ def _chances(variant: Variant, real: Rollouts, plans: Rollouts, states: int) -> 
     return row
 
 
-def _ended(plans: Rollouts, count: int) -> Row:
-    """Share of the agent's own plans that terminated: of those that went wrong, and of the rest."""
-    wrong, ended = went_wrong(plans.errors[::count]), plans.ended[::count]
-    return {"ended_wrong": _share(ended[wrong]), "ended_rest": _share(ended[~wrong])}
-
-
 def _share(of: np.ndarray) -> float:
     """NaN of nothing: where all errors are equal, all of them are in the worst quarter."""
     return float(of.mean()) if of.size else np.nan
 
 
-@dataclass(frozen=True)
-class _TestWindows:
-    """Held-out windows, and `agents.diagnostics.negative_windows` made from them.
+def _test_windows(replay: Replay, horizon: int) -> tuple[Window, Window, Window, np.ndarray]:
+    """Held-out windows, noise, shuffled ones, and which of them the shuffling changed, `[N]`."""
+    rng, seen = np.random.default_rng(0), replay.transitions()
+    real = replay.held_out_windows(_WINDOWS, horizon)
+    shuffled = shuffled_windows(rng, real)
+    noise = noise_windows(rng, seen, real)
+    unit = normalizer.fit(seen.observation)
+    return real, noise, shuffled, changed(real, shuffled, np.asarray(unit.std))
 
-    Attributes:
-      real, noise, shuffled: `[N, ...]`.
-      changed: `[N]`, which windows the shuffling changed.
+
+def _distinguished(
+    variant: Variant, real: Window, noise: Window, shuffled: Window, differ: np.ndarray
+) -> Row:
+    """AUROC against the real windows; of shuffled ones also of those alone that changed."""
+    usual, mixed = window_penalty(variant, real), window_penalty(variant, shuffled)
+    return {
+        "noise": auroc(usual, window_penalty(variant, noise)),
+        "shuffled": auroc(usual[differ], mixed[differ]),
+        "shuffled_all": auroc(usual, mixed),
+        "windows_moved": int(differ.sum()),
+    }
+
+
+def plot_detection(rows: Sequence[Row], path: Path) -> Path:
+    """How well penalties detect rollouts that went wrong, over the age of the model.
+
+    Lines are means over runs, points the runs.
+
+    Args:
+      rows: of `detect_in_run`.
+      path: of the PNG file.
     """
-
-    real: Window
-    noise: Window
-    shuffled: Window
-    changed: np.ndarray
-
-    @classmethod
-    def of(cls, replay: Replay, horizon: int) -> _TestWindows:
-        rng, seen = np.random.default_rng(0), replay.transitions()
-        real = replay.held_out_windows(_WINDOWS, horizon)
-        shuffled = shuffled_windows(rng, real)
-        noise = noise_windows(rng, seen, real)
-        std = np.asarray(normalizer.fit(seen.observation).std)
-        return cls(real, noise, shuffled, changed(real, shuffled, std))
-
-    def distinguished(self, variant: Variant) -> Row:
-        """AUROC against the real windows; of shuffled ones also of those alone that changed."""
-        real, mixed = window_penalty(variant, self.real), window_penalty(variant, self.shuffled)
-        return {
-            "noise": auroc(real, window_penalty(variant, self.noise)),
-            "shuffled": auroc(real[self.changed], mixed[self.changed]),
-            "shuffled_all": auroc(real, mixed),
-            "windows_moved": int(self.changed.sum()),
-        }
+    figure = Figure(figsize=(12, 4.4), layout="constrained")
+    variants = grouped((row for row in rows if row["regularizer"] != "none"), "regularizer")
+    ages = sorted({row["env_steps"] for row in rows})
+    panels = figure.subplots(1, len(_PANELS))
+    for axes, (key, title) in zip(panels, _PANELS.items(), strict=True):
+        axes.axhline(0.5, color=GREY, lw=1, ls="--")
+        for index, (name, mine) in enumerate(variants.items()):
+            runs = grouped(mine, "env_steps")
+            values = [[row[key] for row in runs[age]] for age in ages]
+            places = np.arange(len(ages)) + 0.09 * (index - (len(variants) - 1) / 2)
+            style = series(index)
+            axes.plot(places, [np.mean(each) for each in values], ms=6, lw=1.2, label=name, **style)
+            for place, each in zip(places, values, strict=True):
+                axes.plot([place] * len(each), each, ".", ms=4, alpha=0.6, color=style["color"])
+        frame(axes)
+        axes.set_xticks(np.arange(len(ages)), [f"{age:,}" for age in ages])
+        axes.set_xlabel("environment steps learned from")
+        axes.set_ylim(0.0, 1.02)
+        axes.set_title(title, fontsize="medium")
+    panels[0].set_ylabel("chance that the worse one is penalised more")
+    panels[0].legend(frameon=False, fontsize="small", loc="lower right")
+    return write(figure, path)

@@ -3,14 +3,13 @@
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from agents.analysis.style import CYCLE, GREY, MARKERS, count_steps, frame, write
-from agents.analysis.tables import Row
+from agents.analysis.style import GREY, count_steps, frame, series, write
+from agents.analysis.tables import Row, grouped
 
 _PANELS = {"mean": "Mean return of frozen evaluations", "iqm": "Interquartile mean"}
 _FIXED_LINES = ("--", ":")
@@ -51,27 +50,23 @@ def plot_learning(
     return write(figure, path)
 
 
-def _draw(axes: Axes, summary: Sequence[Row], key: str, points: Sequence[Row]) -> None:
+def _draw(axes: Axes, summary: Sequence[Row], key: str, evaluations: Sequence[Row]) -> None:
     """Draws a statistic of every contender over the steps, and the means of single evaluations."""
     fixed = itertools.cycle(_FIXED_LINES)
-    for index, label in enumerate(dict.fromkeys(row["label"] for row in summary)):
-        rows, seeds = ([row for row in each if row["label"] == label] for each in (summary, points))
-        text, count = label.replace("$", r"\$"), rows[-1]["seeds"]
+    points = grouped(evaluations, "label")
+    for index, (label, rows) in enumerate(grouped(summary, "label").items()):
+        text, count, style = label.replace("$", r"\$"), rows[-1]["seeds"], series(index)
         if not rows[0]["env_steps"]:
             axes.axhline(rows[0][key], color=GREY, ls=next(fixed), lw=1.4, label=text)
             continue
-        steps = [row["env_steps"] for row in rows]
-        style: dict[str, Any] = {
-            "color": CYCLE[index % len(CYCLE)],
-            "marker": MARKERS[index % len(MARKERS)],
-        }
         text += f" ({count} seed{'s' * (count > 1)})"
+        steps = [row["env_steps"] for row in rows]
         axes.plot(steps, [row[key] for row in rows], lw=2, label=text, **style)
         if count > 1:
             low, high = ([row[f"{key}_{end}"] for row in rows] for end in ("low", "high"))
             axes.fill_between(steps, low, high, color=style["color"], alpha=0.15, lw=0)
-        ages, means = (
-            [row["env_steps"] for row in seeds],
-            [np.mean(row["returns"]) for row in seeds],
-        )
-        axes.plot(ages, means, ls="", ms=4, mfc="none", alpha=0.6, zorder=2.1, **style)  # on lines
+        axes.plot(
+            [row["env_steps"] for row in points.get(label, ())],
+            [np.mean(row["returns"]) for row in points.get(label, ())],
+            ls="", ms=4, mfc="none", alpha=0.6, zorder=2.1, **style,  # above the lines
+        )  # fmt: skip

@@ -8,7 +8,6 @@ settings, with critics of two layers of 256 units. Both act at every step and up
 Sources: Haarnoja et al. (2018) for SAC; Bhatt et al. (2024) for CrossQ.
 """
 
-import importlib
 import importlib.util
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -22,14 +21,15 @@ from agents.experiments.learning.trials import MODEL_FREE
 Act = Callable[[np.ndarray], Any]
 """A policy: observation -> action, as the environment takes them."""
 
-_LAYERS = {"net_arch": [256, 256]}
-_SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
+_SETTINGS: dict[str, tuple[str, Any, dict[str, Any]]] = {
     "sac": (
         "SAC",
+        [256, 256],
         {"learning_rate": 7.3e-4, "tau": 0.01, "batch_size": 256, "learning_starts": 1_000},
     ),
-    "crossq": ("CrossQ", {"learning_starts": 1_000}),
+    "crossq": ("CrossQ", {"pi": [256, 256], "qf": [256, 256]}, {"learning_starts": 1_000}),
 }
+"""Class, layers and settings of each agent of sbx-rl."""
 
 
 def check(kind: str, env: gym.Env) -> None:
@@ -121,10 +121,9 @@ def learn(kind: str, env: Episodes, seed: int, steps: Sequence[int]) -> Iterator
       Each age and the policy at that age, without exploration noise; it changes when training goes
       on, so that it has to be used before the next one is taken.
     """
-    name, settings = _SETTINGS[kind]
+    name, layers, settings = _SETTINGS[kind]
     algorithm = getattr(importlib.import_module("sbx"), name)
-    policy = _LAYERS if kind == "sac" else {"net_arch": {"pi": [256, 256], "qf": [256, 256]}}
-    agent = algorithm("MlpPolicy", env, seed=seed, policy_kwargs=policy, **settings)
+    agent = algorithm("MlpPolicy", env, seed=seed, policy_kwargs={"net_arch": layers}, **settings)
     for step in steps:
         agent.learn(step - agent.num_timesteps, reset_num_timesteps=False)
         yield step, lambda observation: agent.predict(observation, deterministic=True)[0]

@@ -6,13 +6,12 @@ Nothing here imports JAX, so that help and refusals come at once.
 import shlex
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, TypeVar
 
 from pydantic import Field
 
-from agents.config import PRESETS, Count, Options, flag, override
+from agents.config import PRESETS, Count, Options, options, override
 from agents.config.commands import TrainCommand, parse_train
 from agents.config.flags import Argument, Parsed, declared, parse
 from agents.devices import cores
@@ -51,47 +50,32 @@ _O = TypeVar("_O", bound=RayOptions)
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True)
-class Request:
-    """What a command line asks for.
-
-    Attributes:
-      study: the trials.
-      options: where they are carried out.
-      background: whether the command returns at once.
-    """
-
-    study: Study
-    options: RayOptions
-    background: bool = False
+RAY_ARGUMENTS = (
+    Argument("cpus", RayOptions.model_fields["cpus"], "INT", "default: 1"),
+    Argument("retries", RayOptions.model_fields["retries"], "INT", "default: 3"),
+    Argument(
+        "address", RayOptions.model_fields["address"], "ADDR", "default: this machine, no server"
+    ),
+)
+"""`RayOptions` on a command line."""
 
 
-RAY_HINTS = {
-    "cpus": ("INT", "default: 1"),
-    "retries": ("INT", "default: 3"),
-    "address": ("ADDR", "default: this machine, no server"),
-}
-"""What the help shows for `RayOptions`."""
-
-
-def arguments(kind: type[Options], hints: dict[str, tuple[str, str]]) -> list[Argument]:
-    """A command's options as its own arguments, in the order of the hints.
+def options_of(parsed: Parsed, defaults: _O, out: str) -> tuple[_O, Path]:
+    """The options of a study, out of its command line, and its directory.
 
     Args:
-      kind: the options.
-      hints: for each of them what stands for its value, and what ends its line in the help.
-    """
-    return [Argument(name, kind.model_fields[name], *hint) for name, hint in hints.items()]
+      parsed: the command line.
+      defaults: the options.
+      out: the directory, unless another one is given.
 
-
-def options_of(parsed: Parsed, defaults: _O) -> _O:
-    """The options of a study, out of its command line.
+    Returns:
+      The options; the directory, absolute, since a worker has a working directory of its own.
 
     Raises:
       UserError: a value is not allowed, or a trial needs more cores than this machine has and is to
         run on it.
     """
-    known = {(name,) for name in type(defaults).model_fields}
+    known = options(type(defaults))
     found = override(
         defaults, {path: value for path, value in parsed.values.items() if path in known}
     )
@@ -99,7 +83,7 @@ def options_of(parsed: Parsed, defaults: _O) -> _O:
         raise UserError(
             f"--cpus: {found.cpus} is not allowed; give at most {cores()}, the cores there are"
         )
-    return found
+    return found, Path(parsed.values.get(("out",), out)).absolute()
 
 
 def seeds_of(words: Sequence[str]) -> tuple[int, ...]:
@@ -129,15 +113,6 @@ def once(name: str, values: Sequence[_T]) -> tuple[_T, ...]:
     return tuple(values)
 
 
-def out_of(parsed: Parsed, default: str) -> Path:
-    """The directory given by `--out`; absolute, since a worker has a directory of its own.
-
-    Raises:
-      UserError: it is empty.
-    """
-    return Path(parsed.values.get(("out",), default)).absolute()
-
-
 # --- the learning benchmark ----------------------------------------------------------------------
 
 
@@ -159,13 +134,7 @@ class LearningOptions(RayOptions):
     )
 
 
-_HINTS = {
-    "seeds": ("SEED [SEED ...]", "default: 5..9"),
-    "steps": ("INT [INT ...]", "default: 5000 8000 10000 15000 20000"),
-    "episodes": ("INT", "default: 100"),
-    "first_seed": ("INT", "default: 10000"),
-    **RAY_HINTS,
-}
+_FIELDS = LearningOptions.model_fields
 
 _ARGUMENTS = (
     Argument(
@@ -174,35 +143,41 @@ _ARGUMENTS = (
         "[LABEL=]CONTENDER ...",
         positional=True,
     ),
-    *arguments(LearningOptions, _HINTS),
+    Argument("seeds", _FIELDS["seeds"], "SEED [SEED ...]", "default: 5..9"),
+    Argument("steps", _FIELDS["steps"], "INT [INT ...]", "default: 5000 8000 10000 15000 20000"),
+    Argument("episodes", _FIELDS["episodes"], "INT", "default: 100"),
+    Argument("first_seed", _FIELDS["first_seed"], "INT", "default: 10000"),
+    *RAY_ARGUMENTS,
     Argument("out", declared(Path, "Of the trials"), "DIR", "default: runs/learning"),
     Argument("background", declared(bool, "Return at once; the output goes to DIR/output.txt")),
 )
 
 _SHARED = {
-    ("seed",): "--seeds",
-    ("env_steps",): "--steps",
-    ("milestones",): "--steps",
-    ("run_dir",): "--out",
+    "--seed": "--seeds",
+    "--env-steps": "--steps",
+    "--milestones": "--steps",
+    "--run-dir": "--out",
 }
 """Options that all contenders share, and the flags of the benchmark that set them."""
 
 
-def parse_learning(args: Sequence[str]) -> Request:
+def parse_learning(args: Sequence[str]) -> tuple[Study, LearningOptions, bool]:
     """Reads the command line of `scripts/benchmark_learning.py`.
 
     Args:
       args: the words after the script's name.
+
+    Returns:
+      The trials, where they are carried out, and whether the command returns at once.
 
     Raises:
       UserError: whatever cannot be done as asked.
       SystemExit: help was asked for, and printed.
     """
     parsed = parse(args, LEARNING, _TEXT, _ARGUMENTS)
-    options = options_of(parsed, LearningOptions())
-    out = out_of(parsed, "runs/learning")
-    if list(options.steps) != sorted(set(options.steps)):
-        raise UserError(f"--steps: {shown(list(options.steps))} is not ascending; sort them")
+    found, out = options_of(parsed, LearningOptions(), "runs/learning")
+    if list(found.steps) != sorted(set(found.steps)):
+        raise UserError(f"--steps: {shown(list(found.steps))} is not ascending; sort them")
     words = parsed.positionals or ["lunar-lander", *FIXED, *MODEL_FREE]
     contenders = [_contender(word) for word in words]
     once("a label", [file_name(each.label) for each in contenders])
@@ -218,10 +193,10 @@ def parse_learning(args: Sequence[str]) -> Request:
                 f"{label} is for {other.id} with {other.kwargs}, but {first} for {env.id} with"
                 f" {env.kwargs}; give them one environment"
             )
-    episodes = range(options.first_seed, options.first_seed + options.episodes)
-    protocol = Protocol(env, options.steps, episodes)
-    trials = make_trials(contenders, seeds_of(options.seeds), out, protocol)
-    return Request(Study("benchmark", trials, out), options, parsed.values[("background",)])
+    episodes = range(found.first_seed, found.first_seed + found.episodes)
+    protocol = Protocol(env, found.steps, episodes)
+    trials = make_trials(contenders, seeds_of(found.seeds), out, protocol)
+    return Study("benchmark", trials, out), found, parsed.values[("background",)]
 
 
 def _contender(word: str) -> Contender:
@@ -232,21 +207,21 @@ def _contender(word: str) -> Contender:
     if not label or not label.isprintable():
         raise UserError(f"{shown(word)} has no label; give LABEL=CONTENDER")
     try:
-        kind, *options = words = shlex.split(text) or [""]
+        kind, *more = words = shlex.split(text) or [""]
     except ValueError as error:
         raise UserError(f"{shown(word)} is no contender ({error}); close the quotation") from None
     if kind in (*FIXED, *MODEL_FREE):
-        if options:
+        if more:
             raise UserError(f"{shown(word)}: {kind} takes no options; give {kind} alone")
         return Contender(label, kind)
     if kind not in PRESETS:
-        known = ", ".join((*PRESETS, *FIXED, *MODEL_FREE))
-        raise UserError(f"unknown contender {shown(word)}; give one of: {known}")
-    for path, instead in _SHARED.items():
-        if any(each.partition("=")[0] == flag(path) for each in words):
-            raise UserError(
-                f"{shown(word)}: {flag(path)} is shared by all contenders; give {instead}"
-            )
+        raise UserError(
+            f"unknown contender {shown(word)}; give one of:"
+            f" {', '.join((*PRESETS, *FIXED, *MODEL_FREE))}"
+        )
+    for option, instead in _SHARED.items():
+        if any(each.partition("=")[0] == option for each in words):
+            raise UserError(f"{shown(word)}: {option} is shared by all contenders; give {instead}")
     command = parse_train(words)
     assert isinstance(command, TrainCommand)
     return Contender(label, "planner", command.config)

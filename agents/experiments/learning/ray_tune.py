@@ -9,6 +9,7 @@ has to be entered before JAX is imported, since Ray forks, and JAX has threads.
 """
 
 import importlib.util
+import itertools
 import logging
 import os
 import pickle
@@ -137,11 +138,14 @@ def cluster(address: str) -> Iterator[None]:
     for name in ("ray.tune.tune", "ray.tune.execution.tune_controller"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     before = signal.getsignal(signal.SIGTERM)
-    # `local`, since RAY_ADDRESS may name another cluster.
     own = {"num_cpus": cores(), "include_dashboard": False, "object_store_memory": _OBJECTS}
-    kind: dict[str, Any] = {"address": address} if address else {"address": "local", **own}
     try:
-        ray.init(log_to_driver=False, logging_level=logging.ERROR, **kind)
+        ray.init(
+            address=address or "local",  # RAY_ADDRESS may name another cluster
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            **({} if address else own),
+        )
     except (ConnectionError, RuntimeError, ValueError) as error:
         if not address:
             raise
@@ -185,14 +189,13 @@ def _reporter(count: int, retries: int, say: Say, failures: dict[str, str]) -> A
     """
     from ray.tune.progress_reporter import TrialProgressCallback
 
-    ended: list[str] = []
+    numbers = itertools.count(1)
     started = time.monotonic()
 
     def end(trial: Any, how: str) -> None:
-        ended.append(_name(trial))
-        done, spent = len(ended), time.monotonic() - started
+        done, spent = next(numbers), time.monotonic() - started
         rest = f"; about {clock(spent / done * (count - done))} left" if done < count else ""
-        say(f"{ended[-1]}  {how} ({done} of {count}, {clock(spent)}{rest})")
+        say(f"{_name(trial)}  {how} ({done} of {count}, {clock(spent)}{rest})")
 
     def fail(trial: Any, why: str) -> None:
         failures[_name(trial)] = why
@@ -203,8 +206,7 @@ def _reporter(count: int, retries: int, say: Say, failures: dict[str, str]) -> A
             """Says nothing: a line follows at the end of the trial."""
 
         def on_trial_complete(self, iteration, trials, trial, **info) -> None:
-            refused = trial.last_result.get("refused")
-            if refused:
+            if refused := trial.last_result.get("refused"):
                 fail(trial, refused)
             else:
                 end(trial, "finished")

@@ -11,10 +11,10 @@ from pathlib import Path
 import gymnasium as gym
 import numpy as np
 
-from agents.analysis.bootstrap import intervals, resamples
+from agents.analysis.bootstrap import resamples, with_intervals
 from agents.analysis.jsonl import read_rows
 from agents.analysis.statistics import iqm
-from agents.analysis.tables import Row, markdown, of_kind, write_csv, writing
+from agents.analysis.tables import Row, grouped, markdown, of_kind, write_csv, writing
 from agents.errors import UserError, shown
 from agents.experiments.learning.figures import plot_learning
 from agents.experiments.learning.trials import evaluations_in
@@ -54,18 +54,32 @@ def draw(benchmark: Path, name: str, out: Path) -> list[str]:
             )
     solved_at = gym.spec(first["env_id"]).reward_threshold
     summary = summarise(evaluations, solved_at)
+    tables = {
+        "": [_row(row, solved_at) for row in evaluations],
+        "-summary": summary,
+        "-episodes": [
+            {key: row[key] for key in ("label", "seed", "env_steps")}
+            | {"episode_seed": seed, "return": return_, "length": length}
+            for row in evaluations
+            for seed, return_, length in zip(
+                row["seeds"], row["returns"], row["lengths"], strict=True
+            )
+        ],
+        "-curves": [
+            {key: rows[0][key] for key in ("label", "seed")}
+            | {key: episode[key] for key in ("env_steps", "return", "length", "ended")}
+            for run_dir, rows in found
+            if (run_dir / METRICS).is_file()
+            for episode in of_kind(read_rows(run_dir / METRICS), "episode")
+        ],
+    }
     with writing(out):
-        write_csv(out / f"{name}.csv", [_row(row, solved_at) for row in evaluations])
-        write_csv(out / f"{name}-summary.csv", summary)
-        write_csv(
-            out / f"{name}-episodes.csv", [each for row in evaluations for each in _episodes(row)]
-        )
-        curves = [row for run_dir, rows in found for row in _curve(run_dir / METRICS, rows[0])]
-        if curves:
-            write_csv(out / f"{name}-curves.csv", curves)
+        for ending, rows in tables.items():
+            if rows:  # a policy that does not learn has no curve
+                write_csv(out / f"{name}{ending}.csv", rows)
         plot_learning(summary, evaluations, out / f"{name}.png", solved_at=solved_at)
-    tables = markdown(*_by_age(summary))
-    return tables if solved_at is None else [*tables, "", *_solving(evaluations, solved_at)]
+    ages = _by_age(summary)
+    return ages if solved_at is None else [*ages, "", *_solving(evaluations, solved_at)]
 
 
 def summarise(evaluations: Sequence[Row], solved_at: float | None) -> list[Row]:
@@ -76,29 +90,31 @@ def summarise(evaluations: Sequence[Row], solved_at: float | None) -> list[Row]:
       and `_high`, `lowest` and `highest` mean of a seed, `share_solved` of the episodes, and
       `solved`, seeds whose mean reaches the threshold (None without one).
     """
-    groups: dict[tuple[str, int], list[Row]] = {}
-    for row in evaluations:
-        groups.setdefault((row["label"], row["env_steps"]), []).append(row)
-    order = list(dict.fromkeys(row["label"] for row in evaluations))
-    groups_in_order = sorted(groups, key=lambda group: (order.index(group[0]), group[1]))
-    return [_over_seeds(groups[group], solved_at) for group in groups_in_order]
+    return [
+        _over_seeds(of_age, solved_at)
+        for rows in grouped(evaluations, "label").values()
+        for _, of_age in sorted(grouped(rows, "env_steps").items())
+    ]
 
 
 def _over_seeds(rows: Sequence[Row], solved_at: float | None) -> Row:
     """Statistics of the evaluations of one contender at one age, a row a seed."""
     returns = np.concatenate([row["returns"] for row in rows])
     seeds = [(row["seed"],) for row in rows for _ in row["returns"]]
-    ends = intervals(_statistics, [returns], resamples(seeds, _RESAMPLES))
     means = [float(np.mean(row["returns"])) for row in rows]
-    found: Row = {key: rows[0][key] for key in ("label", "kind", "env_steps")}
-    found["seeds"] = len(rows)
-    for key, value in _statistics(returns).items():
-        found |= {key: value, f"{key}_low": ends[key][0], f"{key}_high": ends[key][1]}
-    found |= {"lowest": min(means), "highest": max(means), "share_solved": None, "solved": None}
-    if solved_at is not None:
-        found["share_solved"] = float(np.mean(returns >= solved_at))
-        found["solved"] = sum(mean >= solved_at for mean in means)
-    return found
+    return {
+        **{key: rows[0][key] for key in ("label", "kind", "env_steps")},
+        "seeds": len(rows),
+        **with_intervals(_statistics, [returns], resamples(seeds, _RESAMPLES)),
+        "lowest": min(means),
+        "highest": max(means),
+        "share_solved": _share_solved(returns, solved_at),
+        "solved": None if solved_at is None else sum(mean >= solved_at for mean in means),
+    }
+
+
+def _share_solved(returns: np.ndarray, solved_at: float | None) -> float | None:
+    return None if solved_at is None else float(np.mean(returns >= solved_at))
 
 
 def _statistics(returns: np.ndarray) -> dict[str, float]:
@@ -107,8 +123,9 @@ def _statistics(returns: np.ndarray) -> dict[str, float]:
 
 def steps_to_solve(rows: Sequence[Row], solved_at: float) -> float:
     """The first age at which a trial's mean return reaches the threshold; infinity if at none."""
-    ages = [row["env_steps"] for row in rows if np.mean(row["returns"]) >= solved_at]
-    return min(ages, default=np.inf)
+    return min(
+        (row["env_steps"] for row in rows if np.mean(row["returns"]) >= solved_at), default=np.inf
+    )
 
 
 def _row(row: Row, solved_at: float | None) -> Row:
@@ -120,42 +137,22 @@ def _row(row: Row, solved_at: float | None) -> Row:
         "sd": float(returns.std(ddof=1)) if len(returns) > 1 else None,
         "iqm": iqm(returns),
         "lowest": float(returns.min()),
-        "share_solved": None if solved_at is None else float(np.mean(returns >= solved_at)),
+        "share_solved": _share_solved(returns, solved_at),
         "mean_length": float(np.mean(row["lengths"])),
         **{key: row.get(key) for key in ("planned", "realised", "training_seconds")},
         **{key: row[key] for key in ("evaluation_seconds", "commit")},
     }
 
 
-def _episodes(row: Row) -> list[Row]:
-    """Every episode of an evaluation: all that the tables and their intervals are made of."""
-    played = zip(row["seeds"], row["returns"], row["lengths"], strict=True)
-    return [
-        {key: row[key] for key in ("label", "seed", "env_steps")}
-        | {"episode_seed": seed, "return": return_, "length": length}
-        for seed, return_, length in played
-    ]
-
-
-def _curve(metrics: Path, trial: Row) -> list[Row]:
-    """The training episodes of a trial; none of a policy that does not learn."""
-    return [
-        {
-            **{key: trial[key] for key in ("label", "seed")},
-            **{key: row[key] for key in ("env_steps", "return", "length", "ended")},
-        }
-        for row in of_kind(read_rows(metrics) if metrics.is_file() else [], "episode")
-    ]
-
-
-def _by_age(summary: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
+def _by_age(summary: Sequence[Row]) -> list[str]:
+    """A table of the mean returns, by label and age."""
     ages = sorted({row["env_steps"] for row in summary if row["env_steps"]})
     body = []
-    for label in dict.fromkeys(row["label"] for row in summary):
-        rows = {row["env_steps"]: row for row in summary if row["label"] == label}
-        seeds = max(row["seeds"] for row in rows.values())
-        body.append([label, str(seeds), *(_cell(rows.get(age, rows.get(0))) for age in ages)])
-    return ["", "seeds", *(f"{age:,}" for age in ages)], body
+    for label, mine in grouped(summary, "label").items():
+        rows = {row["env_steps"]: row for row in mine}
+        seeds = str(max(row["seeds"] for row in mine))
+        body.append([label, seeds, *(_cell(rows.get(age, rows.get(0))) for age in ages)])
+    return markdown(["", "seeds", *(f"{age:,}" for age in ages)], body)
 
 
 def _cell(row: Row | None) -> str:
@@ -169,14 +166,13 @@ def _cell(row: Row | None) -> str:
 
 def _solving(evaluations: Sequence[Row], solved_at: float) -> list[str]:
     """A table of the steps to solve the task, by label and seed."""
-    trials: dict[str, dict[int, list[Row]]] = {}
-    for row in evaluations:
-        if row["env_steps"]:
-            trials.setdefault(row["label"], {}).setdefault(row["seed"], []).append(row)
-    seeds = sorted({seed for each in trials.values() for seed in each})
+    learned = [row for row in evaluations if row["env_steps"]]
+    seeds = sorted({row["seed"] for row in learned})
     body = []
-    for label, by_seed in trials.items():
-        ages = {seed: steps_to_solve(rows, solved_at) for seed, rows in by_seed.items()}
+    for label, rows in grouped(learned, "label").items():
+        ages = {
+            seed: steps_to_solve(trial, solved_at) for seed, trial in grouped(rows, "seed").items()
+        }
         cells = (_age(ages[seed]) if seed in ages else "n/a" for seed in seeds)
         body.append([label, _age(float(np.median(list(ages.values())))), *cells])
     return markdown(["steps to solve", "median", *(f"seed {seed}" for seed in seeds)], body)

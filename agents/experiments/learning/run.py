@@ -9,18 +9,19 @@ from agents.analysis.tables import writing
 from agents.config import CONFIG_FILE, difference, load_run
 from agents.errors import UserError, shown
 from agents.experiments.learning import ray_tune
-from agents.experiments.learning.options import Request
-from agents.experiments.learning.trials import Trial
+from agents.experiments.learning.options import RayOptions
+from agents.experiments.learning.trials import SWEEP_FILE, Study, Trial
 from agents.experiments.learning.worker import OUTPUT, carry_out
 
 
-def run_study(request: Request) -> int:
+def run_study(study: Study, options: RayOptions) -> int:
     """Carries out the trials of a study that are not finished; writes the report of a sweep.
 
     The report is written after an interruption too, of the trials that are finished by then.
 
     Args:
-      request: the study, and where it is carried out.
+      study: the trials.
+      options: where they are carried out.
 
     Returns:
       The exit status: 0 if all trials are finished, 1 if some failed, 130 after an interruption.
@@ -29,7 +30,6 @@ def run_study(request: Request) -> int:
       UserError: Ray or sbx-rl is missing, the cluster cannot be reached, or as `check_trials`;
         nothing has been written then.
     """
-    study, options = request.study, request.options
     left = [trial for trial in study.trials if not trial.finished]
     failures: dict[str, str] = {}
     interrupted = False
@@ -45,12 +45,11 @@ def run_study(request: Request) -> int:
         except KeyboardInterrupt:
             interrupted = True
     # There is no claim if the study was interrupted before it began.
-    if study.base is not None and (study.out / study.claim).is_file():
+    if study.base is not None and (study.out / SWEEP_FILE).is_file():
         # Imports JAX, which has to come after Ray.
         from agents.experiments.learning.sweep_report import write_sweep_report
 
-        for line in write_sweep_report(study, failures):
-            say(line)
+        say("\n".join(write_sweep_report(study, failures)))
     for name, why in failures.items():
         print(f"{name} failed: {why}; see {study.out / name / OUTPUT}", file=sys.stderr)
     if interrupted:
@@ -66,51 +65,39 @@ def check_trials(trials: Sequence[Trial]) -> None:
       UserError: an environment or its analytic reward cannot be used, a policy cannot act in it,
         or the directory of a trial holds another run.
     """
-    from agents.envs.making import make_environment, make_runner
+    from agents.envs.making import make_environment
     from agents.experiments.learning import model_free
     from agents.planning import builders
 
     different: dict[str, Trial] = {}
     for trial in trials:
-        kind, config = trial.contender.kind, trial.contender.config
-        if config is not None:
-            _check_run(trial)
+        config = trial.contender.config
+        if config is not None and (trial.run_dir / CONFIG_FILE).is_file():
+            earlier = load_run(trial.run_dir)
+            # Its total of steps may be raised.
+            if changed := difference(earlier, trial.config, {("env_steps",), ("milestones",)}):
+                raise UserError(
+                    f"{shown(str(trial.run_dir))} holds a run with {changed}; give the same"
+                    " options, or another --out"
+                )
         # Contenders of a sweep share both parts, so that one of them is checked.
-        different.setdefault(repr((kind, config and (config.env, config.model))), trial)
+        parts = trial.contender.kind, config and (config.env, config.model)
+        different.setdefault(repr(parts), trial)
     for trial in different.values():
         config, protocol = trial.contender.config, trial.protocol
         if config is not None:
-            runner = make_runner(config.env)
-            builders.build_agent(config, runner.spec)
-            runner.env.close()
+            builders.build_agent(config)
         elif protocol is not None:
             env = make_environment(protocol.env.id, protocol.env.kwargs)
             model_free.check(trial.contender.kind, env)
             env.close()
 
 
-def _check_run(trial: Trial) -> None:
-    """Refuses to resume a run of another configuration; its total of steps may be raised.
-
-    Raises:
-      UserError: the directory of the trial holds one.
-    """
-    if not (trial.run_dir / CONFIG_FILE).is_file():
-        return
-    earlier = load_run(trial.run_dir)
-    changed = difference(earlier, trial.config, {("env_steps",), ("milestones",)})
-    if changed:
-        raise UserError(
-            f"{shown(str(trial.run_dir))} holds a run with {changed}; give the same options, or"
-            " another --out"
-        )
-
-
-def detach(request: Request, script: Path, args: Sequence[str]) -> int:
+def detach(study: Study, script: Path, args: Sequence[str]) -> int:
     """Starts the same command in a session of its own, which outlives this one.
 
     Args:
-      request: the study; trials that cannot be carried out are refused here, where it is seen.
+      study: trials of it that cannot be carried out are refused here, where it is seen.
       script: of the command.
       args: its words; `--background` is left out.
 
@@ -120,16 +107,13 @@ def detach(request: Request, script: Path, args: Sequence[str]) -> int:
     Raises:
       UserError: as for `run_study`.
     """
-    study = request.study
     ray_tune.require()
     check_trials([trial for trial in study.trials if not trial.finished])
-    words = [word for word in args if word != "--background"]
     with writing(study.out), (study.out / OUTPUT).open("a", encoding="utf-8") as output:
-        process = subprocess.Popen(
-            [sys.executable, str(script), *words],
+        return subprocess.Popen(
+            [sys.executable, str(script), *(word for word in args if word != "--background")],
             stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
-        )  # fmt: skip
-    return process.pid
+        ).pid  # fmt: skip
 
 
 def say(line: str) -> None:

@@ -22,14 +22,11 @@ from agents.config.flags import Argument, declared, parse
 from agents.errors import UserError, shown
 from agents.experiments.learning.options import (
     MOST_TRIALS,
-    RAY_HINTS,
+    RAY_ARGUMENTS,
     RayOptions,
-    Request,
     Seeds,
-    arguments,
     once,
     options_of,
-    out_of,
     seeds_of,
 )
 from agents.experiments.learning.trials import SWEEP_FILE, Contender, Study, make_trials
@@ -55,17 +52,15 @@ class SweepOptions(RayOptions):
     )
 
 
-_HINTS = {
-    "weights": ("FLOAT [FLOAT ...]", "default: the preset's"),
-    "regularizers": ("NAME [NAME ...]", "default: the preset's"),
-    "seeds": ("SEED [SEED ...]", "default: 0..4"),
-    **RAY_HINTS,
-}
+_FIELDS = SweepOptions.model_fields
 
 _ARGUMENTS = (
     Argument("preset", declared(Path, "Where to start from"), "PRESET", positional=True),
     Argument("config", declared(Path, "YAML file, laid over the preset"), "FILE"),
-    *arguments(SweepOptions, _HINTS),
+    Argument("weights", _FIELDS["weights"], "FLOAT [FLOAT ...]", "default: the preset's"),
+    Argument("regularizers", _FIELDS["regularizers"], "NAME [NAME ...]", "default: the preset's"),
+    Argument("seeds", _FIELDS["seeds"], "SEED [SEED ...]", "default: 0..4"),
+    *RAY_ARGUMENTS,
     Argument(
         "out",
         declared(Path, "Of the sweep, on a disk that all machines share"),
@@ -75,11 +70,14 @@ _ARGUMENTS = (
 )
 
 
-def parse_sweep(args: Sequence[str]) -> Request:
+def parse_sweep(args: Sequence[str]) -> tuple[Study, SweepOptions]:
     """Reads the command line of `scripts/sweep.py`.
 
     Args:
       args: the words after the script's name.
+
+    Returns:
+      The trials, and where they are carried out.
 
     Raises:
       UserError: whatever cannot be done as asked.
@@ -88,16 +86,16 @@ def parse_sweep(args: Sequence[str]) -> Request:
     example = next((word for word in args if word in PRESETS), "lunar-lander")
     parsed = parse(args, SWEEP, f"{_TEXT}{example}.", _ARGUMENTS, PRESETS[example])
     if len(parsed.positionals) != 1:
-        words = ", ".join(map(shown, parsed.positionals)) or "none"
-        raise UserError(f"one preset is allowed, not {words}; give one of: {', '.join(PRESETS)}")
+        raise UserError(
+            f"one preset is allowed, not {', '.join(map(shown, parsed.positionals)) or 'none'};"
+            f" give one of: {', '.join(PRESETS)}"
+        )
     for path, instead in _SWEPT.items():
         if path in parsed.values:
             raise UserError(f"{flag(path)} is swept over; give {instead}")
-    options = options_of(parsed, SweepOptions())
     (preset,) = parsed.positionals
-    out, file = out_of(parsed, f"runs/sweep-{preset}"), parsed.values.get(("config",))
-    if file == "":
-        raise UserError("--config: '' is not allowed; give a YAML file")
+    options, out = options_of(parsed, SweepOptions(), f"runs/sweep-{preset}")
+    file = parsed.values.get(("config",))
     own = {(each.name,) for each in _ARGUMENTS}
     base = load(
         preset,
@@ -113,7 +111,7 @@ def parse_sweep(args: Sequence[str]) -> Request:
         raise UserError(f"the sweep has more than {MOST_TRIALS:,} trials; give fewer")
     study = sweep(base, names, weights, seeds, out)
     check_directory(base, out)
-    return Request(study, options)
+    return study, options
 
 
 def sweep(
@@ -145,7 +143,7 @@ def sweep(
         for name in regularizers
         for weight in (weights if name != "none" else (0.0,))
     ]
-    return Study("sweep", make_trials(contenders, seeds, out), out, SWEEP_FILE, base)
+    return Study("sweep", make_trials(contenders, seeds, out), out, base)
 
 
 def check_directory(base: Config, out: Path) -> None:
@@ -167,8 +165,7 @@ def check_directory(base: Config, out: Path) -> None:
         raise UserError(
             f"{where} holds other files and no sweep (no {SWEEP_FILE}); give another directory"
         )
-    changed = difference(load_file(out / SWEEP_FILE), base, _SWEPT)
-    if changed:
+    if changed := difference(load_file(out / SWEEP_FILE), base, _SWEPT):
         raise UserError(
             f"{where} holds a sweep with {changed}; give the same options, or another --out"
         )

@@ -13,15 +13,14 @@ from pydantic import ValidationError
 
 from agents.analysis.page import Section, figure, image, page, paragraph, preformatted, table
 from agents.analysis.statistics import mean_ci95
-from agents.analysis.style import CYCLE, MARKERS, frame, write
-from agents.analysis.tables import Row, write_csv, writing
+from agents.analysis.style import frame, series, write
+from agents.analysis.tables import Row, grouped, write_csv, writing
 from agents.config import dump
 from agents.errors import UserError, shown
 from agents.experiments.learning.trials import SUMMARY, Study, Trial
 from agents.reporting.comparison import Summary
 
-__all__ = ["over_seeds", "rows_of", "write_sweep_report"]
-
+_RESULTS = ("mean", "sd", "iqm", "planned", "realised", "bias", "wall_seconds", "commit")
 _MEANS = ("mean", "iqm", "planned", "realised", "bias")
 
 
@@ -41,38 +40,37 @@ def rows_of(study: Study, failures: Mapping[str, str]) -> list[Row]:
     Raises:
       UserError: a summary cannot be read.
     """
-    labels = list(dict.fromkeys(trial.contender.label for trial in study.trials))
-    trials = sorted(study.trials, key=lambda trial: labels.index(trial.contender.label))
-    return [_row(trial, failures) for trial in trials]
+    return [
+        _row(trial, failures)
+        for label in dict.fromkeys(trial.contender.label for trial in study.trials)
+        for trial in study.trials
+        if trial.contender.label == label
+    ]
 
 
 def _row(trial: Trial, failures: Mapping[str, str]) -> Row:
     penalty = trial.config.regularizer
-    row: Row = {
+    unfinished = "failed" if trial.name in failures else "unfinished"
+    return {
         "regularizer": penalty.name,
         "weight": None if penalty.name == "none" else penalty.weight,
         "seed": trial.seed,
-        **dict.fromkeys(("mean", "sd", "iqm", "planned", "realised", "bias")),
-        **dict.fromkeys(("wall_seconds", "commit")),
-        "status": "failed" if trial.name in failures else "unfinished",
+        **(_results(trial) if trial.finished else dict.fromkeys(_RESULTS)),
+        "status": "finished" if trial.finished else unfinished,
     }
-    if not trial.finished:
-        return row
+
+
+def _results(trial: Trial) -> Row:
+    """The columns `_RESULTS` of a finished trial, from its summary."""
     file = trial.run_dir / SUMMARY
     try:
         summary = Summary.model_validate_json(file.read_bytes())
     except (OSError, ValidationError) as error:
         raise UserError(f"{shown(str(file))} cannot be read: {type(error).__name__}") from None
-    planned, realised = summary.planned, summary.realised
-    return row | {
-        **{key: getattr(summary.evaluation, key) for key in ("mean", "sd", "iqm")},
-        "planned": planned,
-        "realised": realised,
-        "bias": None if planned is None or realised is None else planned - realised,
-        "wall_seconds": summary.wall_seconds,
-        "commit": summary.commit,
-        "status": "finished",
-    }
+    known = {**summary.evaluation.model_dump(), **summary.model_dump(), "bias": None}
+    if summary.planned is not None and summary.realised is not None:
+        known["bias"] = summary.planned - summary.realised
+    return {key: known[key] for key in _RESULTS}
 
 
 def over_seeds(rows: Sequence[Row]) -> list[Row]:
@@ -83,20 +81,21 @@ def over_seeds(rows: Sequence[Row]) -> list[Row]:
       `planned`, `realised` and `bias`, each with `_low` and `_high`, the ends of Student's 95 %
       interval over seeds: NaN for one seed. A figure that some seed lacks is None.
     """
-    groups: dict[tuple[str, float | None], list[Row]] = {}
-    for row in rows:
-        groups.setdefault((row["regularizer"], row["weight"]), []).append(row)
     found = []
-    for (name, weight), group in groups.items():
+    for (name, weight), group in grouped(rows, "regularizer", "weight").items():
         done = [row for row in group if row["status"] == "finished"]
-        means: Row = {"regularizer": name, "weight": weight, "seeds": len(done)}
-        means["trials"] = len(group)
+        means: Row = {
+            "regularizer": name,
+            "weight": weight,
+            "seeds": len(done),
+            "trials": len(group),
+        }
         for key in _MEANS:
             values = [row[key] for row in done]
-            known = bool(values) and None not in values
-            low, high = mean_ci95(values) if known else (None, None)
-            means[key] = float(np.mean(values)) if known else None
-            means |= {f"{key}_low": low, f"{key}_high": high}
+            mean, low, high = None, None, None
+            if values and None not in values:
+                mean, (low, high) = float(np.mean(values)), mean_ci95(values)
+            means |= {key: mean, f"{key}_low": low, f"{key}_high": high}
         found.append(means)
     return found
 
@@ -160,10 +159,8 @@ def _draw(rows: Sequence[Row], path: Path) -> None:
     """Returns, and the bias of planned returns, over the weight: means, intervals, seeds."""
     drawn = Figure(figsize=(9, 4.2), layout="constrained")
     left, right = drawn.subplots(1, 2)
-    weights = sorted({row["weight"] for row in rows if row["weight"] is not None})
-    places: dict[float | None, int] = {weight: place for place, weight in enumerate(weights)}
-    if any(row["weight"] is None for row in rows):
-        places[None] = len(weights)
+    weights = sorted({row["weight"] for row in rows}, key=lambda w: np.inf if w is None else w)
+    places = {weight: place for place, weight in enumerate(weights)}
     titles = {"mean": "Mean return of the evaluation", "bias": "First plan: planned less realised"}
     for axes, (key, title) in zip((left, right), titles.items(), strict=True):
         _draw_means(axes, rows, key, places)
@@ -180,20 +177,23 @@ def _draw(rows: Sequence[Row], path: Path) -> None:
 def _draw_means(
     axes: Axes, rows: Sequence[Row], key: str, places: Mapping[float | None, int]
 ) -> None:
-    names = list(dict.fromkeys(row["regularizer"] for row in rows))
-    for index, name in enumerate(names):
-        colour, marker = CYCLE[index % len(CYCLE)], MARKERS[index % len(MARKERS)]
-        shift = 0.12 * (index - (len(names) - 1) / 2)
-        mine = [row for row in rows if row["regularizer"] == name]
-        means = sorted(over_seeds(mine), key=lambda row: places[row["weight"]])
-        known = [row for row in means if row[key] is not None]
+    names = grouped(rows, "regularizer")
+    for index, (name, mine) in enumerate(names.items()):
+        style, shift = series(index), 0.12 * (index - (len(names) - 1) / 2)
+        known = [row for row in over_seeds(mine) if row[key] is not None]
+        known.sort(key=lambda row: places[row["weight"]])
         spots = [places[row["weight"]] + shift for row in known]
-        axes.plot(spots, [row[key] for row in known], marker=marker, color=colour, label=name)
+        axes.plot(spots, [row[key] for row in known], label=name, **style)
         for spot, row in zip(spots, known, strict=True):
-            axes.plot([spot] * 2, [row[f"{key}_low"], row[f"{key}_high"]], color=colour, lw=2)
+            axes.plot(
+                [spot] * 2, [row[f"{key}_low"], row[f"{key}_high"]], color=style["color"], lw=2
+            )
         seeds = [row for row in mine if row[key] is not None]
-        beside = [places[row["weight"]] + shift + 0.05 for row in seeds]  # bars would hide them
-        axes.plot(beside, [row[key] for row in seeds], ".", ms=7, color=colour, alpha=0.6, mew=0)
+        axes.plot(
+            [places[row["weight"]] + shift + 0.05 for row in seeds],  # bars would hide them
+            [row[key] for row in seeds],
+            ".", ms=7, color=style["color"], alpha=0.6, mew=0,
+        )  # fmt: skip
 
 
 # --- the page ------------------------------------------------------------------------------------
@@ -203,32 +203,38 @@ def _page(study: Study, rows: Sequence[Row], failures: Mapping[str, str], png: P
     """The whole page, which refers to no other file."""
     assert study.base is not None
     done = sum(row["status"] == "finished" for row in rows)
-    count = f"{done} of {len(rows)} trials are finished, of {study.base.env_steps:,} steps each."
+    picture = image(
+        png.read_bytes(),
+        "png",
+        "Mean return and bias of the first plan over the weight, by regulariser",
+    )
     means = (
-        "Means over the finished seeds, and Student's 95 % intervals where there are several."
-        " Planned and realised: the return of the first plan of an episode over its horizon; bias:"
-        " their difference."
+        paragraph(
+            "Means over the finished seeds, and Student's 95 % intervals where there are several."
+            " Planned and realised: the return of the first plan of an episode over its horizon;"
+            " bias: their difference."
+        )
+        + table(_HEADINGS, _cells(rows))
+        + figure(picture, "Lines join means, bars are the intervals, points the seeds.")
     )
-    alternative = "Mean return and bias of the first plan over the weight, by regulariser"
-    picture = figure(
-        image(png.read_bytes(), "png", alternative),
-        "Lines join means, bars are the intervals, points the seeds.",
-    )
-    failed = table(("trial", "why"), failures.items())
-    every = [[_cell(value) for value in row.values()] for row in rows]
-    shared = "Shared by all trials, but for seed, regularizer.name and regularizer.weight."
+    trials = table(list(rows[0]), [[_cell(value) for value in row.values()] for row in rows])
+    configuration = paragraph(
+        "Shared by all trials, but for seed, regularizer.name and regularizer.weight."
+    ) + preformatted(dump(study.base))
     return page(
         f"Sweep: {study.base.env.id}",
-        paragraph(count),
+        paragraph(
+            f"{done} of {len(rows)} trials are finished, of {study.base.env_steps:,} steps each."
+        ),
         [
-            Section(
-                "means", "Over seeds", paragraph(means) + table(_HEADINGS, _cells(rows)) + picture
+            Section("means", "Over seeds", means),
+            *(
+                [Section("failed", "Failed", table(("trial", "why"), failures.items()))]
+                if failures
+                else []
             ),
-            *([Section("failed", "Failed", failed)] if failures else []),
-            Section("trials", "Trials", table(list(rows[0]), every)),
-            Section(
-                "configuration", "Configuration", paragraph(shared) + preformatted(dump(study.base))
-            ),
+            Section("trials", "Trials", trials),
+            Section("configuration", "Configuration", configuration),
         ],
     )
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from agents.analysis.jsonl import read_rows
 from agents.analysis.tables import Row
 from agents.config import Config, EnvConfig, dump
-from agents.directories import claimed
+from agents.directories import claimed, write_whole
 
 FROZEN = "frozen.jsonl"
 """In the directory of a benchmark's trial: a row for every age at which it was evaluated."""
@@ -125,14 +125,12 @@ class Study:
       kind: `sweep` or `benchmark`.
       trials: all of them, finished or not.
       out: absolute; holds their directories. All machines of a cluster must reach it.
-      claim: name of the file in it that is locked while the study runs.
       base: the configuration that the contenders of a sweep vary; None for a benchmark.
     """
 
     kind: str
     trials: list[Trial]
     out: Path
-    claim: str = ".benchmark"
     base: Config | None = None
 
     @contextmanager
@@ -142,10 +140,10 @@ class Study:
         Raises:
           UserError: it cannot be written to, or another study runs in it.
         """
-        file = self.out / self.claim
-        with claimed(self.out, file, f"a {self.kind}"):
-            if self.base is not None and not file.stat().st_size:
-                file.write_text(dump(self.base), encoding="utf-8")
+        file = self.out / SWEEP_FILE
+        with claimed(self.out, f"a {self.kind}"):
+            if self.base is not None and not file.exists():
+                write_whole(file, dump(self.base))
             yield
 
 
@@ -187,9 +185,9 @@ def evaluations_in(out: Path) -> list[tuple[Path, list[Row]]]:
       UserError: a file of evaluations is damaged.
     """
     kinds = ("planner", *MODEL_FREE, *FIXED)
-    found = [
-        (file.parent, sorted(read_rows(file), key=lambda row: row["env_steps"]))
+    evaluated = [
+        (file.parent, sorted(rows, key=lambda row: row["env_steps"]))
         for file in sorted(out.glob(f"*/{FROZEN}"))
+        if (rows := read_rows(file))
     ]
-    evaluated = [(place, rows) for place, rows in found if rows]
     return sorted(evaluated, key=lambda trial: kinds.index(trial[1][0]["kind"]))

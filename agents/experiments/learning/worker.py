@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.analysis.jsonl import append_row
+from agents.analysis.provenance import commit
 from agents.devices import prepare
 from agents.errors import UserError, shown
 from agents.experiments.learning.trials import FIXED, FROZEN, Protocol, Trial
@@ -81,10 +82,9 @@ def _train(trial: Trial, *, conclude: bool) -> None:
       conclude: whether it is evaluated and reported on at its end, as `scripts/train.py` does.
     """
     from agents.reporting.conclude import conclude as report
-    from agents.training import checkpoint, session
-    from agents.training.saved import CHECKPOINTS
+    from agents.training import checkpoint, saved, session
 
-    latest = checkpoint.latest(trial.run_dir / CHECKPOINTS)
+    latest = checkpoint.latest(trial.run_dir / saved.CHECKPOINTS)
     if latest is not None and not conclude and latest >= trial.config.env_steps:
         return
     opened = (
@@ -128,8 +128,8 @@ def _act(trial: Trial, protocol: Protocol) -> None:
 
     env = make_environment(protocol.env.id, protocol.env.kwargs)
     began = time.perf_counter()
-    act = make_fixed(trial.contender.kind, env)
-    _record(trial, protocol, 0, play(act, env, protocol.seeds), began)
+    played = play(make_fixed(trial.contender.kind, env), env, protocol.seeds)
+    _record(trial, protocol, 0, played, began)
 
 
 def _learn(trial: Trial, protocol: Protocol) -> None:
@@ -160,8 +160,6 @@ def _record(
     **more: Any,
 ) -> None:  # fmt: skip
     """Appends one evaluation, of which `played` are the returns and the lengths."""
-    from agents.analysis.provenance import commit
-
     append_row(
         trial.run_dir / FROZEN,
         {

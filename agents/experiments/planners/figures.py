@@ -1,6 +1,6 @@
 """How fast are plans, and how do score and realised return depend on their cost? The figures."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +8,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import ScalarFormatter
 
-from agents.analysis.style import CYCLE, GREY, MARKERS, frame, write
-from agents.analysis.tables import Row
+from agents.analysis.style import GREY, frame, series, write
+from agents.analysis.tables import Row, grouped
+
+_PANELS = {
+    "score": "Score of the plan, evaluated afresh",
+    "realised": "Realised return of an episode",
+}
 
 
 def plot_speed(rows: Sequence[Row], ceiling: str, path: Path) -> Path:
@@ -22,33 +27,27 @@ def plot_speed(rows: Sequence[Row], ceiling: str, path: Path) -> Path:
     """
     figure = Figure(figsize=(7.5, 4.8), layout="constrained")
     axes = figure.add_subplot()
-    limits = [row["gflops"] for row in rows if row["contender"] == ceiling]
-    axes.axhline(float(np.median(limits)), color=GREY, ls="--", lw=1.5)
+    processes = grouped(rows, "contender")
+    limit = float(np.median([row["gflops"] for row in processes.pop(ceiling)]))
+    axes.axhline(limit, color=GREY, ls="--", lw=1.5)
     axes.annotate(
         "one product of 2048 x 2048 matrices, all cores",
-        (0.01, float(np.median(limits))),
+        (0.01, limit),
         xycoords=("axes fraction", "data"),
         xytext=(0, 4),
         textcoords="offset points",
         color=GREY,
         fontsize="small",
     )
-    names = dict.fromkeys(row["contender"] for row in rows if row["contender"] != ceiling)
-    for number, name in enumerate(names):
-        for line, layers in zip(
-            ("-", "--"), dict.fromkeys(r["layers"] for r in rows), strict=False
-        ):
-            mine = [r for r in rows if (r["contender"], r["layers"]) == (name, layers)]
-            sizes = sorted({row["population"] for row in mine})
-            rates = [[r["gflops"] for r in mine if r["population"] == size] for size in sizes]
-            middle = [float(np.median(rate)) for rate in rates]
-            spread = [
-                [m - min(rate) for m, rate in zip(middle, rates, strict=True)],
-                [max(rate) - m for m, rate in zip(middle, rates, strict=True)],
-            ]
+    for number, (name, mine) in enumerate(processes.items()):
+        networks = grouped(mine, "layers").items()
+        for line, (layers, timed) in zip(("-", "--"), networks, strict=False):
+            rates = _by(timed, "population", "gflops")
+            middle = np.array([np.median(rate) for rate in rates.values()])
+            lowest, highest = ([end(rate) for rate in rates.values()] for end in (min, max))
             axes.errorbar(
-                sizes, middle, yerr=spread, ls=line, marker=MARKERS[number], ms=6, capsize=2,
-                color=CYCLE[number], label=f"{name}, {layers}",
+                list(rates), middle, yerr=[middle - lowest, highest - middle], ls=line, ms=6,
+                capsize=2, label=f"{name}, {layers}", **series(number),
             )  # fmt: skip
     _log(axes)
     axes.set_yscale("log")
@@ -70,32 +69,30 @@ def plot_study(rows: Sequence[Row], path: Path, reference: str) -> Path:
       path: of the PNG file.
       reference: label of the setting whose best mean is drawn across.
     """
-    rows = [row for row in rows if "," not in row["label"]]
-    panels = [
-        ("score", "Score of the plan, evaluated afresh"),
-        ("realised", "Realised return of an episode"),
-    ]
+    planners = grouped((row for row in rows if "," not in row["label"]), "label")
     figure = Figure(figsize=(12, 4.6), layout="constrained")
-    for number, (key, title) in enumerate(panels):
-        axes = figure.add_subplot(1, len(panels), number + 1)
-        for index, label in enumerate(dict.fromkeys(row["label"] for row in rows)):
-            mine = [row for row in rows if row["label"] == label and row[key] is not None]
-            costs = sorted({row["evaluations"] for row in mine})
-            values = [[row[key] for row in mine if row["evaluations"] == cost] for cost in costs]
-            colour = CYCLE[index % len(CYCLE)]
-            means = [float(np.mean(value)) for value in values]
+    panels = figure.subplots(1, len(_PANELS))
+    for axes, (key, title) in zip(panels, _PANELS.items(), strict=True):
+        for index, (label, mine) in enumerate(planners.items()):
+            values = _by((row for row in mine if row[key] is not None), "evaluations", key)
+            means = [float(np.mean(value)) for value in values.values()]
+            style = series(index)
             axes.errorbar(
-                costs, means, yerr=[np.std(value) for value in values], capsize=2, lw=1.5,
-                marker=MARKERS[index % len(MARKERS)], ms=6, color=colour, label=label,
+                list(values), means, yerr=[np.std(value) for value in values.values()],
+                capsize=2, lw=1.5, ms=6, label=label, **style,
             )  # fmt: skip
             if label == reference:
-                axes.axhline(max(means), color=colour, lw=1, ls="--")
+                axes.axhline(max(means), color=style["color"], lw=1, ls="--")
         _log(axes)
         axes.set_xlabel("evaluations of the model per plan")
         axes.set_title(title)
-        if number == 0:
-            axes.legend(frameon=False, fontsize="small")
+    panels[0].legend(frameon=False, fontsize="small")
     return write(figure, path)
+
+
+def _by(rows: Iterable[Row], column: str, key: str) -> dict[float, list[float]]:
+    """All values of `key` by the number in a column, in ascending order of these."""
+    return {x: [row[key] for row in same] for x, same in sorted(grouped(rows, column).items())}
 
 
 def _log(axes: Axes) -> None:

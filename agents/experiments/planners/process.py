@@ -43,7 +43,6 @@ class PlannerProcess:
         peer = script in PEERS
         # On its path only what is its own: this project's mbrl would hide mbrl-lib's.
         inherited = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-        path = {} if peer else {"PYTHONPATH": str(_ROOT)}
         # Not a pipe, which would fill up with warnings that nobody reads, and stop the process.
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - open as long as the process
         self._process = subprocess.Popen(
@@ -57,7 +56,7 @@ class PlannerProcess:
             stdout=subprocess.PIPE,
             stderr=self._errors,
             text=True,
-            env=inherited | path | (environment or {}),
+            env=inherited | ({} if peer else {"PYTHONPATH": str(_ROOT)}) | (environment or {}),
         )
         self.about = self.ask("about")
 
@@ -107,8 +106,9 @@ def install_peers() -> None:
         pip = [_PEERS_PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         result = subprocess.run([*pip, *arguments], capture_output=True, text=True)
         if result.returncode:
-            last = _last_line(result.stderr, "pip failed")
-            raise UserError(f"the peers cannot be installed: {last}")
+            raise UserError(
+                f"the peers cannot be installed: {_last_line(result.stderr, 'pip failed')}"
+            )
     done.touch()
 
 

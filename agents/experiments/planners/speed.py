@@ -15,7 +15,7 @@ import numpy as np
 
 from agents import devices
 from agents.analysis.provenance import commit
-from agents.analysis.tables import Row, write_csv, writing
+from agents.analysis.tables import Row, grouped, write_csv, writing
 from agents.config.benchmarks import SpeedOptions
 from agents.errors import UserError
 from agents.experiments.planners.figures import plot_speed
@@ -63,8 +63,11 @@ def benchmark(options: SpeedOptions, out: Path, *, peers: bool, sizes: bool) -> 
             f"first plan of workload A in a fresh process: {starts['cold']:.2f} s, with the"
             f" compilation cache {starts['warm']:.2f} s"
         )
-        about = {"machine": _machine(), "commit": commit()}
-        about |= {f"first_plan_{name}": seconds for name, seconds in starts.items()}
+        about = {
+            "machine": _machine(),
+            "commit": commit(),
+            **{f"first_plan_{name}": seconds for name, seconds in starts.items()},
+        }
         with writing(out):
             write_csv(out / written, [row | about for row in summary])
         if sizes:
@@ -103,11 +106,9 @@ def measure(
     workload.save(path)
     rows = []
     with ExitStack() as stack:
-        processes = []
-        for name in names:
-            processes.append(stack.enter_context(closing(PlannerProcess(name, path))))
-            for _ in range(2):
-                processes[-1].ask("plan")
+        processes = [stack.enter_context(closing(PlannerProcess(name, path))) for name in names]
+        for process in 2 * processes:
+            process.ask("plan")
         check_same([each for each in processes if not each.name.startswith(CEILING)])
         for number in range(options.rounds):
             for process in processes:
@@ -167,10 +168,10 @@ def summarise(rows: Sequence[Row]) -> list[Row]:
       long as this project without a penalty: medians over rounds of the ratio within a round, and
       their ranges.
     """
-    seconds: dict[tuple[str, str], dict[int, float]] = {}
-    for row in rows:
-        mine = seconds.setdefault((row["workload"], row["contender"]), {})
-        mine[row["round"]] = row["seconds"]
+    seconds = {
+        group: {row["round"]: row["seconds"] for row in timed}
+        for group, timed in grouped(rows, "workload", "contender").items()
+    }
     return [
         {
             "workload": workload,
@@ -203,19 +204,18 @@ def _ratio(
 def _line(row: Row) -> str:
     """A row of `summarise` in words."""
     text = f"{row['workload']:<20} {row['contender']:<16} {row['median_ms']:9.1f} ms"
-    share, faster, slower = (
-        "share_of_ceiling",
-        "times_faster_than_mbrl_lib",
-        "times_as_long_as_ours",
-    )
-    if row[share] is not None:
-        text += f"  {row[share]:6.1%} of the ceiling"
-    if row[faster] is not None:
-        text += f"  {row[faster]:5.2f} x mbrl-lib [{row[f'{faster}_min']:.2f},"
-        text += f" {row[f'{faster}_max']:.2f}]"
-    if row["contender"] == PENALISED and row[slower] is not None:
-        text += f"  {row[slower]:.3f} x as long as ours [{row[f'{slower}_min']:.3f},"
-        text += f" {row[f'{slower}_max']:.3f}]"
+    if row["share_of_ceiling"] is not None:
+        text += f"  {row['share_of_ceiling']:6.1%} of the ceiling"
+    if row["times_faster_than_mbrl_lib"] is not None:
+        text += (
+            "  {times_faster_than_mbrl_lib:5.2f} x mbrl-lib"
+            " [{times_faster_than_mbrl_lib_min:.2f}, {times_faster_than_mbrl_lib_max:.2f}]"
+        ).format_map(row)
+    if row["contender"] == PENALISED and row["times_as_long_as_ours"] is not None:
+        text += (
+            "  {times_as_long_as_ours:.3f} x as long as ours"
+            " [{times_as_long_as_ours_min:.3f}, {times_as_long_as_ours_max:.3f}]"
+        ).format_map(row)
     return text
 
 

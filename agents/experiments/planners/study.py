@@ -19,10 +19,10 @@ import numpy as np
 
 from agents.analysis.provenance import commit
 from agents.analysis.tables import Row, write_csv, writing
-from agents.config import Config, OptionPath, PlannerConfig, loading
+from agents.config import Config, PlannerConfig, override
 from agents.config.benchmarks import StudyOptions
 from agents.diagnostics.open_loop import reference_episodes
-from agents.envs import EpisodeRunner, make_runner
+from agents.envs import EpisodeRunner
 from agents.experiments.planners.figures import plot_study
 from agents.planning import builders
 from agents.planning.actor import Actor
@@ -57,8 +57,6 @@ _ABLATIONS: dict[str, dict[str, Any]] = {
     "1 particle": {"population": 400, "particles": 1, "icem.elites": 40},
 }
 
-_DEFAULT = PlannerConfig().population
-
 
 @dataclass(frozen=True)
 class PlannerSetting:
@@ -76,10 +74,8 @@ class PlannerSetting:
 
     def config(self, base: Config, count: int) -> Config:
         """The run's configuration with this planner, for `count` environments at once."""
-        values: dict[OptionPath, Any] = {("num_envs",): count}
-        for name, value in self.options.items():
-            values["planner", *name.split(".")] = value
-        return loading.override(base, values)
+        planner = {("planner", *name.split(".")): value for name, value in self.options.items()}
+        return override(base, {("num_envs",): count, **planner})
 
 
 def planner_settings() -> list[PlannerSetting]:
@@ -88,11 +84,15 @@ def planner_settings() -> list[PlannerSetting]:
     To act takes most of the time, so that each planner acts at one budget: that of the default, or
     the nearest to it.
     """
+    default = PlannerConfig().population
     return [
         *(PlannerSetting(PLAIN, _PLAIN | {"population": n, "cem.elites": n // 10}, n == 500)
           for n in (100, 500)),
-        *(_search(name, population) for name in ("icem", "cem", "mppi")
-          for population in (24, 48, _DEFAULT, 160)),
+        *(PlannerSetting(name, {"name": name, "population": n, f"{name}.elites": max(n // 10, 4)},
+                         n == default)
+          for name in ("icem", "cem") for n in (24, 48, default, 160)),
+        *(PlannerSetting("mppi", {"name": "mppi", "population": n}, n == default)
+          for n in (24, 48, default, 160)),
         *(PlannerSetting("random-shooting", {"name": "random-shooting", "population": n}, n == 500)
           for n in (100, 500)),
         *(PlannerSetting("gradient", {"name": "gradient", "gradient.starts": starts,
@@ -101,12 +101,6 @@ def planner_settings() -> list[PlannerSetting]:
         *(PlannerSetting(f"icem, {name}", {"name": "icem"} | changes, acts=False)
           for name, changes in _ABLATIONS.items()),
     ]  # fmt: skip
-
-
-def _search(name: str, population: int) -> PlannerSetting:
-    elites = {f"{name}.elites": max(population // 10, 4)} if name in ("cem", "icem") else {}
-    options = {"name": name, "population": population} | elites
-    return PlannerSetting(name, options, acts=population == _DEFAULT)
 
 
 def compare_planners(run_dir: Path, options: StudyOptions, out: Path) -> Iterator[str]:
@@ -163,7 +157,7 @@ def measure_settings(
     ]
     for setting in settings:
         config = setting.config(frozen.config, options.episodes)
-        runners = [make_runner(config.env) for _ in paths]
+        runners = [builders.build_runner(config.env) for _ in paths]
         agent = builders.build_agent(config, runners[0].spec)
         plans = [
             _plan_along(agent, frozen, jax.random.key(seed), paths) for seed in range(options.seeds)

@@ -30,8 +30,9 @@ class Workload:
     @property
     def layers(self) -> list[tuple[int, int]]:
         """Inputs and outputs of each layer; the last one gives a mean and a log-variance."""
-        sizes = (_OBSERVATION + _ACTION, *self.hidden, 2 * (_OBSERVATION + 1))
-        return list(itertools.pairwise(sizes))
+        return list(
+            itertools.pairwise((_OBSERVATION + _ACTION, *self.hidden, 2 * (_OBSERVATION + 1)))
+        )
 
     @property
     def flops(self) -> int:

@@ -5,9 +5,8 @@ import pytest
 from tiny import compiling_quickly
 
 from agents.config import EnvConfig
-from agents.experiments.denoising.blog_dae import BATCH, STEPS
-from agents.experiments.denoising.blog_study import MENDED, PUBLISHED, TRUE, compare_forms
-from agents.experiments.denoising.data import gather_trajectories
+from agents.experiments.denoising.blog import BATCH, MENDED, PUBLISHED, TRUE, compare_forms
+from agents.experiments.denoising.data import STEPS, gather_trajectories
 
 PENDULUM = EnvConfig(id="Pendulum-v1")
 COUNT = 960

@@ -6,8 +6,7 @@ import pytest
 from agents.config import EnvConfig
 from agents.config.benchmarks import DenoiseOptions
 from agents.errors import UserError
-from agents.experiments.denoising.blog_dae import STEPS
-from agents.experiments.denoising.data import gather_trajectories, gather_windows
+from agents.experiments.denoising.data import STEPS, gather_trajectories, gather_windows
 
 LENGTH = 5
 PENDULUM = EnvConfig(id="Pendulum-v1", kwargs={"max_episode_steps": 30})

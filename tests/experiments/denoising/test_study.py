@@ -10,10 +10,9 @@ from tiny import compiling_quickly
 from agents.config import EnvConfig, RnnDaeConfig
 from agents.config.benchmarks import DenoiseOptions
 from agents.errors import UserError
-from agents.experiments.denoising import blog_study, figures, study
-from agents.experiments.denoising.blog_dae import STEPS
-from agents.experiments.denoising.blog_study import MENDED, PUBLISHED, TRUE
-from agents.experiments.denoising.data import gather_windows
+from agents.experiments.denoising import blog, figures, study
+from agents.experiments.denoising.blog import MENDED, PUBLISHED, TRUE
+from agents.experiments.denoising.data import STEPS, gather_windows
 from agents.experiments.denoising.study import compare_methods, run_study
 
 TEXT = "additive:0.3"
@@ -53,7 +52,7 @@ def quick(monkeypatch, compared):
     """The arguments of the blog's experiment; nothing is fitted within a test."""
     asked = []
 
-    def blog(env, count, seed):
+    def compare_forms(env, count, seed):
         asked.append((env, count, seed))
         curves = dict.fromkeys((TRUE, PUBLISHED, MENDED), np.zeros((4, STEPS, 3)))
         rows = [
@@ -70,7 +69,7 @@ def quick(monkeypatch, compared):
         rows, examples = compared
         return [row | {"seed": seed, "corruption": text} for row in rows], examples
 
-    monkeypatch.setattr(blog_study, "compare_forms", blog)
+    monkeypatch.setattr(blog, "compare_forms", compare_forms)
     monkeypatch.setattr(study, "compare_methods", same)
     return asked
 

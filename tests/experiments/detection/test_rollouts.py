@@ -1,4 +1,4 @@
-"""Rollouts: the last state that counts, errors, variations of plans, penalties."""
+"""Rollouts: the last state that counts, errors, variations of plans."""
 
 from types import SimpleNamespace
 from typing import Any, cast
@@ -9,9 +9,7 @@ import pytest
 from tiny import tiny
 
 from agents.diagnostics.open_loop import ReferenceState
-from agents.diagnostics.path_penalties import path_penalty, window_penalty
 from agents.diagnostics.variants import Variant
-from agents.envs import make_runner
 from agents.errors import UserError
 from agents.experiments.detection.rollouts import (
     drifting,
@@ -21,8 +19,8 @@ from agents.experiments.detection.rollouts import (
     swapped,
     went_wrong,
 )
+from agents.planning.builders import build_runner
 from mbrl import normalizer
-from mbrl.regularizers import Window
 from mbrl.types import Trajectory
 
 UNIT = normalizer.Normalizer(mean=jnp.array([7.0, 7.0]), std=jnp.array([2.0, 4.0]))
@@ -72,7 +70,7 @@ def test_every_member_has_an_end_of_its_own():
 def counting(terminate_at=0):
     """A runner of `Counter`, and two states in it with two plans each."""
     env = {"id": "worlds:Counter-v0", "kwargs": {"terminate_at": terminate_at}}
-    runner = make_runner(tiny(env=env).env)
+    runner = build_runner(tiny(env=env).env)
     states = []
     for past in ([], [0.5]):
         runner.start(0, 0)
@@ -149,31 +147,3 @@ def test_variations_of_discrete_plans_are_discrete():
     # Up to half of the decisions are drawn anew, and every third is the same again.
     assert changed.tolist() == sorted(changed)
     assert changed[-1] == pytest.approx(0.5 * 2 / 3, abs=0.15)
-
-
-def test_a_penalty_weights_decisions_by_survival_or_is_their_mean():
-    # One rollout of two members, one that is sure to go on and one that doubts it.
-    imagined = paths([[[1.0, 1.0, 0.0], [0.5, 0.2, 1.0]]], np.zeros((1, 2, 4, 1)))
-    stand_in = variant(
-        penalties=lambda state, flat: np.array([[1.0, 2.0, 3.0], [10.0, 20.0, 30.0]])
-    )
-    sums = [1 + 2 + 3, 10 + 0.5 * 20 + 0.1 * 30]
-    assert path_penalty(stand_in, imagined, per_decision=False) == pytest.approx([sum(sums) / 2])
-    means = [sums[0] / 3, sums[1] / 1.6]
-    assert path_penalty(stand_in, imagined, per_decision=True) == pytest.approx([sum(means) / 2])
-
-
-def test_rollouts_and_members_are_not_mixed_up():
-    observations = np.arange(2 * 3 * 3).reshape(2, 3, 3, 1)
-    stand_in = variant(penalties=lambda state, flat: np.asarray(flat.observations)[:, 1:, 0])
-    penalty = path_penalty(stand_in, paths(np.ones((2, 3, 2)), observations), per_decision=False)
-    assert penalty.tolist() == [(1 + 2 + 4 + 5 + 7 + 8) / 3, (10 + 11 + 13 + 14 + 16 + 17) / 3]
-
-
-def test_the_penalty_of_a_window_is_the_mean_over_its_decisions():
-    mask = np.array([[True, True, True], [True, False, False]])
-    windows = Window(
-        observations=np.zeros((2, 4, 1), np.float32), actions=np.zeros((2, 3, 1)), mask=mask
-    )
-    stand_in = variant(penalties=lambda state, flat: np.array([[1.0, 2.0, 6.0], [4.0, 50.0, 60.0]]))
-    assert window_penalty(stand_in, windows).tolist() == [3.0, 4.0]

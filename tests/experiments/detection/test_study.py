@@ -12,7 +12,7 @@ from tiny import finished, frozen_of, sharing, tiny
 from agents.config.benchmarks import DetectionOptions
 from agents.diagnostics import variants
 from agents.errors import UserError
-from agents.experiments.detection import figures, rollouts, study
+from agents.experiments.detection import rollouts, study
 from agents.experiments.detection.study import detect, detect_in_run
 from agents.training.saved import CHECKPOINTS
 
@@ -32,6 +32,7 @@ class Detected(NamedTuple):
     lines: list[str]
     rows: list[dict[str, str]]
     out: Path
+    players: list[int]  # ages of the agents that played the reference episodes
 
 
 @pytest.fixture(scope="module")
@@ -43,12 +44,20 @@ def twin(tmp_path_factory):
 @pytest.fixture(scope="module")
 def detected(twin, tmp_path_factory):
     out = tmp_path_factory.mktemp("out") / "new"
+    players = []
+    reference_states = study.reference_states
+
+    def recorded(frozen, episodes, each):
+        players.append(frozen.progress.env_steps)
+        return reference_states(frozen, episodes, each)
+
     with sharing(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(study, "reference_states", recorded)
         patch.setattr(variants, "_THOROUGH", QUICK)
         patch.setattr(variants, "NAMES", NAMES)
         lines = list(detect([finished().run_dir, twin], OPTIONS, out))
     rows = list(csv.DictReader((out / "detection.csv").read_text().splitlines()))
-    return Detected(lines, rows, out)
+    return Detected(lines, rows, out, players)
 
 
 def test_there_is_a_row_a_run_age_and_regularizer(detected):
@@ -77,7 +86,8 @@ def test_no_regularizer_distinguishes_nothing(detected):
         assert (row["regularizer_mse"] == "") == none
 
 
-def test_all_ages_and_regularizers_are_tested_at_the_same_states(detected):
+def test_all_ages_and_regularizers_are_tested_at_the_same_states_of_the_last_agent(detected):
+    assert detected.players == [frozen_of(finished().run_dir).progress.env_steps] * 2
     ((replayed, states),) = {(row["states_replayed"], row["states"]) for row in detected.rows}
     assert 1 <= int(replayed) <= int(states) <= 6 * 4
     young, old = (
@@ -123,7 +133,7 @@ def test_an_age_that_the_second_run_lacks_is_refused_before_any_work(twin, tmp_p
 
 def test_a_figure_shows_means_over_runs_and_every_run(monkeypatch, tmp_path):
     drawn = []
-    monkeypatch.setattr(figures, "write", lambda figure, path: drawn.append(figure))
+    monkeypatch.setattr(study, "write", lambda figure, path: drawn.append(figure))
     rows = [
         {"run": run, "env_steps": age, "regularizer": name}
         | dict.fromkeys(("replayed", "planned", "within"), value)
@@ -131,7 +141,7 @@ def test_a_figure_shows_means_over_runs_and_every_run(monkeypatch, tmp_path):
         for age, base in ((3_000, 0.4), (500, 0.6))
         for name, value in (("none", 0.5), ("deen", base + extra))
     ]
-    figures.plot_detection(rows, tmp_path / "unused.png")
+    study.plot_detection(rows, tmp_path / "unused.png")
     assert len(drawn[0].axes) == 3
     for axes in drawn[0].axes:
         lines = {line.get_label(): line.get_ydata() for line in axes.lines}

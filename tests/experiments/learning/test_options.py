@@ -22,8 +22,8 @@ def test_seeds_are_ranges_or_lists(words, seeds):
 def test_a_contender_is_what_train_takes(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     words = ["plain=lunar-lander --regularizer.name none --planner.horizon 7", "sac"]
-    request = parse_learning([*words, "--seeds", "0..1", "--steps", "300", "900", "--out", "there"])
-    trials = request.study.trials
+    words += ["--seeds", "0..1", "--steps", "300", "900", "--out", "there"]
+    trials = parse_learning(words)[0].trials
     assert [trial.name for trial in trials] == [
         "plain-seed0", "sac-seed0", "plain-seed1", "sac-seed1",
     ]  # fmt: skip
@@ -39,7 +39,7 @@ def test_a_contender_is_what_train_takes(tmp_path, monkeypatch):
 
 
 def test_without_contenders_there_are_a_planner_and_every_policy():
-    kinds = [trial.contender.kind for trial in parse_learning([]).study.trials]
+    kinds = [trial.contender.kind for trial in parse_learning([])[0].trials]
     assert kinds == ["planner", "random", "heuristic", "sac", "crossq"] + [
         "planner", "sac", "crossq",
     ] * 4  # fmt: skip

@@ -18,7 +18,7 @@ from tiny import tiny
 from agents.config import CONFIG_FILE, dump
 from agents.errors import UserError
 from agents.experiments.learning import ray_tune
-from agents.experiments.learning.options import RayOptions, Request
+from agents.experiments.learning.options import RayOptions
 from agents.experiments.learning.run import check_trials, run_study
 from agents.experiments.learning.worker import OUTPUT
 
@@ -44,10 +44,9 @@ def started(monkeypatch):
 def test_only_trials_that_are_left_are_started_and_failures_are_printed(
     study_in, started, tmp_path, capsys
 ):
-    request = Request(study_in(tmp_path), RayOptions())
-    study = request.study
+    study = study_in(tmp_path)
     names = [trial.name for trial in study.trials]
-    assert run_study(request) == 1
+    assert run_study(study, RayOptions()) == 1
     assert started == names
     out, err = capsys.readouterr()
     assert f"{len(names)} of {len(names)} trials to do" in out
@@ -55,8 +54,8 @@ def test_only_trials_that_are_left_are_started_and_failures_are_printed(
     assert err.count("\n") == 1
     for trial in study.trials[2:]:
         finish(trial)
-    assert run_study(request) == 0
-    assert run_study(request) == 0
+    assert run_study(study, RayOptions()) == 0
+    assert run_study(study, RayOptions()) == 0
     assert started == [*names, names[1]]
     if study.base:
         assert {row["status"] for row in table(study.out / "sweep.csv")} == {"finished"}
@@ -71,7 +70,7 @@ def test_an_interruption_is_printed_and_a_sweep_reports_what_is_finished(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(ray_tune, "run", interrupted)
-    assert run_study(Request(study_in(tmp_path), RayOptions())) == 130
+    assert run_study(study_in(tmp_path), RayOptions()) == 130
     assert "the same command resumes the" in capsys.readouterr().err
     if study_in is small_sweep:
         states = [row["status"] for row in table(tmp_path / "sweep.csv")]
@@ -80,7 +79,7 @@ def test_an_interruption_is_printed_and_a_sweep_reports_what_is_finished(
 
 def test_a_sweep_that_is_interrupted_before_it_began_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(ray_tune, "cluster", mock.Mock(side_effect=KeyboardInterrupt))
-    assert run_study(Request(small_sweep(tmp_path / "a"), RayOptions())) == 130
+    assert run_study(small_sweep(tmp_path / "a"), RayOptions()) == 130
     assert not (tmp_path / "a").exists()
 
 
