@@ -9,9 +9,9 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import Field
 
+from agents.config.base import Count, Options
 from agents.config.flags import Argument, declared, parse
 from agents.config.loading import override
-from agents.config.options import Count, Options
 from agents.config.regularizer_schema import RegularizerName, RnnDaeConfig
 from agents.config.schema import EnvConfig
 from agents.errors import UserError, shown

@@ -12,7 +12,7 @@ import numpy as np
 from agents.analysis.bootstrap import intervals, resamples, with_intervals
 from agents.analysis.statistics import auroc, concordance, rank_correlation, return_errors
 from agents.analysis.tables import Row, grouped
-from agents.diagnostics.planned_realised import COMPARISONS, Pair
+from agents.diagnostics.return_pairs import COMPARISONS, Pair
 
 WORST = 0.25
 """Share of the plans, those with the largest bias, that a penalty should predict."""
