@@ -69,7 +69,7 @@ def test_the_file_that_it_shows_is_a_valid_configuration(tmp_path: Path) -> None
     file = tmp_path / "mine.yaml"
     file.write_text(text, encoding="utf-8")
     config = load("lunar-lander", file)
-    assert config.regularizer.weight == 3.0
+    assert config.regularizer.weight == 0.3
     assert config.planner.horizon == 25
 
 

@@ -1,7 +1,7 @@
 """What can be asked for, and every reason to refuse. Nothing here imports JAX."""
 
+from agents.config.base import Count, OptionPath, Options, allowed, flag, options, sections
 from agents.config.loading import CONFIG_FILE, difference, load, load_file, load_run, override
-from agents.config.options import Count, OptionPath, Options, allowed, flag, options, sections
 from agents.config.planner_schema import PlannerConfig, RiskConfig
 from agents.config.presets import PRESETS, SUMMARIES, listing
 from agents.config.regularizer_schema import RegularizerConfig, RegularizerName, RnnDaeConfig

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from agents.config.base import flag, options
 from agents.config.flags import Argument, Parsed, declared, parse
 from agents.config.loading import CONFIG_FILE, load, load_run, override
-from agents.config.options import flag, options
 from agents.config.presets import PRESETS, listing
 from agents.config.schema import Config
 from agents.devices import prepare

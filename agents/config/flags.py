@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from tyro.constructors import PrimitiveConstructorSpec
 
-from agents.config.options import (
+from agents.config.base import (
     OptionPath,
     Options,
     allowed,

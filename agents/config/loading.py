@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from agents.config.options import OptionPath, Options, allowed, closest, flag, options, sections
+from agents.config.base import OptionPath, Options, allowed, closest, flag, options, sections
 from agents.config.presets import PRESETS
 from agents.config.schema import Config, EnvConfig
 from agents.config.yaml_files import load_yaml

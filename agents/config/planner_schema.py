@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from agents.config.options import Options
+from agents.config.base import Options
 
 
 class RiskConfig(Options):

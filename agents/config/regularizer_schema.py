@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from agents.config.options import Count, Options, epochs_conflicts
+from agents.config.base import Count, Options, epochs_conflicts
 
 
 class RnnDaeConfig(Options):

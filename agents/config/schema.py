@@ -1,7 +1,8 @@
 """Every option of a run: its name, type, range, unit and default.
 
-The defaults are those of the preset `lunar-lander`. This is the only place where an option is
-declared: the flags, their help, the YAML keys and the error messages are all made from it.
+The defaults are those of the preset `lunar-lander`. The options of a run are declared here and in
+the two files beside this one, `planner_schema` and `regularizer_schema`, and nowhere else: the
+flags, their help, the YAML keys and the error messages are all made from these declarations.
 
 Unless said otherwise a step is a simulator step (Lunar Lander: 50 a second) and a decision is one
 planned action, repeated for `env.action_repeat` steps.
@@ -12,7 +13,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from agents.config.options import Count, Options, epochs_conflicts
+from agents.config.base import Count, Options, epochs_conflicts
 from agents.config.planner_schema import PlannerConfig
 from agents.config.regularizer_schema import RegularizerConfig
 

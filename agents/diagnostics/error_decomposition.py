@@ -21,7 +21,7 @@ import numpy as np
 from agents.analysis.bootstrap import intervals, resamples
 from agents.analysis.tables import Row
 from agents.diagnostics.open_loop import ReferenceState, execute, rebuild
-from agents.diagnostics.planned_realised import planned_returns
+from agents.diagnostics.return_pairs import planned_returns
 from agents.diagnostics.variants import WITHOUT, Variants
 from agents.envs import EpisodeRunner
 from agents.envs.dynamics import AnalyticDynamics

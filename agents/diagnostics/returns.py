@@ -1,6 +1,6 @@
 """The benchmark of planned against realised returns: which weight removes the bias, at what cost?
 
-For every run, regulariser and weight the three comparisons of `planned_realised`, at states of
+For every run, regulariser and weight the three comparisons of `return_pairs`, at states of
 fresh episodes of one reference agent, the run's last; written as tables with intervals, as figures,
 and as one document that a run's report is made from.
 """
@@ -16,13 +16,14 @@ import numpy as np
 
 from agents.analysis.provenance import commit, versions
 from agents.analysis.tables import Row, write_csv, writing
+from agents.analysis.text import number
 from agents.config.benchmarks import ReturnsOptions
 from agents.diagnostics import boney_weights, error_decomposition
 from agents.diagnostics.negative_windows import noise_windows
 from agents.diagnostics.open_loop import ReferenceState, reference_states
 from agents.diagnostics.path_penalties import path_penalty, window_penalty
-from agents.diagnostics.planned_realised import Measurement, Pair, all_pairs
 from agents.diagnostics.return_figures import plot_returns
+from agents.diagnostics.return_pairs import Measurement, Pair, all_pairs
 from agents.diagnostics.return_tables import Tables, verdicts
 from agents.diagnostics.variants import Variant, Variants
 from agents.envs.dynamics import find_dynamics
@@ -253,6 +254,6 @@ def _progress(run: str, pairs: Sequence[Pair]) -> Iterator[str]:
             [(pair.planned[-1], pair.realised[-1], pair.ended) for pair in mine], axis=0
         )
         yield (
-            f"{run}  {mine[0].regularizer:<13} weight {weight:<6g} planned {planned:7.1f}"
-            f" realised {realised:7.1f}  ended {ended:4.0%}"
+            f"{run}  {mine[0].regularizer:<13} weight {weight:<6g} planned {number(planned):>7}"
+            f" realised {number(realised):>7}  ended {ended:4.0%}"
         )

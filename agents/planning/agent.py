@@ -3,7 +3,7 @@
 `PlanningAgent` holds compiled functions and no state. What is learned lives in `AgentState`, what a
 planner remembers in its plan states, and past episodes in a `Replay`; the training loop owns them.
 
-Shapes: B environments, N plans, E members, O observation, A action, H horizon.
+Shapes: B environments, N plans (not candidates), E members, O observation, A action, H horizon.
 """
 
 from collections.abc import Sequence
@@ -76,13 +76,13 @@ class PlanningAgent:
       regularizer: the penalty, uncalibrated.
       planner: the search; it plans `horizon` decisions ahead.
       observation_size: O.
-      action_size: A, in planner units.
+      action_size: A; a plan's actions are in [-1, 1], or one-hot.
       horizon: H, decisions; also the length of the windows that the regulariser learns from.
       model_fit, regularizer_fit: how each of them is fitted.
       propagation: how a plan uses the members: `ts1`, `tsinf` or `expectation`.
       risk: reduces the returns of a plan's particles to the number that is maximised.
       discount: of a decision, in (0, 1].
-      layout: how plans are divided among devices; the planner was built with its `candidates`.
+      layout: how plans are divided among devices; its `candidates` were the planner's `vmap`.
     """
 
     def __init__(
@@ -147,7 +147,7 @@ class PlanningAgent:
         return self._planner.paths * self._horizon
 
     def init(self, key: KeyArray) -> AgentState:
-        """Fresh weights, in the units of no data."""
+        """Random weights; nothing is rescaled until there is data."""
         model_key, regularizer_key = jax.random.split(key)
         observation = normalizer.identity(self._observation_size)
         return AgentState(
@@ -203,7 +203,7 @@ class PlanningAgent:
         observations: Float[Array, "N O"],
         actions: Float[Array, "N H A"],
     ) -> Trajectory:
-        """N plans rolled out in every member: paths leading with `[N, E]`."""
+        """N plans rolled out in every member, paths `[N, E, ...]`; `[N, 1, ...]` by expectation."""
         return self._rollouts(_model(state), key, observations, actions)
 
     def penalties(self, state: AgentState, paths: Trajectory) -> Float[Array, "N H"]:
@@ -227,6 +227,7 @@ class PlanningAgent:
         Raises:
           UserError: if a loss is not finite any more; the old state is still good.
         """
+        # Both halves measure under the same noise, as a run of before this split did.
         model_key, regularizer_key, metrics_key = jax.random.split(key, 3)
         state, errors = self._fit_model(state, model_key, metrics_key, replay, index)
         fitted, more = self.fit_regularizer(state, regularizer_key, metrics_key, replay, index)
@@ -257,10 +258,10 @@ class PlanningAgent:
     def fit_regularizer(
         self, state: AgentState, key: KeyArray, metrics_key: KeyArray, replay: Replay, index: int
     ) -> tuple[AgentState, dict[str, float]]:
-        """The second half of `fit`, and all that a frozen model needs to get another regulariser.
+        """The second half of `fit`; alone it gives a trained model another regulariser.
 
         Args:
-          state: with the model that plans are made in.
+          state: its model is kept, its regulariser replaced.
           key: random key, consumed.
           metrics_key: of the noise that the held-out errors are measured under.
           replay: at least one training and one held-out episode.
@@ -274,9 +275,7 @@ class PlanningAgent:
         """
         seen = replay.transitions()
         sizes = self._observation_size, self._action_size
-        scales = normalizer.fit(
-            np.concatenate([seen.observation, seen.action], axis=-1), sizes
-        )
+        scales = normalizer.fit(np.concatenate([seen.observation, seen.action], axis=-1), sizes)
         windows = replay.held_out_windows(HOLDOUT_WINDOWS, self._horizon)
         result = fit_part(
             "regularizer",

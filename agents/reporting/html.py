@@ -23,6 +23,7 @@ from agents.analysis.page import (
     table,
 )
 from agents.analysis.tables import Row
+from agents.analysis.text import number
 from agents.config import CONFIG_FILE, Config
 from agents.config.commands import RETURNS, runnable
 from agents.diagnostics.return_figures import FIGURES, shown_regularizer
@@ -127,12 +128,12 @@ def _headline(config: Config, summary: Mapping[str, Any]) -> str:
 def _figures(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The numbers at the top."""
     evaluation = summary["evaluation"]
-    yield f"{evaluation['mean']:.0f}", f"mean return, {evaluation['episodes']} frozen episodes"
+    yield number(evaluation["mean"]), f"mean return, {evaluation['episodes']} frozen episodes"
     if evaluation["share_solved"] is not None:
         yield f"{evaluation['share_solved']:.0%}", "of the episodes solved"
-    yield f"{evaluation['iqm']:.0f}", f"interquartile mean{_between(*evaluation['iqm_ci95'])}"
-    yield f"{summary['planned']:.0f}", "planned return of first plans"
-    yield f"{summary['realised']:.0f}", "realised over their horizon"
+    yield number(evaluation["iqm"]), f"interquartile mean{_between(*evaluation['iqm_ci95'])}"
+    yield number(summary["planned"]), "planned return of first plans"
+    yield number(summary["realised"]), "realised over their horizon"
 
 
 def _returns(run_dir: Path) -> str:
@@ -187,7 +188,7 @@ def _error_prediction(rows: Sequence[Row]) -> str:
             row["regularizer"],
             _with_interval(row, "spearman"),
             _with_interval(row, "auroc"),
-            _number(row["within"]),
+            number(row["within"]),
         )
         for row in rows
         if row["regularizer"] != "none"
@@ -196,17 +197,11 @@ def _error_prediction(rows: Sequence[Row]) -> str:
 
 
 def _with_interval(row: Row, key: str) -> str:
-    return _number(row[key]) + _between(row[f"{key}_low"], row[f"{key}_high"])
+    return number(row[key]) + _between(row[f"{key}_low"], row[f"{key}_high"])
 
 
 def _between(low: float | None, high: float | None) -> str:
-    return "" if None in (low, high) else f" [{_number(low)}, {_number(high)}]"
-
-
-def _number(value: float | None) -> str:
-    if value is None:
-        return "n/a"
-    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+    return "" if None in (low, high) else f" [{number(low)}, {number(high)}]"
 
 
 def _read(path: Path, remedy: str) -> dict[str, Any]:

@@ -121,7 +121,9 @@ class RunLog:
         file.flush()
         self._env_steps = plain.get("env_steps", self._env_steps)
         for key, value in plain.items():
-            if isinstance(value, int | float) and key != "env_steps":
+            # TensorBoard would round a large integer, such as a seed, to float32: it is left out.
+            rounded = isinstance(value, int) and int(np.float32(value)) != value
+            if isinstance(value, int | float) and key != "env_steps" and not rounded:
                 self._writer().add_scalar(f"{group}/{key}", value, self._env_steps)
 
     def _writer(self) -> SummaryWriter:

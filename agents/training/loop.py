@@ -23,14 +23,15 @@ from agents.training.run import Run
 
 
 def train(run: Run, callbacks: Sequence[Callback]) -> None:
-    """Takes a run from where it is to the end of its steps.
+    """Trains until all steps of the run are spent.
 
     Args:
       run: with an episode under way in every environment.
-      callbacks: see `agents.training.callbacks.Callback`; called in this order.
+      callbacks: see `agents.training.callbacks.Callback`; called in the order of the list.
 
     Raises:
       UserError: an environment or a fit failed; the last checkpoint is good.
+      KeyboardInterrupt: from a callback, where the run can be left.
     """
     while not run.done:
         for index, weight in collect(run, callbacks):
@@ -54,20 +55,22 @@ def collect(run: Run, callbacks: Sequence[Callback]) -> Iterator[tuple[int, floa
     """Plans and takes one decision in every environment.
 
     Yields:
-      For each episode that ends the index of its environment, in which the caller begins the next
-      one, and the weight of the penalty that its last plan was made with.
+      For each episode that ends, while environments of a higher index have yet to act on the plans
+      already made: the index of its environment, in which the caller begins the next episode, and
+      the weight of the penalty that its last plan was made with.
     """
-    weight = run.weight  # of these plans: an episode that ends now may change it
+    weight = run.weight  # of all plans of this decision; an episode that ends may change run.weight
     plans = None
-    planned = sum(not opened.explores for opened in run.environments)
-    if planned:
-        with during("planning", run, callbacks, plans=planned):
+    planning = sum(not opened.explores for opened in run.environments)
+    if planning:
+        with during("planning", run, callbacks, plans=planning):
+            # Also of the environments that explore: so that there is one shape to compile.
             runners = [opened.runner for opened in run.environments]
             plans = run.actor.plan(run.learned, runners, weight)
     for index, opened in enumerate(run.environments):
         runner = opened.runner
         rng = np.random.default_rng([run.config.seed, runner.index, runner.decisions])
-        if opened.explores or plans is None:
+        if opened.explores or plans is None:  # the second for the type checker
             action = random_action(runner.spec, rng)
         else:
             plan = plan_of(plans, index)
@@ -83,10 +86,11 @@ def collect(run: Run, callbacks: Sequence[Callback]) -> Iterator[tuple[int, floa
 
 
 def append(run: Run, index: int, weight: float) -> Finished:
-    """Appends the episode of environment `index` to the replay, and sums it up."""
+    """Appends the episode of environment `index` to the replay; returns its summary."""
     opened = run.environments[index]
     result = result_of(opened.runner, opened.plans, run.config.planner.horizon)
-    return Finished(opened.runner.index, result, run.close_episode(index), weight)
+    gap = run.append_episode(index)
+    return Finished(opened.runner.index, result, gap, weight)
 
 
 def fit(run: Run, callbacks: Sequence[Callback]) -> dict[str, float]:

@@ -73,7 +73,7 @@ class Run:
 
     @property
     def fit_is_due(self) -> bool:
-        """Whether there are new episodes enough, one of them held out."""
+        """Whether enough steps are new since the last fit; one episode at least is held out."""
         progress, config = self.progress, self.config
         return (
             progress.env_steps >= config.random_steps
@@ -97,7 +97,7 @@ class Run:
         opened.plans = None
         self.actor.reset(index)
 
-    def close_episode(self, index: int) -> float | None:
+    def append_episode(self, index: int) -> float | None:
         """Appends an episode to the replay, and updates recent returns and the adaptive weight.
 
         Returns:

@@ -1,8 +1,10 @@
 """A run that is open in a directory: begun there, or resumed from its latest checkpoint.
 
-with begin(config, run_dir) as session:      # or resume(run_dir)
-session.train()
-conclude(session)                        # agents.reporting.conclude; may be left out
+How to use it:
+
+    with begin(config, run_dir) as session:      # or resume(run_dir)
+        session.train()
+        conclude(session)                        # agents.reporting.conclude; may be left out
 """
 
 import signal
@@ -45,10 +47,12 @@ class Session:
         return self._watch.wall_seconds
 
     def train(self) -> None:
-        """Takes the run to the end of its steps; it is left only where it can be resumed exactly.
+        """Trains until all steps are spent.
+
+        An interrupt takes effect after the decision under way, once a checkpoint is written.
 
         Raises:
-          KeyboardInterrupt: on an interrupt, after a checkpoint.
+          KeyboardInterrupt: on an interrupt.
           UserError: an environment or a fit failed.
         """
         with _deferred_interrupt() as interrupted:
@@ -65,7 +69,7 @@ class Session:
 
 @contextmanager
 def begin(config: Config, run_dir: Path, *, numbered: bool = False) -> Iterator[Session]:
-    """Begins a run; from here on, whatever happens, it can be resumed.
+    """Begins a run, and writes its first checkpoint.
 
     Args:
       config: the resolved configuration.
@@ -141,7 +145,7 @@ def _title(config: Config) -> str:
 
 @contextmanager
 def _deferred_interrupt() -> Iterator[Callable[[], bool]]:
-    """Turns the first interrupt into a flag, to be read where a run can be left.
+    """Turns the first interrupt into a flag, which `Saving` reads after each decision.
 
     A second one interrupts at once. Python delivers signals to the main thread only, so that in
     another one there is nothing to defer.
@@ -151,15 +155,16 @@ def _deferred_interrupt() -> Iterator[Callable[[], bool]]:
         return
     received: list[int] = []
     signals = (signal.SIGINT, signal.SIGTERM)
-    before = {}
+    before = {each: signal.getsignal(each) for each in signals}
 
-    def remember(number, frame) -> None:
+    def restore_and_record(number, frame) -> None:
         del frame
         received.append(number)
         for each in signals:
             signal.signal(each, before[each])
 
-    before = {each: signal.signal(each, remember) for each in signals}
+    for each in signals:
+        signal.signal(each, restore_and_record)
     try:
         yield lambda: bool(received)
     finally:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from agents.diagnostics.planned_realised import Pair
+from agents.diagnostics.return_pairs import Pair
 from agents.diagnostics.return_tables import Tables, verdicts
 
 STEPS = np.arange(1, 4) / 3

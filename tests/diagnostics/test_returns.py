@@ -14,8 +14,8 @@ from walking import fitting_quickly
 from agents.config import RegularizerName
 from agents.config.benchmarks import ReturnsOptions
 from agents.diagnostics import returns
-from agents.diagnostics.planned_realised import COMPARISONS
 from agents.diagnostics.return_figures import FIGURES
+from agents.diagnostics.return_pairs import COMPARISONS
 from agents.errors import UserError
 
 NAMES: tuple[RegularizerName, ...] = ("rnn-dae", "gaussian")

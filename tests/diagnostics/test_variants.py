@@ -95,7 +95,7 @@ def test_a_configuration_is_the_runs_but_for_the_changes():
 def test_an_agent_is_built_once_and_only_when_it_is_used(monkeypatch):
     built = []
 
-    def build(config, spec, dynamics):
+    def build(config, dynamics):
         assert dynamics is None
         built.append((config.regularizer.name, config.num_envs))
         return object()

@@ -31,7 +31,7 @@ def test_a_nearly_constant_feature_does_not_explode_when_it_moves(wobble, offset
     rng = np.random.default_rng(1)
     data = rng.normal(0.0, 1.0, (500, 4))
     data[:, 3] = offset + wobble * rng.uniform(-1, 1, 500)
-    moved = data[:1] + [[0.0, 0.0, 0.0, 1.0]]
+    moved = data[:1] + np.eye(4)[3]
     standardised = normalize(fit(data * unit), np.asarray(moved * unit, np.float32))
     assert abs(float(standardised[0, 3])) < 2
 

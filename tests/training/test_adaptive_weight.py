@@ -51,12 +51,12 @@ def test_it_rises_where_planned_returns_are_too_high_and_falls_where_they_are_no
     while opened.runner.ended is None:
         opened.runner.step(np.zeros(1, np.float32))
     many = len(opened.runner.episode().repeats)
-    assert run.close_episode(0) is None  # nothing was planned
+    assert run.append_episode(0) is None  # nothing was planned
     assert run.progress.dual.multiplier == dual.multiplier
     for planned, sign in ((1e3, 1), (-1e3, -1)):
         before = run.progress.dual.multiplier
         opened.plans = PlanRecord(planned, 0.0, [planned] * many)
-        gap = run.close_episode(0)
+        gap = run.append_episode(0)
         assert gap == pytest.approx(planned, rel=0.1)
         ratio = np.log(run.progress.dual.multiplier / before)
         assert ratio == pytest.approx(0.5 * sign)
@@ -119,7 +119,7 @@ def test_the_gap_is_planned_less_realised_return_over_all_plans(kinds, realised)
     excess = [4.0, 8.0, 6.0, 1.0, 2.0]
     each = [*(b + e for b, e in zip(realised, excess, strict=False)), *excess[len(realised) :]]
     run.environments[0].plans = PlanRecord(each[0], 0.0, each)
-    assert run.close_episode(0) == pytest.approx(np.mean(excess[: len(realised)]))
+    assert run.append_episode(0) == pytest.approx(np.mean(excess[: len(realised)]))
     assert run.progress.dual.scale == pytest.approx(np.sqrt(np.mean(np.square(realised))))
     assert run.progress.dual.steps == 1
 
@@ -127,7 +127,7 @@ def test_the_gap_is_planned_less_realised_return_over_all_plans(kinds, realised)
 def test_an_episode_whose_first_planned_returns_are_lost_says_nothing_of_the_gap():
     run = played(truncate_at=9)
     run.environments[0].plans = PlanRecord(99.0, 0.0, [99.0] * 4)
-    assert run.close_episode(0) is None
+    assert run.append_episode(0) is None
     assert run.progress.dual.steps == 0
 
 
@@ -137,7 +137,7 @@ def test_a_fixed_weight_stays_as_it_is_and_the_rule_rests():
     run.config = run.config.model_copy(update={"regularizer": fixed})
     dual = run.progress.dual
     run.environments[0].plans = PlanRecord(99.0, 0.0, [99.0] * 5)
-    assert run.close_episode(0) == pytest.approx(99.0 - 39.0)
+    assert run.append_episode(0) == pytest.approx(99.0 - 39.0)
     assert run.progress.dual == dual
     assert run.weight == 0.5
 

@@ -190,7 +190,7 @@ def test_the_survival_bonus_is_a_share_of_recent_planned_returns():
         run.start_episode(0)
         run.environments[0].explores = number == 1
         act(run, 0, 1 + number % 2)
-        run.close_episode(0)
+        run.append_episode(0)
         if number != 1:  # returns of random actions do not count
             returns.append(run.environments[0].runner.return_)
     assert np.mean(returns[-RECENT:]) != pytest.approx(np.mean(returns))

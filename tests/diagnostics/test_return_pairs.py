@@ -7,7 +7,7 @@ import worlds
 from tiny import new_run, sharing, traces_of
 from walking import REPEAT, states_of, walking
 
-from agents.diagnostics.planned_realised import Measurement, Pair, all_pairs
+from agents.diagnostics.return_pairs import Measurement, Pair, all_pairs
 from agents.diagnostics.return_tables import Tables
 from agents.diagnostics.variants import WITHOUT, Variant, Variants
 from agents.envs.dynamics import AnalyticDynamics

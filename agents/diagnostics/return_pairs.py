@@ -3,13 +3,17 @@
 All weights plan in one call, at the same state and with the same randomness, so that they differ in
 nothing but the weight. Three comparisons, never mixed:
 
-* **open loop**: the plan is executed to its end from the very state that it was made for. Planned
+* **open loop**: the plan is executed to its end from the state it was planned at. Planned
   and realised returns are known decision by decision. The environment's own noise is averaged over
   several continuations of the state and reported apart.
 * **closed loop**: the realised return of the next H decisions while the agent replans at each of
   them, against the planned return of the first plan.
 * **episode**: the return of a whole episode, against the planned return of its first plan. A plan
-  has H decisions and the episode is longer: the gap is no error, but it is what users see.
+  has H decisions and the episode is longer: their difference is not an error, but users compare
+  them.
+
+Planned returns are computed anew here, undiscounted, over all members; those that a planner reports
+may be discounted. `return_tables` makes tables of the pairs, and `returns` writes them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -35,7 +39,7 @@ class Pair:
     """One plan: its planned return and the return that was realised.
 
     Attributes:
-      regularizer, weight: that it was made with.
+      regularizer, weight: the penalty the plan was made with.
       comparison: one of `COMPARISONS`.
       run, episode, decision: where; intervals are over runs and episodes.
       planned: `[H]`, planned return up to each decision: risk-neutral, undiscounted, without the
@@ -66,7 +70,7 @@ class Measurement:
     Args:
       variant: its agent plans for as many environments as there are weights.
       key: root of the plans' randomness, the same for every regulariser.
-      runners: one a weight.
+      runners: one per weight.
       weights: of the penalty.
       run: name of the run, for the record.
     """
@@ -92,13 +96,13 @@ class Measurement:
         """Plans at a state and executes the plans.
 
         Args:
-          index: number of the state; names the randomness of the plans.
+          index: number of the state; seeds the plans.
           state: that the plans are made for.
           continuations: of the environment's noise, >= 1; every plan is executed once in each. The
             first is that of the episode's seed.
 
         Returns:
-          A pair a weight; and the rollouts of the plans in the model, `[W, E, ...]`.
+          One pair per weight; and the rollouts of the plans in the model, `[W, E, ...]`.
 
         Raises:
           UserError: the environment does not repeat itself.
@@ -117,12 +121,12 @@ class Measurement:
         return self._pairs("open loop", where, plans, paths, realised, ended), paths
 
     def closed_loop(self, index: int, state: ReferenceState, horizon: int) -> list[Pair]:
-        """Plans at a state, and replans at each of the next H decisions; a pair a weight."""
+        """Plans at a state, and replans at each of the next H decisions; a pair per weight."""
         self._rebuild(index, state)
         return self._replan("closed loop", (state.seed, len(state.past)), horizon)
 
     def episode(self, index: int, seed: int) -> list[Pair]:
-        """Plays an episode at every weight; a pair a weight."""
+        """Plays an episode at every weight; a pair per weight."""
         for place, runner in enumerate(self._runners):
             runner.start(index, seed)
             self._actor.reset(place)
@@ -145,7 +149,8 @@ class Measurement:
 
     def _replan(self, comparison: str, where: _Where, limit: int | None) -> list[Pair]:
         plans, paths = self._plan()
-        first, horizon = plans, plans.actions.shape[1]
+        first_plans = plans
+        horizon = plans.actions.shape[1]
         before = np.asarray([runner.return_ for runner in self._runners])
         totals: list[np.ndarray] = []
         while True:
@@ -162,7 +167,7 @@ class Measurement:
         else:  # after an end the return stays as it is
             realised = np.pad(realised, ((0, 0), (0, horizon - realised.shape[1])), mode="edge")
         ended = np.asarray([runner.ended == "terminated" for runner in self._runners])
-        return self._pairs(comparison, where, first, paths, realised[None], ended[None])
+        return self._pairs(comparison, where, first_plans, paths, realised[None], ended[None])
 
     def _pairs(
         self,
@@ -173,7 +178,7 @@ class Measurement:
         realised: np.ndarray,
         ended: np.ndarray,
     ) -> list[Pair]:
-        """A pair a weight; realised `[continuations, W, H]` and ended `[continuations, W]`."""
+        """A pair per weight; realised `[continuations, W, H]` and ended `[continuations, W]`."""
         planned = np.asarray(planned_returns(paths))
         return [
             Pair(
@@ -220,7 +225,7 @@ def all_pairs(
       horizon: H.
 
     Yields:
-      Pairs, one a weight; and the rollouts of the plans in the open loop, else None.
+      Pairs, one per weight; and the rollouts of the plans in the open loop, else None.
     """
     for index, state in enumerate(states):
         yield measurement.open_loop(index, state, continuations)
