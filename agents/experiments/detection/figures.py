@@ -12,6 +12,7 @@ from agents.experiments.detection.yardsticks import CONSTANT, FUTURE, best
 
 _PANELS = {
     "within": "plans of the same state",
+    "within_equal": "of the same state and length",
     "planned": "across states: plans",
     "replayed": "across states: actions taken",
 }
@@ -32,7 +33,7 @@ def plot_detection(rows: Sequence[Row], path: Path) -> Path:
       rows: a row a run, age and penalty.
       path: of the PNG file.
     """
-    figure = Figure(figsize=(12, 4.8), layout="constrained")
+    figure = Figure(figsize=(14, 4.8), layout="constrained")
     lines = grouped(rows, "penalty")
     penalties = [name for name, mine in lines.items() if mine[0]["kind"] == "regulariser"]
     penalties = [name for name in penalties if name != "none"]  # it is the line of chance

@@ -31,6 +31,7 @@ class Rollouts:
     Attributes:
       paths: leading with `[N, E]`.
       errors: `[N]`, in the future that the environment's seed has.
+      measured_at: `[N, E]`, the decision at which the members' errors are measured.
       reseeded_errors: `[N]`, of the same paths in another future (`open_loop.reseed`).
       ended: `[N]`, whether the episode terminated when the plan was executed.
       plans: M, successive rollouts that begin in one state.
@@ -38,6 +39,7 @@ class Rollouts:
 
     paths: Trajectory
     errors: np.ndarray
+    measured_at: np.ndarray
     reseeded_errors: np.ndarray
     ended: np.ndarray
     plans: int
@@ -162,6 +164,7 @@ def roll_out(
     return Rollouts(
         paths=paths,
         errors=errors_before_end(paths, truth, std),
+        measured_at=before_first_end(paths, truth),
         reseeded_errors=errors_before_end(paths, other, std),
         ended=truth.ended,
         plans=plans.shape[1],
@@ -196,18 +199,23 @@ def execute_all(
 
 
 def errors_before_end(paths: Trajectory, truth: Truth, std: np.ndarray) -> np.ndarray:
-    """`[N]`: ``mean_e |x_et - x_t| / std``, t the last decision before the first end.
+    """`[N]`: ``mean_e |x_et - x_t| / std``, t the member's `before_first_end`.
 
     Args:
       paths: leading with `[N, E]`.
       truth: of the same plans.
       std: `[O]`, unit of the observations.
     """
-    last = np.minimum(last_before_end(paths), truth.last[:, None])
+    last = before_first_end(paths, truth)
     imagined = np.asarray(paths.observations)
     true = np.broadcast_to(truth.observations[:, None], imagined.shape)
     gap = (states_at(imagined, last) - states_at(true, last)) / std
     return np.sqrt(np.square(gap).sum(axis=-1)).mean(axis=1)
+
+
+def before_first_end(paths: Trajectory, truth: Truth) -> np.ndarray:
+    """`[N, E]`: the last decision before an end, the true or the imagined one."""
+    return np.minimum(last_before_end(paths), truth.last[:, None])
 
 
 def last_before_end(paths: Trajectory) -> np.ndarray:

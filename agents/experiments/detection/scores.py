@@ -2,6 +2,8 @@
 
 * `within`, the headline: the share of pairs of plans of the same state in which the one with the
   larger error has the larger score (`concordance`). A planner chooses between nothing else.
+* `within_equal`: of those pairs alone whose errors are measured at the same decision in every
+  member. Errors grow with time, so that the length alone orders the other pairs.
 * `planned` and `replayed`: the probability that a rollout that went wrong (error in the worst
   quarter, `went_wrong`) has a larger score than another one (AUROC), over all states; of the
   agent's own plans, and of the actions that were really taken.
@@ -17,14 +19,14 @@ from agents.analysis.statistics import auroc, concordance, mean_ci95
 from agents.analysis.tables import Row, grouped
 from agents.experiments.detection.rollouts import Rollouts, went_wrong
 
-COLUMNS = ("within", "planned", "replayed")
+COLUMNS = ("within", "within_equal", "planned", "replayed")
 
 Score = Callable[[Rollouts], np.ndarray]
 """A number `[N]` for each of N rollouts, larger where it expects a larger error."""
 
 
 def chances(score: Score, real: Rollouts, plans: Rollouts) -> Row:
-    """The three measures of a score.
+    """The measures of a score.
 
     Args:
       score: to be tested.
@@ -35,6 +37,7 @@ def chances(score: Score, real: Rollouts, plans: Rollouts) -> Row:
     values = score(plans).reshape(errors.shape)
     return {
         "within": concordance(values, errors),
+        "within_equal": concordance(values, errors, plans.measured_at.reshape(*errors.shape, -1)),
         "planned": _auroc_of_wrong(values[:, 0], errors[:, 0]),
         "replayed": _auroc_of_wrong(score(real), real.errors),
     }

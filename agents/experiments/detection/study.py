@@ -96,7 +96,8 @@ def detect(run_dirs: Sequence[Path], options: DetectionOptions, out: Path) -> It
 def _line(row: Row) -> str:
     return (
         f"{row['env_steps']:>6,} steps {row['penalty']:<22} within {row['within']:.2f}"
-        f" planned {row['planned']:.2f} replayed {row['replayed']:.2f}"
+        f" ({row['within_equal']:.2f} of equal length) planned {row['planned']:.2f}"
+        f" replayed {row['replayed']:.2f}"
     )
 
 

@@ -105,7 +105,7 @@ def with_signs(rows: Sequence[Row]) -> list[Row]:
             for top, mine, mean in zip(bests, runs, means, strict=True):
                 for row, value in zip(mine, mean, strict=True):
                     row |= _signed(row, column, by, value)
-                pick = mine[int(np.argmax(np.abs(mean - 0.5)))]
+                pick = mine[int(np.argmax(np.nan_to_num(np.abs(mean - 0.5))))]
                 top |= {column: pick[column], by: pick[by] and f"{pick[by]} {pick['penalty']}"}
         result += bests
     return result
@@ -115,11 +115,10 @@ _BY = {column: f"{column}_by" for column in COLUMNS}
 
 
 def _means_of_others(scores: Sequence[Sequence[float]]) -> np.ndarray:
-    """`[R, K]`: of every number the mean over all runs but one; NaN where there is but one."""
+    """`[R, K]`: of every number the mean over the other runs; NaN where there is none."""
     table = np.asarray(scores, np.float64)
-    if len(table) == 1:
-        return np.full(table.shape, np.nan)
-    return np.stack([np.delete(table, run, axis=0).mean(axis=0) for run in range(len(table))])
+    others = (np.ma.masked_invalid(np.delete(table, run, axis=0)) for run in range(len(table)))
+    return np.stack([each.mean(axis=0).filled(np.nan) for each in others])
 
 
 def _signed(row: Row, column: str, by: str, mean: float) -> Row:

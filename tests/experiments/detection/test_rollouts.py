@@ -68,7 +68,7 @@ def test_every_member_has_an_end_of_its_own():
     found = paths([[[1.0, 1.0], [0.1, 1.0]], [[0.1, 1.0], [1.0, 1.0]]])
     last = last_before_end(found)
     assert last.tolist() == [[2, 0], [0, 2]]
-    assert states_at(found.observations, last)[..., 0].tolist() == [[2, 0], [0, 2]]
+    assert states_at(np.asarray(found.observations), last)[..., 0].tolist() == [[2, 0], [0, 2]]
 
 
 def counting(**ends):

@@ -88,7 +88,7 @@ def test_no_regularizer_distinguishes_nothing_and_a_start_state_no_plans_of_its_
         assert (row["shuffled"] == "") == (row["windows_moved"] in ("0", ""))
         found = [row[name] for name in (*CHANCES, "noise", "shuffled", "shuffled_all")]
         chances = [float(chance) for chance in found if chance]
-        assert len(chances) >= (8 if fitted else 3)
+        assert len(chances) >= (8 if fitted else 3)  # an equal length may be no pair's
         assert all(0.0 <= chance <= 1.0 for chance in chances)
         if fitted:
             assert (set(chances) == {0.5}) == none
@@ -161,7 +161,7 @@ def test_a_figure_shows_means_over_runs_every_run_and_the_yardsticks(monkeypatch
     ]
     figures.plot_detection(rows, tmp_path / "unused.png")
     assert drawn[0].axes[0].get_title() == "plans of the same state"
-    assert len(drawn[0].axes) == 3
+    assert len(drawn[0].axes) == 4
     for axes in drawn[0].axes:
         lines = {line.get_label(): line.get_ydata() for line in axes.lines}
         assert lines["deen"] == pytest.approx([0.7, 0.5])  # the youngest first

@@ -9,7 +9,7 @@ import pytest
 
 from agents.diagnostics.path_penalties import path_penalty
 from agents.diagnostics.variants import Variant
-from agents.experiments.detection.rollouts import Rollouts
+from agents.experiments.detection.rollouts import Rollouts, last_before_end
 from agents.experiments.detection.scores import COLUMNS, chances, over_runs
 from agents.experiments.detection.yardsticks import (
     CONSTANT,
@@ -43,7 +43,12 @@ def rollouts(plans: int, seed: int = 0, errors: np.ndarray | None = None) -> Rol
         continue_probs=cast("Any", probs.astype(np.float32)),
     )
     return Rollouts(
-        path, drawn if errors is None else errors, drawn[::-1], np.zeros(count, bool), plans
+        paths=path,
+        errors=drawn if errors is None else errors,
+        measured_at=last_before_end(path),
+        reseeded_errors=drawn[::-1],
+        ended=np.zeros(count, bool),
+        plans=plans,
     )
 
 
@@ -77,10 +82,17 @@ def test_a_constant_per_decision_is_the_expected_number_of_decisions():
     assert charge == pytest.approx((HORIZON + lengths) / 2)
     ones = penalty_of(lambda paths: jnp.ones(paths.continue_probs.shape))
     assert ones(plans) == pytest.approx(charge)
-    # It is perfect where errors grow with the length, and the reverse where they shrink.
-    for errors, within in ((1.0 + lengths, 1.0), (9.0 - lengths, 0.0)):
+    # It is right of all pairs whose lengths differ where errors grow with the length, and of none
+    # where they shrink. Between plans of equal length, whose errors differ a little, it is chance.
+    pairs = lengths.reshape(STATES, PLANS)[:, np.triu_indices(PLANS, 1)]
+    differ = np.mean(pairs[:, 0] != pairs[:, 1])
+    assert 0.5 < differ < 1.0
+    little = 1e-3 * np.arange(len(lengths))
+    for errors, sign in ((1.0 + lengths + little, 1.0), (9.0 - lengths + little, -1.0)):
         longer = rollouts(PLANS, errors=errors)
-        assert chances(score(CONSTANT), longer, longer)["within"] == within
+        found = chances(score(CONSTANT), longer, longer)
+        assert found["within"] == pytest.approx((1 + sign * differ) / 2)
+        assert found["within_equal"] == 0.5
 
 
 def test_the_last_state_counts_before_the_imagined_end_of_every_member():
@@ -115,7 +127,7 @@ def test_a_sign_and_the_best_number_are_those_of_the_other_runs():
     # Runs b and c say that a falling y is bad; a, which disagrees, is scored by what they say.
     measured = {"a": (0.7, 0.6), "b": (0.2, 0.6), "c": (0.1, 0.55)}
     rows = [
-        row(run, name, "last", value, 0.5, 0.5)
+        row(run, name, "last", value, 0.5, 0.5, np.nan)
         for run, values in measured.items()
         for name, value in zip(("last y", "last x"), values, strict=True)
     ]
@@ -134,7 +146,10 @@ def test_a_sign_and_the_best_number_are_those_of_the_other_runs():
 
 
 def test_of_one_run_no_sign_is_known():
-    rows = [row("a", "start y", "start", 0.5, 0.9, 0.9), row("a", CONSTANT, "constant", 0.6, 1, 1)]
+    rows = [
+        row("a", "start y", "start", 0.5, 0.5, 1, 1),
+        row("a", CONSTANT, "constant", 0.6, 1, 1, 1),
+    ]
     single, constant, top = with_signs(rows)
     for each in (single, top):
         assert np.isnan([each[column] for column in COLUMNS]).all()
@@ -145,7 +160,7 @@ def test_of_one_run_no_sign_is_known():
 def test_means_over_runs_have_intervals_and_a_gain_over_the_constant():
     values = {"a": (0.6, 0.7), "b": (0.8, 0.8)}
     rows = [
-        row(run, name, "any", value, 0.5, np.nan)
+        row(run, name, "any", value, 0.5, 0.5, np.nan)
         for run, pair in values.items()
         for name, value in zip((CONSTANT, "deen"), pair, strict=True)
     ]
