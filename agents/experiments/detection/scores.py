@@ -52,7 +52,8 @@ def over_runs(rows: Sequence[Row], reference: str) -> list[Row]:
     """Means over runs of each age and penalty, with 95 % intervals (Student's t).
 
     Args:
-      rows: a row a run, age and penalty, with `COLUMNS`.
+      rows: a row a run, age and penalty, with `COLUMNS`; of some penalties also with
+        `within_per_decision`.
       reference: the penalty against which `within` is compared run by run, as `within_gain`.
 
     Returns:
@@ -71,10 +72,11 @@ def over_runs(rows: Sequence[Row], reference: str) -> list[Row]:
             "runs": len(mine),
         }
         measures = {column: [each[column] for each in mine] for column in COLUMNS}
+        measures["within_per_decision"] = [each.get("within_per_decision") for each in mine]
         measures["within_gain"] = [each["within"] - base[age, each["run"]] for each in mine]
         for name, values in measures.items():
             # NaN without another run to choose a sign by, or without an error that differs.
-            known = [value for value in values if not np.isnan(value)]
+            known = [value for value in values if value is not None and not np.isnan(value)]
             low, high = mean_ci95(known) if known else (np.nan, np.nan)
             mean = float(np.mean(known)) if known else np.nan
             row |= {name: mean, f"{name}_low": low, f"{name}_high": high}
