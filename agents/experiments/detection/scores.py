@@ -43,6 +43,14 @@ def chances(score: Score, real: Rollouts, plans: Rollouts) -> Row:
     }
 
 
+def count_pairs(plans: Rollouts) -> Row:
+    """How many pairs `within` is over, and `within_equal`, ties of errors included."""
+    first, second = np.triu_indices(plans.plans, 1)
+    at = plans.measured_at.reshape(-1, plans.plans, plans.measured_at.shape[-1])
+    equal = (at[:, first] == at[:, second]).all(axis=-1)
+    return {"pairs": equal.size, "pairs_equal": int(equal.sum())}
+
+
 def _auroc_of_wrong(score: np.ndarray, errors: np.ndarray) -> float:
     wrong = went_wrong(errors)
     return auroc(score[~wrong], score[wrong])

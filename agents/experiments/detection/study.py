@@ -28,7 +28,7 @@ from agents.diagnostics.path_penalties import path_penalty, window_penalty
 from agents.diagnostics.variants import Variant, Variants
 from agents.experiments.detection.figures import plot_detection
 from agents.experiments.detection.rollouts import Rollouts, planned, replayed, went_wrong
-from agents.experiments.detection.scores import COLUMNS, chances, over_runs
+from agents.experiments.detection.scores import COLUMNS, chances, count_pairs, over_runs
 from agents.experiments.detection.yardsticks import (
     CONSTANT,
     FAMILIES,
@@ -126,6 +126,7 @@ def detect_in_run(frozen: FrozenAgent, run_dir: Path, options: DetectionOptions)
             "env_steps": age,
             "states": len(states),
             "states_replayed": len(real.errors),
+            **count_pairs(plans),
             **_ended(plans),
         }
         for kind, name, score in yardsticks(names):
