@@ -10,7 +10,7 @@ import pytest
 from agents.diagnostics.path_penalties import path_penalty
 from agents.diagnostics.variants import Variant
 from agents.experiments.detection.rollouts import Rollouts, last_before_end
-from agents.experiments.detection.scores import COLUMNS, chances, over_runs
+from agents.experiments.detection.scores import COLUMNS, chances, count_pairs, over_runs
 from agents.experiments.detection.yardsticks import (
     CONSTANT,
     FUTURE,
@@ -87,6 +87,8 @@ def test_a_constant_per_decision_is_the_expected_number_of_decisions():
     pairs = lengths.reshape(STATES, PLANS)[:, np.triu_indices(PLANS, 1)]
     differ = np.mean(pairs[:, 0] != pairs[:, 1])
     assert 0.5 < differ < 1.0
+    count = STATES * PLANS * (PLANS - 1) // 2
+    assert count_pairs(plans) == {"pairs": count, "pairs_equal": round(count * (1 - differ))}
     little = 1e-3 * np.arange(len(lengths))
     for errors, sign in ((1.0 + lengths + little, 1.0), (9.0 - lengths + little, -1.0)):
         longer = rollouts(PLANS, errors=errors)
