@@ -1,43 +1,89 @@
-"""Directories that one process at a time may use."""
+"""Directories for one process at a time, and files that are written whole or not at all."""
 
 import errno
 import fcntl
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from agents.errors import UserError, shown
 
+_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EBADF)
+"""What a network disk without locks for directories answers; then nobody is refused."""
+
 
 @contextmanager
-def claimed(out: Path, file: Path, what: str) -> Iterator[None]:
+def locked(directory: Path, refusal: str) -> Iterator[None]:
+    """Keeps a directory from other processes within the block.
+
+    The lock is the process's own: one that is killed leaves none behind, and no file is made.
+
+    Args:
+      directory: that exists.
+      refusal: what is said to a process that comes second.
+
+    Raises:
+      UserError: another process has locked it.
+    """
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise UserError(refusal) from None
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            os.close(descriptor)
+            raise
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def claimed(out: Path, what: str) -> Iterator[None]:
     """Makes a directory, and keeps it from other processes within the block.
 
     Args:
       out: the directory, given by `--out`.
-      file: in it; made, empty, where missing, and locked.
       what: runs in it, for the message.
 
     Raises:
-      UserError: it cannot be written to, or another process has claimed it.
+      UserError: it cannot be written to, or another process has locked it.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
-        stream = file.open("a+", encoding="utf-8")
     except OSError as error:
         raise UserError(
             f"--out: {shown(str(out))} cannot be written to ({error.strerror})"
         ) from None
-    with stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(
-                f"{what} is running in {shown(str(out))} already; wait for its end, or give"
-                " another --out"
-            ) from None
-        except OSError as error:
-            # Some network disks have no locks; then several processes are not refused.
-            if error.errno not in (errno.ENOLCK, errno.ENOTSUP):
-                raise
+    refusal = (
+        f"{what} is running in {shown(str(out))} already; wait for its end, or give another --out"
+    )
+    with locked(out, refusal):
         yield
+
+
+def make_numbered(path: Path) -> Path:
+    """Makes a directory that was not there, `PATH` or else `PATH-2`, `PATH-3`, ...; returns it."""
+    made, number = path, 1
+    while True:
+        try:
+            made.mkdir(parents=True)
+        except FileExistsError:
+            number += 1
+            made = path.with_name(f"{path.name}-{number}")
+        else:
+            return made
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes a text file; a process killed at any moment leaves the old one or the new one."""
+    temporary = path.with_name(f"{path.name}.tmp")
+    with temporary.open("w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.replace(path)

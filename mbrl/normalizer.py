@@ -1,13 +1,20 @@
 """Standardisation shared by the model and the regularisers, frozen between fits."""
 
+from collections.abc import Sequence
+
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from mbrl.types import AnyArray, record
 
-FLOOR = 1e-3
-"""A feature that varies less than this counts as constant and keeps its own units."""
+_EPS, _TINY = float(np.finfo(np.float32).eps), float(np.finfo(np.float32).tiny)
+
+ROUNDING = 16 * _EPS
+"""A feature that varies by less than this share of its own size varies by rounding only."""
+
+NEGLIGIBLE = _EPS**0.5
+"""A feature that varies by less than this share of what the features beside it vary is constant."""
 
 
 @record
@@ -28,16 +35,19 @@ def identity(size: int) -> Normalizer:
     return Normalizer(mean=jnp.zeros(size), std=jnp.ones(size))
 
 
-def fit(data: AnyArray, floor: float = FLOOR) -> Normalizer:
+def fit(data: AnyArray, sizes: Sequence[int] | None = None) -> Normalizer:
     """Measures the mean and the standard deviation of `data`.
 
-    A feature with a standard deviation below `floor` (a leg contact that was never made, say) gets
-    1 instead: divided by its own near-zero deviation, its first change would be thousands of
-    standard deviations.
+    A feature that is constant, or nearly so (a leg contact that was never made, say), takes the
+    larger of its own size and the median deviation of the features beside it instead, or 1 if both
+    are 0: divided by its own deviation, its first change would be thousands of deviations or more.
+    No threshold is in the units of the data: data times a power of two have exactly that power of
+    two times the mean and the deviation.
 
     Args:
       data: `[N, D]`, N >= 0; without rows the result is the identity.
-      floor: smallest standard deviation that is used, in units of the data.
+      sizes: how many successive features share a unit, such as those of observations and of
+        actions; they sum to D. All D when None.
 
     Returns:
       The normaliser, float32.
@@ -45,9 +55,20 @@ def fit(data: AnyArray, floor: float = FLOOR) -> Normalizer:
     if len(data) == 0:
         return identity(data.shape[-1])
     std = data.std(axis=0, dtype=np.float64)
-    std = np.where(std < floor, 1.0, std)
+    size = np.abs(data).max(axis=0).astype(np.float64)
+    ends = np.cumsum(sizes or [len(std)])[:-1]
+    groups = zip(np.split(std, ends), np.split(size, ends), strict=True)
+    std = np.concatenate([_without_zeros(*group) for group in groups])
     mean = data.mean(axis=0, dtype=np.float64)
     return Normalizer(mean=jnp.asarray(mean, jnp.float32), std=jnp.asarray(std, jnp.float32))
+
+
+def _without_zeros(std: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """The standard deviations of features that share a unit; of constant ones, a substitute."""
+    varies = std > np.maximum(ROUNDING * size, _TINY)
+    spread = np.median(std[varies]) if varies.any() else 0.0
+    unit = np.maximum(size, spread)
+    return np.where(varies & (std > NEGLIGIBLE * spread), std, np.where(unit > _TINY, unit, 1.0))
 
 
 def normalize(

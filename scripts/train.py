@@ -9,22 +9,23 @@ from agents.config.commands import TRAIN, TrainCommand, parse_train, run_command
 def main(args: list[str]) -> int:
     """Trains, or resumes training, as the command line asks."""
     command = parse_train(args)
+    run_dir = None if isinstance(command, TrainCommand) else command.run_dir
     try:
         from agents.reporting.conclude import conclude  # brings JAX, which bad input need not
         from agents.training.session import begin, resume
 
         with (
-            begin(command.config, command.run_dir)
+            begin(command.config, command.run_dir, numbered=command.numbered)
             if isinstance(command, TrainCommand)
             else resume(command.run_dir, command.env_steps)
         ) as session:
+            run_dir = session.run_dir
             session.train()
             conclude(session)
     except KeyboardInterrupt:
-        saved = (command.run_dir / "checkpoints").is_dir()
         advice = (
-            f"continue with: {runnable(TRAIN)} --resume {shlex.quote(str(command.run_dir))}"
-            if saved
+            f"continue with: {runnable(TRAIN)} --resume {shlex.quote(str(run_dir))}"
+            if run_dir
             else "nothing was saved"
         )
         print(f"interrupted; {advice}", file=sys.stderr)

@@ -1,10 +1,10 @@
 """Files of JSON lines: one row a line, as `metrics.jsonl` and `frozen.jsonl` are."""
 
 import json
-import os
 from pathlib import Path
 
 from agents.analysis.tables import Row
+from agents.directories import write_whole
 from agents.errors import UserError, shown
 
 
@@ -41,9 +41,4 @@ def append_row(file: Path, row: Row) -> None:
       UserError: the file cannot be read, or a whole line of it is not JSON.
     """
     rows = [*(read_rows(file) if file.is_file() else ()), row]
-    temporary = file.with_name(f"{file.name}.new")
-    with temporary.open("w", encoding="utf-8") as stream:
-        stream.writelines(f"{json.dumps(each)}\n" for each in rows)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(file)
+    write_whole(file, "".join(f"{json.dumps(each)}\n" for each in rows))

@@ -111,21 +111,27 @@ def auroc(negative: npt.ArrayLike, positive: npt.ArrayLike) -> float:
     return float(wins) / (negative.size * positive.size)
 
 
-def concordance(left: npt.ArrayLike, right: npt.ArrayLike) -> float:
+def concordance(
+    left: npt.ArrayLike, right: npt.ArrayLike, equal: npt.ArrayLike | None = None
+) -> float:
     """Share of pairs within a group that two measures order alike; ties on the left count half.
 
     Args:
         left: `[groups, n]`.
         right: `[groups, n]`; pairs that tie here are left out.
+        equal: `[groups, n, k]`; pairs that differ in any of the k are left out, too.
 
     Returns:
-        The share over all groups, NaN when every pair ties on the right or there is none.
+        The share over all groups, NaN when no pair is left.
     """
     left, right = np.asarray(left), np.asarray(right)
     first, second = np.triu_indices(left.shape[1], 1)
     sign, truth = (np.sign(each[:, first] - each[:, second]) for each in (left, right))
-    agree = (1 + sign * truth) / 2
-    return float(np.mean(agree[truth != 0])) if np.any(truth) else np.nan
+    agree, kept = (1 + sign * truth) / 2, truth != 0
+    if equal is not None:
+        alike = np.asarray(equal)
+        kept = kept & (alike[:, first] == alike[:, second]).all(axis=-1)
+    return float(np.mean(agree[kept])) if kept.any() else np.nan
 
 
 def mean_ci95(x: npt.ArrayLike) -> tuple[float, float]:

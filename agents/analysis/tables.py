@@ -10,6 +10,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+from agents.analysis.text import number
 from agents.errors import UserError, shown
 
 Row = dict[str, Any]
@@ -96,12 +97,12 @@ def over_seeds(rows: Iterable[Row]) -> list[str]:
 
 
 def _line(label: str, group: Sequence[Row]) -> str:
-    def mean(key: str, form: str = ".1f") -> str:
+    def mean(key: str, form: str | None = None) -> str:
         values = [row[key] for row in group]
         return _text(None if any(map(_missing, values)) else sum(values) / len(values), form)
 
     means = [row["mean"] for row in group]
-    spread = f" (from {min(means):.1f} to {max(means):.1f})" if len(group) > 1 else ""
+    spread = f" (from {number(min(means))} to {number(max(means))})" if len(group) > 1 else ""
     return (
         f"- {label}, {len(group)} seed{'s' * (len(group) > 1)}: mean {mean('mean')}{spread},"
         f" IQM {mean('iqm')}, solved {mean('share_solved', '.0%')},"
@@ -110,14 +111,16 @@ def _line(label: str, group: Sequence[Row]) -> str:
     )
 
 
-def _pair(left: float | None, sign: str, right: float | None, form: str = ".1f") -> str:
+def _pair(left: float | None, sign: str, right: float | None, form: str | None = None) -> str:
     if _missing(left) and _missing(right):
         return _text(None)
     return f"{_text(left, form)} {sign} {_text(right, form)}"
 
 
-def _text(value: float | None, form: str = ".1f") -> str:
-    return "n/a" if value is None or _missing(value) else format(value, form)
+def _text(value: float | None, form: str | None = None) -> str:
+    if value is None or form is None or _missing(value):
+        return number(value)
+    return format(value, form)
 
 
 def _missing(value: object) -> bool:

@@ -102,7 +102,7 @@ class ReturnsOptions(Options):
         default=(), strict=False, description="Default: the run's own, rnn-dae where it has none"
     )
     checkpoint: int = Field(default=0, ge=0, description="Age of the run in steps; 0: at its end")
-    states: int = Field(default=60, ge=2, description="Where plans are made, over all episodes")
+    states: int = Field(default=60, ge=1, description="Where plans are made, over all episodes")
     episodes: int = Field(default=10, ge=1, description="That the states come from")
     continuations: int = Field(default=2, ge=1, description="Reseeded executions of each plan")
     closed: int = Field(default=20, ge=0, description="States to replan from; 0: none")

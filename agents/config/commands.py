@@ -4,7 +4,6 @@ Nothing here imports JAX or writes a file, so that help and refusals come at onc
 behind.
 """
 
-import itertools
 import os
 import shlex
 import sys
@@ -39,10 +38,12 @@ class TrainCommand:
     Attributes:
       config: the whole resolved configuration.
       run_dir: holds no run yet; may not exist.
+      numbered: whether a number is added to its name if it exists by the time that it is made.
     """
 
     config: Config
     run_dir: Path
+    numbered: bool = False
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,8 @@ def parse_train(args: Sequence[str]) -> TrainCommand | ResumeCommand:
     file, run_dir = (parsed.values.get((name,)) for name in ("config", "run_dir"))
     config = load(preset, None if file is None else Path(file), parsed.given(Config))
     if run_dir is None:
-        return TrainCommand(config, default_run_dir(preset, config.seed))
+        now = time.strftime("%Y%m%d-%H%M%S")
+        return TrainCommand(config, Path(f"runs/{preset}-seed{config.seed}-{now}"), True)
     return TrainCommand(config, _free_directory(run_dir))
 
 
@@ -172,13 +174,6 @@ def parse_report(args: Sequence[str]) -> Path:
     """
     text = "Write the report of a finished run again, from what its directory holds."
     return _saved_run(parse(args, "python scripts/report.py", text, _REPORT_ARGUMENTS))
-
-
-def default_run_dir(preset: str, seed: int) -> Path:
-    """Where a run goes that was given no place: `runs/<preset>-seed<k>-<time>`, not there yet."""
-    base = f"runs/{preset}-seed{seed}-{time.strftime('%Y%m%d-%H%M%S')}"
-    ends = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
-    return next(path for end in ends if not (path := Path(f"{base}{end}")).exists())
 
 
 def runnable(command: str) -> str:
@@ -270,12 +265,7 @@ def _free_directory(name: str) -> Path:
     path = Path(name)
     refusal = f"--run-dir: {shown(name)}"
     try:
-        for trace in _TRACES:
-            if (path / trace).exists():
-                raise UserError(
-                    f"{refusal} already holds a run ({trace}); continue it by --resume, or give"
-                    " another --run-dir"
-                )
+        refuse_taken(path)
         existing = next(each for each in (path, *path.absolute().parents) if os.path.lexists(each))
     except OSError as error:
         raise UserError(f"{refusal} cannot be used ({error.strerror}); give another") from None
@@ -283,3 +273,17 @@ def _free_directory(name: str) -> Path:
         problem = "cannot be written to" if existing.is_dir() else "is not a directory"
         raise UserError(f"{refusal} is not allowed, since {shown(str(existing))} {problem}")
     return path
+
+
+def refuse_taken(path: Path) -> None:
+    """Refuses a directory that holds a run.
+
+    Raises:
+      UserError: it does.
+    """
+    for trace in _TRACES:
+        if (path / trace).exists():
+            raise UserError(
+                f"--run-dir: {shown(str(path))} already holds a run ({trace}); continue it by"
+                " --resume, or give another --run-dir"
+            )

@@ -12,6 +12,7 @@ import numpy as np
 from agents.analysis.bootstrap import intervals, resamples, with_intervals
 from agents.analysis.statistics import auroc, concordance, rank_correlation, return_errors
 from agents.analysis.tables import Row, grouped
+from agents.analysis.text import number
 from agents.diagnostics.return_pairs import COMPARISONS, Pair
 
 WORST = 0.25
@@ -157,7 +158,8 @@ def _bias_and_change(row: Row) -> str:
 
 
 def _signed(row: Row, name: str) -> str:
-    return f"{row[name]:+.1f} [{row[f'{name}_low']:.1f}, {row[f'{name}_high']:.1f}]"
+    low, high = row[f"{name}_low"], row[f"{name}_high"]
+    return f"{number(row[name], '+')} [{number(low)}, {number(high)}]"
 
 
 def _values(pairs: Sequence[Pair], name: str) -> np.ndarray:

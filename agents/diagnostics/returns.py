@@ -16,6 +16,7 @@ import numpy as np
 
 from agents.analysis.provenance import commit, versions
 from agents.analysis.tables import Row, write_csv, writing
+from agents.analysis.text import number
 from agents.config.benchmarks import ReturnsOptions
 from agents.diagnostics import boney_weights, error_decomposition
 from agents.diagnostics.negative_windows import noise_windows
@@ -253,6 +254,6 @@ def _progress(run: str, pairs: Sequence[Pair]) -> Iterator[str]:
             [(pair.planned[-1], pair.realised[-1], pair.ended) for pair in mine], axis=0
         )
         yield (
-            f"{run}  {mine[0].regularizer:<13} weight {weight:<6g} planned {planned:7.1f}"
-            f" realised {realised:7.1f}  ended {ended:4.0%}"
+            f"{run}  {mine[0].regularizer:<13} weight {weight:<6g} planned {number(planned):>7}"
+            f" realised {number(realised):>7}  ended {ended:4.0%}"
         )

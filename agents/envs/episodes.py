@@ -21,6 +21,9 @@ from mbrl import Episode
 
 Ending = Literal["terminated", "truncated"] | None
 
+LARGEST = 1e18
+"""Of an observation or a reward, either way: errors are squared and summed in float32."""
+
 
 class ReplayMismatch(RuntimeError):  # noqa: N818 - says what happened, as StopIteration does
     """A replayed episode did not arrive where it was left.
@@ -119,7 +122,8 @@ class EpisodeRunner:
         """Resets the environment; what was recorded of the last episode is forgotten.
 
         Raises:
-            UserError: the first observation is not finite or not of the announced size.
+            UserError: the first observation is not real, not below `LARGEST` or not of the
+                announced size.
         """
         self.index, self.seed = index, seed
         self.return_, self.ended = 0.0, None
@@ -137,17 +141,19 @@ class EpisodeRunner:
             How the episode ended, or None.
 
         Raises:
-            UserError: an observation or a reward is not finite, or not of the announced size.
+            UserError: an observation or a reward is not real, not below `LARGEST` or not of the
+                announced size.
             RuntimeError: the episode has ended or none was started.
         """
         if self.ended is not None or not self._observations:
             raise RuntimeError("no episode is under way: call start first")
         # Rounded to what is recorded before it acts, so that a replay executes the same number.
         action = np.array(action, np.float32)
-        native = to_native(self.spec, action)
         self._actions.append(action)
         self._repeats.append(0)
         for _ in range(self.steps_per_plan):
+            # An array of its own for every step: the environment may change what it is handed.
+            native = to_native(self.spec, action)
             observation, reward, terminated, truncated, _ = self.env.step(native)
             self._repeats[-1] += 1
             self._rewards.append(self._checked_reward(reward))
@@ -217,32 +223,43 @@ class EpisodeRunner:
 
     def _checked_observation(self, observation: Any) -> NDArray[np.float32]:
         # A copy: environments may hand out the same buffer at every step.
-        with np.errstate(over="ignore"):
-            checked = np.array(observation, np.float32)
+        checked = _as_real(observation)
         if checked.shape != (self.spec.observation_size,):
             raise UserError(
                 f"environment {shown(self.spec.id)} gave an observation of shape {checked.shape} "
                 f"at step {self.steps}; its observation space announces "
                 f"({self.spec.observation_size},)"
             )
-        if not np.isfinite(checked).all():
+        if not _is_moderate(checked):
             raise UserError(
                 f"environment {shown(self.spec.id)} gave the observation "
                 f"{one_line(np.asarray(observation))} at step {self.steps} of the episode "
-                f"with seed {self.seed}; allowed: finite numbers"
+                f"with seed {self.seed}; allowed: real numbers between {-LARGEST:g} and {LARGEST:g}"
             )
         return checked
 
     def _checked_reward(self, reward: Any) -> np.float32:
-        with np.errstate(over="ignore"):
-            checked = np.asarray(reward).astype(np.float32)
-        if checked.size != 1 or not np.isfinite(checked).all():
+        checked = _as_real(reward)
+        if checked.size != 1 or not _is_moderate(checked):
             raise UserError(
                 f"environment {shown(self.spec.id)} gave the reward {one_line(reward)} "
                 f"at step {self.steps + 1} of the episode with seed {self.seed}; "
-                "allowed: one finite number"
+                f"allowed: one real number between {-LARGEST:g} and {LARGEST:g}"
             )
         return np.float32(checked.item())
+
+
+def _as_real(value: Any) -> NDArray[np.float32]:
+    """A float32 copy; of complex numbers NaN, so that their imaginary part is not dropped."""
+    array = np.asarray(value)
+    if np.iscomplexobj(array):
+        return np.full(array.shape, np.nan, np.float32)
+    with np.errstate(over="ignore"):
+        return array.astype(np.float32)
+
+
+def _is_moderate(values: NDArray[np.float32]) -> bool:
+    return bool((np.abs(values) <= LARGEST).all())  # not of NaN
 
 
 def _same_bits(left: ArrayLike, right: ArrayLike) -> bool:

@@ -274,7 +274,8 @@ class PlanningAgent:
           UserError: if the loss is not finite any more.
         """
         seen = replay.transitions()
-        scales = normalizer.fit(np.concatenate([seen.observation, seen.action], axis=-1))
+        sizes = self._observation_size, self._action_size
+        scales = normalizer.fit(np.concatenate([seen.observation, seen.action], axis=-1), sizes)
         windows = replay.held_out_windows(HOLDOUT_WINDOWS, self._horizon)
         result = fit_part(
             "regularizer",

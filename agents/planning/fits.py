@@ -108,7 +108,8 @@ def measure_scales(seen: Transition) -> Scales:
     """Units of a model: of observations, their changes, and rewards of running and last steps."""
     ended = np.asarray(seen.terminal, bool)
     running = normalizer.fit(seen.reward[~ended, None])
-    terminal = normalizer.fit(seen.reward[ended, None])
+    # Without a termination its reward is unknown; it is predicted in the unit of the others.
+    terminal = normalizer.fit(seen.reward[ended if ended.any() else ~ended, None])
     return Scales(
         observation=normalizer.fit(seen.observation),
         delta=normalizer.fit(seen.next_observation - seen.observation),

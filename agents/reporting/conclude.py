@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.analysis.provenance import commit, versions
+from agents.analysis.text import number
 from agents.config.benchmarks import ReturnsOptions
 from agents.diagnostics.returns import MeasuredRun, measure_returns
 from agents.errors import UserError
@@ -109,19 +110,19 @@ def describe_evaluation(summary: dict[str, Any], env_steps: int) -> Iterator[str
     figures = summary["evaluation"]
     low, high = figures["iqm_ci95"]
     yield (
-        f"return     mean {figures['mean']:.1f}, {figures['episodes']} episodes"
+        f"return     mean {number(figures['mean'])}, {figures['episodes']} episodes"
         f" after {env_steps:,} steps"
     )
     if figures["episodes"] > 1:  # one episode has no spread
         yield (
-            f"           sd {figures['sd']:.1f}, interquartile mean {figures['iqm']:.1f}"
-            f" (95% interval {low:.1f} to {high:.1f})"
+            f"           sd {number(figures['sd'])}, interquartile mean {number(figures['iqm'])}"
+            f" (95% interval {number(low)} to {number(high)})"
         )
     if figures["share_solved"] is not None:
         yield f"solved     {figures['share_solved']:.0%} of the episodes"
     yield (
-        f"first plan planned return {summary['planned']:.1f} over the horizon, realised"
-        f" {summary['realised']:.1f}"
+        f"first plan planned return {number(summary['planned'])} over the horizon, realised"
+        f" {number(summary['realised'])}"
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.analysis import animation
+from agents.analysis.text import number
 from agents.envs import EpisodeRunner, describe, render_environment
 from agents.planning.actor import Actor
 from agents.planning.builders import build_runner
@@ -40,9 +41,10 @@ def animate(frozen: FrozenAgent, seed: int, path: Path) -> Path:
 
     def draw(runner: EpisodeRunner, plan: Plan) -> None:
         if runner is filmed:
+            planned = number(float(plan.planned_return), "+")
             lines = [
-                f"step {runner.steps}\trealised so far {runner.return_:+.0f}",
-                f"penalty {plan.penalty:.1f}\tplanned return {plan.planned_return:+.0f}",
+                f"step {runner.steps}\trealised so far {number(runner.return_, '+')}",
+                f"penalty {plan.penalty:.1f}\tplanned return {planned}",
             ]
             frames.append(animation.annotate(_picture(frozen, runner, plan), lines))
 

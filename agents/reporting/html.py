@@ -23,13 +23,15 @@ from agents.analysis.page import (
     table,
 )
 from agents.analysis.tables import Row
-from agents.config import CONFIG_FILE, Config, load_run
+from agents.analysis.text import number
+from agents.config import CONFIG_FILE, Config
 from agents.config.commands import RETURNS, runnable
 from agents.diagnostics.return_figures import FIGURES, shown_regularizer
 from agents.errors import UserError, shown
 from agents.reporting.imagined_paths import PLACES
 from agents.reporting.learning_curve import plot_run
 from agents.training.log import ANIMATION, RETURNS_FILE, SUMMARY
+from agents.training.saved import load_config
 
 REPORT = "report.html"
 
@@ -76,7 +78,7 @@ def write_report(run_dir: Path) -> Path:
     Raises:
       UserError: there is no finished run, a file of it cannot be read, or none can be written.
     """
-    config = load_run(run_dir)
+    config = load_config(run_dir)
     summary = _read(run_dir / SUMMARY, "train the run to its end")
     header = paragraph(_headline(config, summary)) + cards(_figures(summary))
     sections = list(_sections(run_dir, config, summary))
@@ -126,12 +128,12 @@ def _headline(config: Config, summary: Mapping[str, Any]) -> str:
 def _figures(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The numbers at the top."""
     evaluation = summary["evaluation"]
-    yield f"{evaluation['mean']:.0f}", f"mean return, {evaluation['episodes']} frozen episodes"
+    yield number(evaluation["mean"]), f"mean return, {evaluation['episodes']} frozen episodes"
     if evaluation["share_solved"] is not None:
         yield f"{evaluation['share_solved']:.0%}", "of the episodes solved"
-    yield f"{evaluation['iqm']:.0f}", f"interquartile mean{_between(*evaluation['iqm_ci95'])}"
-    yield f"{summary['planned']:.0f}", "planned return of first plans"
-    yield f"{summary['realised']:.0f}", "realised over their horizon"
+    yield number(evaluation["iqm"]), f"interquartile mean{_between(*evaluation['iqm_ci95'])}"
+    yield number(summary["planned"]), "planned return of first plans"
+    yield number(summary["realised"]), "realised over their horizon"
 
 
 def _returns(run_dir: Path) -> str:
@@ -186,7 +188,7 @@ def _error_prediction(rows: Sequence[Row]) -> str:
             row["regularizer"],
             _with_interval(row, "spearman"),
             _with_interval(row, "auroc"),
-            _number(row["within"]),
+            number(row["within"]),
         )
         for row in rows
         if row["regularizer"] != "none"
@@ -195,17 +197,11 @@ def _error_prediction(rows: Sequence[Row]) -> str:
 
 
 def _with_interval(row: Row, key: str) -> str:
-    return _number(row[key]) + _between(row[f"{key}_low"], row[f"{key}_high"])
+    return number(row[key]) + _between(row[f"{key}_low"], row[f"{key}_high"])
 
 
 def _between(low: float | None, high: float | None) -> str:
-    return "" if None in (low, high) else f" [{_number(low)}, {_number(high)}]"
-
-
-def _number(value: float | None) -> str:
-    if value is None:
-        return "n/a"
-    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+    return "" if None in (low, high) else f" [{number(low)}, {number(high)}]"
 
 
 def _read(path: Path, remedy: str) -> dict[str, Any]:

@@ -142,6 +142,21 @@ class LiveDisplay(Callback):
     def __init__(self, display: Display, watch: Stopwatch) -> None:
         self._display = display
         self._watch = watch
+        self._warned = False
+
+    def decision(self, run: Run) -> None:
+        """Says once that nothing may ever be learned: no episode has ended, and none need end."""
+        steps, config = run.progress.env_steps, run.config
+        if self._warned or steps < config.random_steps or run.replay.episodes:
+            return
+        spec = run.environments[0].runner.env.spec
+        limit = spec.max_episode_steps if spec else None
+        if limit is None or limit > config.env_steps / config.num_envs:
+            self._warned = True
+            self._display.note(
+                f"no episode has ended in {steps:,} steps, and only ended episodes are learned"
+                " from: give the environment a lower time limit (max_episode_steps in --env.kwargs)"
+            )
 
     def begin(self, run: Run, activity: str, plans: int) -> None:
         """Says what is going on, where it takes longer than a moment."""

@@ -37,7 +37,7 @@ from orbax.checkpoint.checkpoint_managers import preservation_policy
 from agents.errors import UserError, shown
 from agents.training import encoding
 
-__all__ = ["latest", "restore", "save"]
+__all__ = ["at_or_after", "latest", "restore", "save", "stored"]
 
 _FORMAT = 1
 _ASIDE = ".replaced"  # a step that is being written again waits under this name
@@ -137,6 +137,28 @@ def at_or_after(directory: str | os.PathLike[str], env_steps: int) -> int:
     return found
 
 
+def stored(directory: str | os.PathLike[str], name: str) -> Any:
+    """One of the newest checkpoint's `arrays` that is not an array, without reading the others.
+
+    Args:
+        directory: folder of checkpoints; relative paths are resolved.
+        name: of the entry.
+
+    Returns:
+        What was saved; None where there is no checkpoint, or no such entry in it.
+
+    Raises:
+        UserError: the checkpoint cannot be read.
+    """
+    root = Path(directory).resolve()
+    step = latest(root)
+    if step is None:
+        return None
+    with _reading(root, step), _manager(root) as manager:
+        items = manager.restore(step, args=ocp.args.Composite(content=ocp.args.JsonRestore()))
+        return items["content"]["arrays"].get(name)
+
+
 def restore(
     directory: str | os.PathLike[str], target: Any, step: int | None = None
 ) -> tuple[int, Any, dict[str, Any]]:
@@ -231,10 +253,7 @@ def _steps(root: Path) -> list[int]:
 
 def _read(root: Path, step: int) -> tuple[dict[str, Any], bytes]:
     """The table and the bytes of one step, whole and unchanged."""
-    older = [other for other in _steps(root) if other < step]
-    advice = f": delete it to fall back on checkpoint {older[-1]}" if older else ""
-    broken = f"checkpoint {shown(str(root / str(step)))}"
-    try:
+    with _reading(root, step):
         with _manager(root) as manager:
             items = manager.restore(
                 step,
@@ -245,13 +264,33 @@ def _read(root: Path, step: int) -> tuple[dict[str, Any], bytes]:
         content = dict(items["content"])
         block = np.asarray(items["block"]).tobytes()[:-1]
         intact = content.pop("sha256") == _digest(content, block)
+    if not intact:
+        raise UserError(
+            f"{_named(root, step)} is damaged (its checksum does not match){_advice(root, step)}"
+        )
+    return content, block
+
+
+@contextlib.contextmanager
+def _reading(root: Path, step: int) -> Iterator[None]:
+    """Says in one line that a step cannot be read."""
+    try:
+        yield
     # What Orbax and TensorStore raise for files that are missing, cut short or overwritten.
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = " ".join(str(error).split())[:160]
-        raise UserError(f"{broken} cannot be read ({reason}){advice}") from error
-    if not intact:
-        raise UserError(f"{broken} is damaged (its checksum does not match){advice}")
-    return content, block
+        raise UserError(
+            f"{_named(root, step)} cannot be read ({reason}){_advice(root, step)}"
+        ) from error
+
+
+def _named(root: Path, step: int) -> str:
+    return f"checkpoint {shown(str(root / str(step)))}"
+
+
+def _advice(root: Path, step: int) -> str:
+    older = [other for other in _steps(root) if other < step]
+    return f": delete it to fall back on checkpoint {older[-1]}" if older else ""
 
 
 def _digest(content: Mapping[str, Any], block: bytes) -> str:

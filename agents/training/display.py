@@ -19,7 +19,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from agents.analysis.clock import clock
+from agents.analysis.text import clock, number
 from agents.training.evaluation import EpisodeResult
 
 __all__ = ["Display"]
@@ -45,7 +45,7 @@ _COLUMNS: list[tuple[str, JustifyMethod, Callable[[_Episode], str]]] = [
     ("ended", "left", lambda row: row.result.ended),
     ("planned", "right", lambda row: _number(row.result.planned_return, missing="random")),
     ("realised", "right", lambda row: _number(row.result.realised_return)),
-    ("penalty", "right", lambda row: _number(row.result.penalty, 2)),
+    ("penalty", "right", lambda row: _penalty(row.result.penalty)),
 ]
 _NARROW = {"episode", "return", "planned", "realised", "penalty"}
 
@@ -136,7 +136,7 @@ class Display:
         at = "" if weight is None else f" at weight {weight:.3g}"
         planned = (
             f"planned {_number(result.planned_return)}, realised {_number(result.realised_return)},"
-            f" penalty {_number(result.penalty, 2)}{at}"
+            f" penalty {_penalty(result.penalty)}{at}"
         )
         parts = (
             f"episode {number}: return {_number(result.return_)}, mean of last {_RECENT}"
@@ -198,7 +198,7 @@ class Display:
         return f"{clock((self._total - steps) * (now - then) / (steps - before))} left"
 
     def _rate_text(self) -> str:
-        return f"{_number(self._rate)} plans/s" if self._rate else ""
+        return f"{self._rate:,.1f} plans/s" if self._rate else ""
 
     def _mean(self, name: str) -> float | None:
         recent = [getattr(row.result, name) for row in list(self._episodes)[-_RECENT:]]
@@ -287,5 +287,9 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _number(value: float | None, digits: int = 1, missing: str = "-") -> str:
-    return missing if value is None else f"{value:,.{digits}f}"
+def _penalty(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
+def _number(value: float | None, missing: str = "-") -> str:
+    return missing if value is None else number(value)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from agents.config import Config, load_run
+from agents.config import Config
 from agents.planning import builders
 from agents.planning.agent import AgentState, PlanningAgent
 from agents.training import checkpoint, saved
@@ -58,7 +58,7 @@ def load_frozen(
     Raises:
       UserError: no run, no such checkpoint, or an environment that cannot be used.
     """
-    config = load_run(run_dir)
+    config = saved.load_config(run_dir)
     agent = agent or builders.build_agent(config)
     step = None if env_steps is None else checkpoint.at_or_after(run_dir / CHECKPOINTS, env_steps)
     found = saved.read(run_dir, agent, config, step)

@@ -19,6 +19,7 @@ import jax
 import numpy as np
 from tensorboardX import SummaryWriter
 
+from agents.directories import write_whole
 from agents.errors import UserError, shown
 
 __all__ = ["METRICS", "SUMMARY", "TIMINGS", "RunLog", "write_summary"]
@@ -29,6 +30,8 @@ SUMMARY = "summary.json"
 ANIMATION = "evaluation.gif"
 RETURNS_FILE = "returns.json"
 _TENSORBOARD = "tensorboard"
+START = {METRICS: 0, TIMINGS: 0, "env_steps": 0}
+"""The position of a log without rows."""
 
 
 class RunLog:
@@ -118,7 +121,9 @@ class RunLog:
         file.flush()
         self._env_steps = plain.get("env_steps", self._env_steps)
         for key, value in plain.items():
-            if isinstance(value, int | float) and key != "env_steps":
+            # TensorBoard would round a large integer, such as a seed, to float32: it is left out.
+            rounded = isinstance(value, int) and int(np.float32(value)) != value
+            if isinstance(value, int | float) and key != "env_steps" and not rounded:
                 self._writer().add_scalar(f"{group}/{key}", value, self._env_steps)
 
     def _writer(self) -> SummaryWriter:
@@ -147,12 +152,7 @@ def write_summary(run_dir: str | os.PathLike[str], summary: Mapping[str, Any]) -
     Values are converted as in `RunLog.metrics`.
     """
     path = Path(run_dir) / SUMMARY
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(json.dumps(json_values(summary), indent=2, allow_nan=False) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    write_whole(path, json.dumps(json_values(summary), indent=2, allow_nan=False) + "\n")
     return path
 
 

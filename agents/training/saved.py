@@ -15,7 +15,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from agents.config import Config
+from agents.config import CONFIG_FILE, Config, difference, load_run
+from agents.errors import UserError, shown
 from agents.planning.agent import AgentState, PlanningAgent
 from agents.training import checkpoint
 from mbrl import KeyArray, PlanState
@@ -113,6 +114,7 @@ def write(run_dir: Path, saved: Saved, config: Config) -> None:
         saved.progress.env_steps,
         {"learned": saved.learned, "plan_states": saved.plan_states},
         {
+            "config": config.model_dump(mode="json"),
             "progress": asdict(saved.progress),
             "slots": saved.open_episodes,  # names of the format, as older checkpoints have them
             "replay": saved.replay,
@@ -121,6 +123,30 @@ def write(run_dir: Path, saved: Saved, config: Config) -> None:
         keep=config.keep_checkpoints,
         milestones=config.milestones,
     )
+
+
+def load_config(run_dir: Path) -> Config:
+    """Reads the configuration of a run, and compares it with the one in its newest checkpoint.
+
+    The total of steps in the file may be larger. An option that both lack has its default, so that
+    runs of before the option can be read. Older checkpoints hold no configuration to compare with.
+
+    Raises:
+      UserError: the file cannot be read, or is not the configuration that the run was trained with.
+    """
+    config = load_run(run_dir)
+    stored = checkpoint.stored(run_dir / CHECKPOINTS, "config")
+    if stored is None:
+        return config
+    trained = Config.model_validate(stored)
+    grown = {("env_steps",)} if config.env_steps > trained.env_steps else ()
+    changed = difference(config, trained, grown)
+    if changed:
+        raise UserError(
+            f"{shown(str(run_dir / CONFIG_FILE))} is not what the run was trained with: it has"
+            f" {changed}; restore the file, or train another run"
+        )
+    return config
 
 
 def read(run_dir: Path, agent: PlanningAgent, config: Config, step: int | None = None) -> Saved:

@@ -13,11 +13,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from agents.config import CONFIG_FILE, Config, dump, load_run
-from agents.training import loop, saved
+from agents.config import CONFIG_FILE, Config, dump
+from agents.config.commands import refuse_taken
+from agents.directories import locked, make_numbered, write_whole
+from agents.errors import shown
+from agents.training import checkpoint, loop, saved
 from agents.training.callbacks import LiveDisplay, MetricsLog, Saving, Stopwatch
 from agents.training.display import Display
-from agents.training.log import RunLog
+from agents.training.log import START, RunLog
 from agents.training.run import Run
 
 
@@ -65,51 +68,75 @@ class Session:
 
 
 @contextmanager
-def begin(config: Config, run_dir: Path) -> Iterator[Session]:
+def begin(config: Config, run_dir: Path, *, numbered: bool = False) -> Iterator[Session]:
     """Begins a run, and writes its first checkpoint.
 
     Args:
       config: the resolved configuration.
-      run_dir: made, and filled as described in the README.
+      run_dir: made, and filled as described in the README. No other process may train in it.
+      numbered: whether a run gets another directory, `RUN_DIR-2` and so on, where there is one of
+        this name.
 
     Raises:
-      UserError: the environment cannot be used; nothing has been written then.
+      UserError: the environment cannot be used, or the directory holds a run; nothing has been
+        written then.
     """
     run = Run(config)
     for index in range(config.num_envs):
         run.start_episode(index)
-    run_dir.mkdir(parents=True, exist_ok=True)
-    (run_dir / CONFIG_FILE).write_text(dump(config), encoding="utf-8")
-    with RunLog(run_dir) as log, Display(config.env_steps, _title(config)) as display:
-        run.save(run_dir, log.position())
-        yield Session(run, run_dir, log, display)
+    if numbered:
+        run_dir = make_numbered(run_dir)
+    else:
+        run_dir.mkdir(parents=True, exist_ok=True)
+    with locked(run_dir, _refusal(run_dir)):
+        refuse_taken(run_dir)
+        write_whole(run_dir / CONFIG_FILE, dump(config))
+        with RunLog(run_dir) as log, Display(config.env_steps, _title(config)) as display:
+            run.save(run_dir, log.position())
+            yield Session(run, run_dir, log, display)
 
 
 @contextmanager
 def resume(run_dir: Path, env_steps: int | None = None) -> Iterator[Session]:
     """Continues a run from its latest checkpoint, as if it had not been interrupted.
 
+    A run that was killed before its first checkpoint begins again.
+
     Args:
-      run_dir: of the run.
+      run_dir: of the run. No other process may train in it.
       env_steps: the new total, not below the run's own; None keeps it.
 
     Raises:
-      UserError: no run, no usable checkpoint, or an open episode that replays differently now.
+      UserError: no run, no usable checkpoint, another configuration than the checkpoint's, or an
+        open episode that replays differently now.
     """
-    config = load_run(run_dir)
-    if env_steps is not None:
-        config = config.model_copy(update={"env_steps": env_steps})
-    run = Run(config)
-    found = saved.read(run_dir, run.agent, config)
-    notes = run.restore(found)
-    done = run.progress.env_steps
-    with RunLog(run_dir) as log, Display(config.env_steps, _title(config), start=done) as display:
-        log.truncate(found.log_position)
-        (run_dir / CONFIG_FILE).write_text(dump(config), encoding="utf-8")  # of the new env_steps
-        display.note(f"resumed at step {done:,}")
-        for line in notes:
-            display.note(line)
-        yield Session(run, run_dir, log, display)
+    with locked(run_dir, _refusal(run_dir)):
+        config = saved.load_config(run_dir)
+        if env_steps is not None:
+            config = config.model_copy(update={"env_steps": env_steps})
+        run = Run(config)
+        if checkpoint.latest(run_dir / saved.CHECKPOINTS) is None:
+            for index in range(config.num_envs):
+                run.start_episode(index)
+            notes, position = ["there is no checkpoint yet: the run begins again"], START
+        else:
+            found = saved.read(run_dir, run.agent, config)
+            dropped, position = run.restore(found), found.log_position
+            notes = [f"resumed at step {run.progress.env_steps:,}", *dropped]
+        start = run.progress.env_steps
+        with RunLog(run_dir) as log, Display(config.env_steps, _title(config), start=start) as show:
+            log.truncate(position)
+            write_whole(run_dir / CONFIG_FILE, dump(config))
+            for note in notes:
+                show.note(note)
+            if position is START:
+                run.save(run_dir, log.position())
+            yield Session(run, run_dir, log, show)
+
+
+def _refusal(run_dir: Path) -> str:
+    where = shown(str(run_dir))
+    return f"another process is training in {where}; wait for its end, or give another --run-dir"
 
 
 def _title(config: Config) -> str:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from mbrl.normalizer import Normalizer
+from mbrl.normalizer import ROUNDING, Normalizer
 from mbrl.types import AnyArray, KeyArray, Params, Trajectory, record
 
 
@@ -113,7 +113,8 @@ def calibrate(raw: Float[Array, "*batch"], mask: Bool[Array, "*batch"]) -> Calib
     present = jnp.where(mask, raw, jnp.nan)
     median, high = jnp.nanquantile(present, jnp.array([0.5, 0.95], raw.dtype))
     scale = high - median
-    return Calibration(offset=median, scale=jnp.where(scale > 0, scale, 1.0))
+    rounding = ROUNDING * jnp.maximum(jnp.abs(high), jnp.abs(median))
+    return Calibration(offset=median, scale=jnp.where(scale > rounding, scale, 1.0))
 
 
 def calibrated_penalty(

@@ -125,6 +125,14 @@ def test_concordance_counts_the_pairs_of_each_group(measures):
     )
 
 
+def test_concordance_of_pairs_that_are_equal_otherwise():
+    left, right = [[1.0, 2.0, 3.0]], [[2.0, 1.0, 3.0]]
+    assert concordance(left, right) == pytest.approx(2 / 3)
+    assert concordance(left, right, [[[4, 1], [4, 1], [4, 2]]]) == 0.0
+    assert concordance(left, right, [[[4, 1], [5, 1], [4, 1]]]) == 1.0
+    assert math.isnan(concordance(left, right, [[[1], [2], [3]]]))
+
+
 @pytest.mark.parametrize("count", [2, 5, 40])
 def test_interval_of_a_mean_is_students(count):
     values = np.random.default_rng(count).normal(3.0, 2.0, count)

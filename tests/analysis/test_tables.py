@@ -42,9 +42,9 @@ def test_markdown_table():
     )
     assert rule.count("|") == heading.count("|")
     assert body == [
-        "| weight 1 | 0 | 10.0 ± 2.2 | 11.0 [-1.0, 20.0] | 25% | 40.0 → 30.0 | 0.13"
+        "| weight 1 | 0 | 10.0 ± 2.25 | 11.0 [-1.00, 20.0] | 25% | 40.0 → 30.0 | 0.13"
         " | 0.0200 / 0.0400 |",
-        "| a\\|b\\\\c | n/a | -3.0 ± n/a | -3.0 [n/a, n/a] | n/a | n/a | n/a | n/a |",
+        "| a\\|b\\\\c | n/a | -3.00 ± n/a | -3.00 [n/a, n/a] | n/a | n/a | n/a | n/a |",
     ]
 
 

@@ -100,8 +100,8 @@ def test_there_is_a_row_a_plan():
 @pytest.mark.parametrize(
     ("lost", "expected"),
     [
-        (1.0, "from weight 2 on +2.0 ["),  # bias halved, and no return lost
-        (20.0, "the smallest, at weight 2, is +2.0 ["),
+        (1.0, "from weight 2 on +2.00 ["),  # bias halved, and no return lost
+        (20.0, "the smallest, at weight 2, is +2.00 ["),
     ],
 )
 def test_a_verdict_names_the_weight_that_halves_the_bias_and_costs_nothing(lost, expected):
@@ -109,6 +109,6 @@ def test_a_verdict_names_the_weight_that_halves_the_bias_and_costs_nothing(lost,
         pair(index, 10.0 * index - lost, bias - 4.0, weight=2.0) for index, bias in enumerate(BIAS)
     ]
     (text,) = verdicts(list(Tables(HIGH + weighted, 50).summary()))
-    assert "+6.0 [" in text
+    assert "+6.00 [" in text
     assert expected in text
     assert f"{4.0 - lost:+.1f} [" in text

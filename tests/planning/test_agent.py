@@ -1,5 +1,6 @@
 """The agent: one plan however it is compiled, and what it learns, in units of the data."""
 
+import itertools
 from dataclasses import replace
 
 import jax
@@ -7,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from analytic import quickly
-from tiny import assert_same_tree, finished, frozen_of, new_run, tiny, traces_of
+from tiny import JUDGED, assert_same_tree, finished, frozen_of, new_run, tiny, traces_of
 
 from agents.errors import UserError
 from agents.planning.agent import HOLDOUT_WINDOWS
@@ -286,3 +287,40 @@ def test_any_number_of_discrete_actions_can_be_learned(count):
     np.testing.assert_allclose(learned.sum(-1), 1.0, rtol=1e-5)
     assert (learned > 0).all()
     assert (proposal.mode(learned) == candidates[1]).all()
+
+
+# Units.
+
+
+@pytest.mark.parametrize("name", ["rnn-dae", "window-dae", "deen", "disagreement", "gaussian"])
+def test_the_units_of_observations_and_rewards_change_no_plan(name):
+    whole = finished(**JUDGED.get(name, {}))
+    run, config = frozen_of(whole.run_dir), whole.config
+
+    def planned(unit, reward_unit):
+        replay = make_replay(config)
+        for episode in run.replay.episodes:
+            replay.append(
+                replace(
+                    episode,
+                    observations=episode.observations * np.float32(unit),
+                    rewards=episode.rewards * np.float32(reward_unit),
+                )
+            )
+        learned, _ = run.agent.fit(run.agent.init(KEYS[0]), KEYS[1], replay, 1)
+        plan, _ = run.agent.act(
+            learned,
+            KEYS,
+            run.agent.initial_plans(2),
+            OBSERVATIONS * unit,
+            weight=0.5 * reward_unit,
+            survival_bonus=2.0 * reward_unit,
+        )
+        return plan
+
+    plain = planned(1.0, 1.0)
+    for unit, reward_unit in itertools.product([2.0**-20, 1.0, 2.0**20], repeat=2):
+        plan = planned(unit, reward_unit)
+        np.testing.assert_array_equal(plan.actions, plain.actions)
+        np.testing.assert_array_equal(plan.planned_return, plain.planned_return * reward_unit)
+        np.testing.assert_array_equal(plan.penalty, plain.penalty)

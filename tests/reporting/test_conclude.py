@@ -22,6 +22,7 @@ from tiny import (
 )
 
 from agents.analysis.statistics import iqm
+from agents.analysis.text import number
 from agents.errors import UserError
 from agents.reporting import conclude as reporting
 from agents.reporting.conclude import describe_evaluation
@@ -100,8 +101,8 @@ def test_the_last_words_say_what_was_reached_and_how_to_see_it(tmp_path, capsys)
     run_dir = train(finished().config, tmp_path / "a run")
     said = capsys.readouterr().out
     figures = summary_of(run_dir)["evaluation"]
-    assert f"mean {figures['mean']:.1f}, 3 episodes" in said
-    assert f"sd {figures['sd']:.1f}, interquartile mean {figures['iqm']:.1f}" in said
+    assert f"mean {number(figures['mean'])}, 3 episodes" in said
+    assert f"sd {number(figures['sd'])}, interquartile mean {number(figures['iqm'])}" in said
     assert f"report     {run_dir / 'report.html'}" in said
     assert str(run_dir / SUMMARY) in said
 
@@ -146,7 +147,7 @@ def test_a_saved_run_is_evaluated_as_it_was(copied, capsys):
     evaluate_run(copied)
     figures = summary_of(copied)["evaluation"]
     said = capsys.readouterr().out
-    assert f"mean {figures['mean']:.1f}, 3 episodes after" in said
+    assert f"mean {number(figures['mean'])}, 3 episodes after" in said
     assert ((copied / METRICS).read_bytes(), (copied / SUMMARY).read_bytes()) == before
     assert not (copied / "evaluation.gif").exists()
 
@@ -155,7 +156,7 @@ def test_other_episodes_can_be_asked_for(copied, capsys):
     evaluate_run(copied, episodes=5, seed=77_000)
     said = capsys.readouterr().out
     assert "5 episodes after" in said
-    assert f"mean {summary_of(copied)['evaluation']['mean']:.1f} (sd" not in said
+    assert f"mean {number(summary_of(copied)['evaluation']['mean'])} (sd" not in said
 
 
 def test_an_interrupted_run_can_be_evaluated(tmp_path, capsys):

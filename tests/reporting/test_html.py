@@ -9,6 +9,7 @@ import pytest
 from documents import document
 from tiny import finished, tiny, train
 
+from agents.analysis.text import number
 from agents.diagnostics.return_figures import FIGURES
 from agents.errors import UserError
 from agents.reporting.html import write_report
@@ -51,7 +52,7 @@ def report(run_dir, returns: str = "") -> tuple[str, int]:
 def test_without_returns_it_has_the_summary_and_names_the_command(copied):
     text, images = report(copied)
     summary = json.loads((copied / "summary.json").read_text())
-    assert f"{summary['evaluation']['mean']:.0f}mean return, 3 frozen episodes" in text
+    assert f"{number(summary['evaluation']['mean'])}mean return, 3 frozen episodes" in text
     assert "penalty rnn-dae, weight 1.0" in text
     assert summary["versions"]["jax"] in text
     assert (copied / "config.yaml").read_text().strip() in text
@@ -68,7 +69,7 @@ def test_returns_are_in_tables_with_intervals_and_in_figures(copied):
     assert "open loop, 10" in text
     assert "-2.50 [-2.50, -2.50]" in text
     assert "does the penalty predict the error?" in text
-    assert "0.75 [0.10, 0.10]" in text
+    assert "0.750 [0.100, 0.100]" in text
 
 
 @pytest.mark.parametrize("name", ["config.yaml", "summary.json"])

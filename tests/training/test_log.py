@@ -42,6 +42,13 @@ def points(run_dir: Path) -> list[tuple[str, int, float]]:
     ]
 
 
+def test_tensorboard_has_no_integer_that_it_would_round(tmp_path):
+    with RunLog(tmp_path) as log:
+        log.metrics("evaluation", env_steps=1, seed=2**30 + 1, episodes=2**24, mean=0.1)
+    assert {tag for tag, _, _ in points(tmp_path)} == {"evaluation/episodes", "evaluation/mean"}
+    assert b'"seed": 1073741825' in read(tmp_path)
+
+
 def test_rows_are_exact(tmp_path):
     with RunLog(tmp_path) as log:
         log.metrics("episode", env_steps=213, **{"return": -1 / 3}, ended="truncated", planned=None)

@@ -296,6 +296,15 @@ def test_an_environment_that_fails_later_leaves_the_checkpoints_before(tmp_path)
     assert checkpoint.latest(tmp_path / CHECKPOINTS) == 60
 
 
+def test_that_no_episode_ends_is_said_once(tmp_path, capsys):
+    train(tiny(env={"id": "worlds:Counter-v0"}), tmp_path / "endless")
+    said = capsys.readouterr().out
+    assert said.count("no episode has ended in 40 steps") == 1
+    assert "max_episode_steps in --env.kwargs" in said
+    train(tiny(), tmp_path / "ending")
+    assert "no episode has ended" not in capsys.readouterr().out
+
+
 @pytest.mark.slow
 def test_a_learning_rate_that_diverges_is_named_in_one_line(tmp_path, capsys):
     config = tiny(fit={"learning_rate": 1e6}, checkpoint_every=20)

@@ -182,8 +182,8 @@ def _fit_scanned(
 ) -> Restoration:
     """Ten epochs of one of the library's forms, an epoch a compiled loop, noise drawn afresh."""
     both = np.concatenate([seen.observations[:, 1:], seen.actions[:, :-1]], axis=-1)
-    scales = normalizer.fit(both.reshape(-1, both.shape[-1]))
     sizes = seen.observations.shape[-1], seen.actions.shape[-1]
+    scales = normalizer.fit(both.reshape(-1, both.shape[-1]), sizes)
     corrupt = multiplicative(NOISE)
     dae = make_rnn_dae(
         *sizes, hidden=hidden, architecture=architecture, restore_actions=False, corruption=corrupt

@@ -117,7 +117,8 @@ def gather_windows(options: DenoiseOptions, seed: int) -> Data:
         spec=runner.spec,
         replay=replay,
         scales=normalizer.fit(
-            np.concatenate([transitions.observation, transitions.action], axis=-1)
+            np.concatenate([transitions.observation, transitions.action], axis=-1),
+            (transitions.observation.shape[-1], transitions.action.shape[-1]),
         ),
         seen=jax.tree.map(lambda leaf: leaf[:MOST_WINDOWS], seen),
         unseen=unseen,

@@ -1,14 +1,10 @@
-"""Does a penalty detect where the model is wrong? Rollouts that went wrong, against the others.
+"""Does a penalty detect where the model is wrong? Tested beside yardsticks that know nothing of it.
 
 For states of fresh episodes of one frozen agent, the same for every age and regulariser, plans of H
 decisions are rolled out in the model and executed in the environment: the actions that the agent
-really took there, and plans made without a penalty. A rollout **went wrong** if its error
-(`rollouts`) is in the worst quarter. The area under the ROC curve (AUROC) is the probability that
-the penalty of a rollout that went wrong is larger than that of another one.
-
-States differ in how hard they are to predict from, and a planner never chooses between states. So
-several plans from the same state are compared, too: the share of pairs in which the plan with the
-larger error has the larger penalty (`within`).
+really took there, and several plans made without a penalty. `rollouts` says what the error of a
+rollout is, `scores` how well a penalty orders rollouts by it, between plans of one state (the
+headline) and across states, and `yardsticks` what it must beat.
 
 A rollout's penalty is the sum over its decisions, as in a score (each weighted by its survival
 probability), and the mean per decision: a young model predicts an early end everywhere, and the sum
@@ -17,44 +13,50 @@ over few decisions is small however large each penalty is.
 
 import itertools
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from agents.analysis.provenance import commit
-from agents.analysis.statistics import auroc, concordance
-from agents.analysis.style import GREY, frame, series, write
-from agents.analysis.tables import Row, grouped, write_csv, writing
+from agents.analysis.statistics import auroc
+from agents.analysis.tables import Row, write_csv, writing
 from agents.config.benchmarks import DetectionOptions
 from agents.diagnostics.negative_windows import changed, noise_windows, shuffled_windows
 from agents.diagnostics.open_loop import reference_states
 from agents.diagnostics.path_penalties import path_penalty, window_penalty
 from agents.diagnostics.variants import Variant, Variants
+from agents.experiments.detection.figures import plot_detection
 from agents.experiments.detection.rollouts import Rollouts, planned, replayed, went_wrong
+from agents.experiments.detection.scores import COLUMNS, chances, count_pairs, over_runs
+from agents.experiments.detection.yardsticks import (
+    CONSTANT,
+    FAMILIES,
+    names_of,
+    with_signs,
+    yardsticks,
+)
 from agents.planning.builders import build_runner
 from agents.training import checkpoint, saved
 from agents.training.frozen import FrozenAgent, load_frozen
 from mbrl import Replay, Window, normalizer
 
 _WINDOWS = 256
-_PANELS = {
-    "replayed": "replayed actions",
-    "planned": "plans made without a penalty",
-    "within": "several plans of the same state",
-}
 
 
 def detect(run_dirs: Sequence[Path], options: DetectionOptions, out: Path) -> Iterator[str]:
-    """Tests every regulariser on every run at every age; writes `detection.csv` and its figure.
+    """Tests every regulariser on every run at every age, and the yardsticks beside them.
+
+    Writes `detection.csv`, `detection-summary.csv` and their figure.
 
     Args:
-      run_dirs: of finished runs that kept their checkpoints.
+      run_dirs: of finished runs that kept their checkpoints; two or more, or the signs of single
+        numbers cannot be chosen.
       options: ages and numbers of states and plans.
       out: directory of the files, made where missing.
 
     Yields:
-      A line a run, age and regulariser.
+      A line a run, age and penalty; then a line an age and penalty over all runs.
 
     Raises:
       UserError: no usable run, an age that no checkpoint has, an environment that does not repeat
@@ -67,25 +69,40 @@ def detect(run_dirs: Sequence[Path], options: DetectionOptions, out: Path) -> It
         )  # an age without a checkpoint is refused first
     with writing(out):
         pass  # and so is an `out` that cannot be used
-    rows: list[Row] = []
+    measured: list[Row] = []
+    summary: list[Row] = []
     for run_dir, frozen in runs:
         for row in detect_in_run(frozen, run_dir, options):
-            yield (
-                f"{row['run']} {row['env_steps']:>6,} steps {row['regularizer']:<13}"
-                f" replayed {row['replayed']:.2f} planned {row['planned']:.2f}"
-                f" within {row['within']:.2f}; per decision {row['replayed_per_decision']:.2f}"
-                f" {row['planned_per_decision']:.2f} {row['within_per_decision']:.2f};"
-                f" noise {row['noise']:.3f} shuffled {row['shuffled']:.3f}"
-            )
-            rows.append(row | {"commit": commit()})
+            measured.append(row)
+            if row["kind"] not in FAMILIES:  # whose signs are not known yet
+                yield f"{row['run']} {_line(row)}"
+        rows = [row | {"commit": commit()} for row in with_signs(measured)]
+        summary = over_runs(rows, reference=CONSTANT)
         with writing(out):  # at once: the whole takes long
             write_csv(out / "detection.csv", rows)
+            write_csv(out / "detection-summary.csv", summary)
             plot_detection(rows, out / "detection.png")
-    yield f"written to {out}: detection.csv, detection.png"
+    yield f"means over {len(runs)} runs, intervals over runs:"
+    for row in summary:
+        if row["kind"] not in FAMILIES:
+            yield (
+                f"{_line(row)}; within {row['within_low']:.2f} to {row['within_high']:.2f},"
+                f" {row['within_gain']:+.2f} ({row['within_gain_low']:+.2f} to"
+                f" {row['within_gain_high']:+.2f}) beside {CONSTANT}"
+            )
+    yield f"written to {out}: detection.csv, detection-summary.csv, detection.png"
+
+
+def _line(row: Row) -> str:
+    return (
+        f"{row['env_steps']:>6,} steps {row['penalty']:<22} within {row['within']:.2f}"
+        f" ({row['within_equal']:.2f} of equal length) planned {row['planned']:.2f}"
+        f" replayed {row['replayed']:.2f}"
+    )
 
 
 def detect_in_run(frozen: FrozenAgent, run_dir: Path, options: DetectionOptions) -> Iterator[Row]:
-    """The rows of one run, a row an age and regulariser.
+    """The rows of one run: at every age a row a regulariser, and a row a yardstick.
 
     Args:
       frozen: the agent at the end of the run, which plays the episodes that the states come from.
@@ -98,43 +115,61 @@ def detect_in_run(frozen: FrozenAgent, run_dir: Path, options: DetectionOptions)
     variants = Variants(config, 1, {("planner", "iterations"): 2 * config.planner.iterations})
     unit = normalizer.fit(frozen.replay.transitions().observation)
     runner = build_runner(config.env)
+    names = names_of(runner.spec.id, runner.spec.observation_size)
     for age in options.ages:
         young = load_frozen(run_dir, env_steps=age, agent=frozen.agent)
         base = variants.fitted("none", young)
         real = replayed(base, runner, states, horizon, unit)
         plans = planned(base, runner, states, options.plans, unit)
-        wrong, ended = went_wrong(plans.errors[:: options.plans]), plans.ended[:: options.plans]
+        about: Row = {
+            "run": run_dir.resolve().name,
+            "env_steps": age,
+            "states": len(states),
+            "states_replayed": len(real.errors),
+            **count_pairs(plans),
+            **_ended(plans),
+        }
+        for kind, name, score in yardsticks(names):
+            yield about | {"penalty": name, "kind": kind} | chances(score, real, plans) | _NO_FIT
         windows = _test_windows(young.replay, horizon)
         for variant in variants.all(young):
-            yield {
-                "run": run_dir.resolve().name,
-                "env_steps": age,
-                "regularizer": variant.name,
-                **_chances(variant, real, plans, len(states)),
-                **_distinguished(variant, *windows),
-                "states_replayed": len(real.errors),
-                "states": len(states),
-                # Of the agent's own plans, those that terminated.
-                "ended_wrong": _share(ended[wrong]),
-                "ended_rest": _share(ended[~wrong]),
-                "regularizer_mse": variant.errors.get("regularizer_mse"),
-                "regularizer_copy_mse": variant.errors.get("regularizer_copy_mse"),
-            }
+            yield (
+                about
+                | {"penalty": variant.name, "kind": "regulariser"}
+                | chances(partial(_penalty, variant, False), real, plans)
+                | _per_decision(chances(partial(_penalty, variant, True), real, plans))
+                | _distinguished(variant, *windows)
+                | {name: variant.errors.get(name) for name in _ERRORS}
+            )
     runner.env.close()
 
 
-def _chances(variant: Variant, real: Rollouts, plans: Rollouts, states: int) -> Row:
-    """How well a penalty finds the rollouts that went wrong, as a sum and per decision."""
-    row: Row = {}
-    wrong, errors = went_wrong(real.errors), plans.errors.reshape(states, -1)
-    wrong_plan = went_wrong(errors[:, 0])
-    for suffix, per_decision in (("", False), ("_per_decision", True)):
-        penalty = path_penalty(variant, real.paths, per_decision=per_decision)
-        row[f"replayed{suffix}"] = auroc(penalty[~wrong], penalty[wrong])
-        penalty = path_penalty(variant, plans.paths, per_decision=per_decision).reshape(states, -1)
-        row[f"planned{suffix}"] = auroc(penalty[~wrong_plan, 0], penalty[wrong_plan, 0])
-        row[f"within{suffix}"] = concordance(penalty, errors)
-    return row
+_ERRORS = ("regularizer_mse", "regularizer_copy_mse")
+
+
+def _per_decision(row: Row) -> Row:
+    return {f"{name}_per_decision": value for name, value in row.items()}
+
+
+_NO_FIT: Row = dict.fromkeys(
+    (
+        *(f"{column}_per_decision" for column in COLUMNS),
+        *("noise", "shuffled", "shuffled_all", "windows_moved"),
+        *_ERRORS,
+    )
+)
+"""Columns that yardsticks do not have."""
+
+
+def _penalty(variant: Variant, per_decision: bool, rollouts: Rollouts) -> np.ndarray:
+    return path_penalty(variant, rollouts.paths, per_decision=per_decision)
+
+
+def _ended(plans: Rollouts) -> Row:
+    """Of the agent's own plans, those that terminated: of wrong ones, and of the others."""
+    own = slice(None, None, plans.plans)
+    wrong, ended = went_wrong(plans.errors[own]), plans.ended[own]
+    return {"ended_wrong": _share(ended[wrong]), "ended_rest": _share(ended[~wrong])}
 
 
 def _share(of: np.ndarray) -> float:
@@ -163,36 +198,3 @@ def _distinguished(
         "shuffled_all": auroc(usual, mixed),
         "windows_moved": int(differ.sum()),
     }
-
-
-def plot_detection(rows: Sequence[Row], path: Path) -> Path:
-    """How well penalties detect rollouts that went wrong, over the age of the model.
-
-    Lines are means over runs, points the runs.
-
-    Args:
-      rows: of `detect_in_run`.
-      path: of the PNG file.
-    """
-    figure = Figure(figsize=(12, 4.4), layout="constrained")
-    variants = grouped((row for row in rows if row["regularizer"] != "none"), "regularizer")
-    ages = sorted({row["env_steps"] for row in rows})
-    panels = figure.subplots(1, len(_PANELS))
-    for axes, (key, title) in zip(panels, _PANELS.items(), strict=True):
-        axes.axhline(0.5, color=GREY, lw=1, ls="--")
-        for index, (name, mine) in enumerate(variants.items()):
-            runs = grouped(mine, "env_steps")
-            values = [[row[key] for row in runs[age]] for age in ages]
-            places = np.arange(len(ages)) + 0.09 * (index - (len(variants) - 1) / 2)
-            style = series(index)
-            axes.plot(places, [np.mean(each) for each in values], ms=6, lw=1.2, label=name, **style)
-            for place, each in zip(places, values, strict=True):
-                axes.plot([place] * len(each), each, ".", ms=4, alpha=0.6, color=style["color"])
-        frame(axes)
-        axes.set_xticks(np.arange(len(ages)), [f"{age:,}" for age in ages])
-        axes.set_xlabel("environment steps learned from")
-        axes.set_ylim(0.0, 1.02)
-        axes.set_title(title, fontsize="medium")
-    panels[0].set_ylabel("chance that the worse one is penalised more")
-    panels[0].legend(frameon=False, fontsize="small", loc="lower right")
-    return write(figure, path)

@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from agents.analysis.clock import clock
+from agents.analysis.text import clock
 from agents.devices import cores
 from agents.errors import UserError, shown
 from agents.experiments.learning.trials import Trial

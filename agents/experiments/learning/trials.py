@@ -13,7 +13,7 @@ from pathlib import Path
 from agents.analysis.jsonl import read_rows
 from agents.analysis.tables import Row
 from agents.config import Config, EnvConfig, dump
-from agents.directories import claimed
+from agents.directories import claimed, write_whole
 
 FROZEN = "frozen.jsonl"
 """In the directory of a benchmark's trial: a row for every age at which it was evaluated."""
@@ -140,10 +140,10 @@ class Study:
         Raises:
           UserError: it cannot be written to, or another study runs in it.
         """
-        file = self.out / (".benchmark" if self.base is None else SWEEP_FILE)
-        with claimed(self.out, file, f"a {self.kind}"):
-            if self.base is not None and not file.stat().st_size:
-                file.write_text(dump(self.base), encoding="utf-8")
+        file = self.out / SWEEP_FILE
+        with claimed(self.out, f"a {self.kind}"):
+            if self.base is not None and not file.exists():
+                write_whole(file, dump(self.base))
             yield
 
 

@@ -19,6 +19,7 @@ import numpy as np
 
 from agents.analysis.provenance import commit
 from agents.analysis.tables import Row, write_csv, writing
+from agents.analysis.text import number
 from agents.config import Config, PlannerConfig, override
 from agents.config.benchmarks import StudyOptions
 from agents.diagnostics.open_loop import reference_episodes
@@ -182,7 +183,9 @@ def measure_settings(
 def _spread(rows: Sequence[Row], key: str) -> str:
     """Mean and standard deviation over the seeds."""
     values = [row[key] for row in rows if row[key] is not None]
-    return f"{np.mean(values):7.1f} ± {np.std(values):4.1f}" if values else "n/a"
+    if not values:
+        return "n/a"
+    return f"{number(float(np.mean(values))):>7} ± {number(float(np.std(values))):>4}"
 
 
 def _act(

@@ -1,4 +1,4 @@
-"""Rollouts: the last state that counts, errors, variations of plans."""
+"""Rollouts: the last state before an end, errors, variations of plans."""
 
 from types import SimpleNamespace
 from typing import Any, cast
@@ -13,9 +13,11 @@ from agents.diagnostics.variants import Variant
 from agents.errors import UserError
 from agents.experiments.detection.rollouts import (
     drifting,
-    last_states,
+    execute_all,
+    last_before_end,
     replayed,
     roll_out,
+    states_at,
     swapped,
     went_wrong,
 )
@@ -50,26 +52,28 @@ def variant(**functions) -> Variant:
     ("continue_probs", "last"),
     [
         ([1.0, 1.0, 1.0], 3),
-        ([0.0, 1.0, 1.0], 1),
-        ([1.0, 0.4, 1.0], 2),
-        ([1.0, 1.0, 0.4], 3),
-        ([0.8, 0.7, 0.8], 3),  # 0.8, 0.56, 0.45: over with the third decision
-        ([0.7, 0.7, 0.9], 2),
+        ([0.0, 1.0, 1.0], 0),
+        ([1.0, 0.4, 1.0], 1),
+        ([1.0, 1.0, 0.4], 2),
+        ([0.8, 0.7, 0.8], 2),  # 0.8, 0.56, 0.45: the third decision ends it
+        ([0.7, 0.7, 0.9], 1),
         ([0.5, 1.0, 1.0], 3),  # as likely to go on as not
     ],
 )
 def test_a_path_ends_where_its_survival_probability_falls_below_a_half(continue_probs, last):
-    assert last_states(paths([[continue_probs]])).tolist() == [[[last]]]
+    assert last_before_end(paths([[continue_probs]])).tolist() == [[last]]
 
 
 def test_every_member_has_an_end_of_its_own():
-    ends = last_states(paths([[[1.0, 1.0], [0.1, 1.0]], [[0.1, 1.0], [1.0, 1.0]]]))
-    assert ends[..., 0].tolist() == [[2, 1], [1, 2]]
+    found = paths([[[1.0, 1.0], [0.1, 1.0]], [[0.1, 1.0], [1.0, 1.0]]])
+    last = last_before_end(found)
+    assert last.tolist() == [[2, 0], [0, 2]]
+    assert states_at(np.asarray(found.observations), last)[..., 0].tolist() == [[2, 0], [0, 2]]
 
 
-def counting(terminate_at=0):
+def counting(**ends):
     """A runner of `Counter`, and two states in it with two plans each."""
-    env = {"id": "worlds:Counter-v0", "kwargs": {"terminate_at": terminate_at}}
+    env = {"id": "worlds:Counter-v0", "kwargs": ends}
     runner = build_runner(tiny(env=env).env)
     states = []
     for past in ([], [0.5]):
@@ -100,18 +104,59 @@ def test_an_error_is_the_members_mean_distance_in_standard_deviations():
     assert perfect.errors.tolist() == [0.0] * 4
     assert perfect.ended.tolist() == [False] * 4
     assert perfect.paths.actions.shape[:2] == (4, 2)
+    assert perfect.plans == 2
+    assert perfect.reseeded_errors.tolist() == [0.0] * 4  # a counter draws nothing
     away = np.array([6.0, 16.0], np.float32)  # 3 and 4 standard deviations
     rollouts = roll_out(counter_model(away), runner, states, plans, UNIT)
     assert rollouts.errors == pytest.approx([(0.0 + 5.0) / 2] * 4)
 
 
-def test_after_an_end_that_was_predicted_nothing_counts():
+def test_an_end_in_the_truth_stops_the_error_there():
     runner, states, plans = counting(terminate_at=2)
-    predicted = counter_model(goes_on=lambda steps: (steps != 2).astype(np.float32))
-    rollouts = roll_out(predicted, runner, states, plans, UNIT)
-    assert rollouts.errors.tolist() == [0.0] * 4
-    assert rollouts.ended.tolist() == [True] * 4
-    assert (roll_out(counter_model(), runner, states, plans, UNIT).errors > 0).all()
+    # Wrong in the wreck and after it, by whatever it takes the crash to look like.
+    after = np.where(np.arange(4) >= 2, 100.0, 0.0)[:, None]
+    rollouts = roll_out(counter_model(after), runner, states[:1], plans[:1], UNIT)
+    assert rollouts.errors.tolist() == [0.0] * 2
+    assert rollouts.ended.tolist() == [True] * 2
+    # One decision before: the last that counts.
+    before = np.where(np.arange(4) == 1, 6.0, 100.0)[:, None] * np.array([1.0, 0.0])
+    rollouts = roll_out(counter_model(before), runner, states[:1], plans[:1], UNIT)
+    assert rollouts.errors == pytest.approx([(0.0 + 3.0) / 2] * 2)
+    # One decision before the end nothing is left to compare.
+    at_once = np.where(np.arange(4) >= 1, 100.0, 0.0)[:, None]
+    rollouts = roll_out(counter_model(at_once), runner, states[1:], plans[1:], UNIT)
+    assert rollouts.errors.tolist() == [0.0] * 2
+
+
+def test_a_plan_that_a_time_limit_cuts_counts_to_its_last_state():
+    runner, states, plans = counting(truncate_at=2)
+    truth = execute_all(runner, states, plans, future=0)
+    assert truth.last.tolist() == [2, 2, 1, 1]
+    assert truth.ended.tolist() == [False] * 4
+
+
+def test_an_imagined_end_stops_the_error_there():
+    runner, states, plans = counting()
+    after = np.where(np.arange(4) >= 2, 100.0, 0.0)[:, None]
+    ends = counter_model(after, goes_on=lambda steps: (steps != 2).astype(np.float32))
+    assert roll_out(ends, runner, states[:1], plans[:1], UNIT).errors.tolist() == [0.0] * 2
+    assert (roll_out(counter_model(after), runner, states, plans, UNIT).errors > 0).all()
+
+
+def test_another_future_has_other_noise_and_the_first_is_the_seeds():
+    env = {"id": "worlds:Walk-v0", "kwargs": {"noise": 0.2}}
+    runner = build_runner(tiny(env=env).env)
+    runner.start(0, 0)
+    start = ReferenceState(
+        0, np.zeros((0, 1), np.float32), np.zeros((0, 1), np.float32), runner.observation.copy()
+    )
+    plans = np.zeros((1, 2, 3, 1), np.float32)
+    own, again, other = (execute_all(runner, [start], plans, future) for future in (0, 0, 1))
+    np.testing.assert_array_equal(own.observations, again.observations)
+    assert own.observations[0].tolist() == own.observations[1].tolist()
+    assert other.observations[0].tolist() == other.observations[1].tolist()
+    np.testing.assert_array_equal(own.observations[:, 0], other.observations[:, 0])
+    assert (own.observations[:, 1:, 0] != other.observations[:, 1:, 0]).all()
 
 
 def test_the_worst_quarter_went_wrong():

@@ -1,4 +1,4 @@
-"""Penalties against rollouts that went wrong: the AUROC of a run, its table and its figure."""
+"""Penalties beside yardsticks over runs and ages: the table, its summary and its figure."""
 
 import csv
 import shutil
@@ -12,8 +12,10 @@ from tiny import finished, frozen_of, sharing, tiny
 from agents.config.benchmarks import DetectionOptions
 from agents.diagnostics import variants
 from agents.errors import UserError
-from agents.experiments.detection import rollouts, study
+from agents.experiments.detection import figures, rollouts, study
+from agents.experiments.detection.scores import COLUMNS
 from agents.experiments.detection.study import detect, detect_in_run
+from agents.experiments.detection.yardsticks import CONSTANT, FUTURE, best
 from agents.training.saved import CHECKPOINTS
 
 # As long as those of the tiny configuration, whose compiled fits serve here, too.
@@ -21,11 +23,9 @@ QUICK = {name: tiny().model_dump()["regularizer"][name] for name in variants._TH
 NAMES = ("none", "rnn-dae")
 AGES = (1, 160)
 OPTIONS = DetectionOptions(ages=AGES, episodes=6, states=4, plans=3)
-CHANCES = [
-    f"{kind}{suffix}"
-    for kind in ("replayed", "planned", "within")
-    for suffix in ("", "_per_decision")
-]
+CHANCES = [f"{kind}{suffix}" for suffix in ("", "_per_decision") for kind in COLUMNS]
+NUMBERS = [f"{family} {name}" for name in ("o0", "o1") for family in ("start", "last")]
+ROWS = [CONSTANT, FUTURE, *NUMBERS, *NAMES]
 
 
 class Detected(NamedTuple):
@@ -60,30 +60,43 @@ def detected(twin, tmp_path_factory):
     return Detected(lines, rows, out, players)
 
 
-def test_there_is_a_row_a_run_age_and_regularizer(detected):
-    keys = [(row["run"], int(row["env_steps"]), row["regularizer"]) for row in detected.rows]
+def test_there_is_a_row_a_run_age_and_penalty_and_two_more_of_the_best_numbers(detected):
+    keys = [(row["run"], int(row["env_steps"]), row["penalty"]) for row in detected.rows]
     runs = finished().run_dir.name, "twin"
-    assert keys == [(run, age, name) for run in runs for age in AGES for name in NAMES]
-    assert len(detected.lines) == len(keys) + 1
+    measured = [(run, age, name) for run in runs for age in AGES for name in ROWS]
+    tops = {(run, age, best(each)) for run in runs for age in AGES for each in ("start", "last")}
+    assert keys[: len(measured)] == measured
+    assert set(keys[len(measured) :]) == tops
+    # A line a row whose sign is known, and over the runs one a penalty and age.
+    assert len(detected.lines) == 2 * 2 * 4 + 1 + 2 * 6 + 1
+    assert f"beside {CONSTANT}" in detected.lines[-2]
     with Image.open(detected.out / "detection.png") as image:
         assert image.width > image.height > 300
+    summary = csv.DictReader((detected.out / "detection-summary.csv").read_text().splitlines())
+    found = {(int(row["env_steps"]), row["penalty"]): row for row in summary}
+    assert set(found) == {key[1:] for key in keys}
     # The same run gives the same figures.
-    half = len(keys) // 2
-    for first, second in zip(detected.rows[:half], detected.rows[half:], strict=True):
-        assert first | {"run": "twin"} == second
-
-
-def test_no_regularizer_distinguishes_nothing(detected):
     for row in detected.rows:
-        none = row["regularizer"] == "none"
+        mean = found[int(row["env_steps"]), row["penalty"]]
+        assert float(mean["within"]) == pytest.approx(float(row["within"]))
+
+
+def test_no_regularizer_distinguishes_nothing_and_a_start_state_no_plans_of_its_own(detected):
+    for row in detected.rows:
+        none, fitted = row["penalty"] == "none", row["kind"] == "regulariser"
         # Where no window changed by its shuffling there is nothing to distinguish.
-        assert (row["shuffled"] == "") == (row["windows_moved"] == "0")
+        assert (row["shuffled"] == "") == (row["windows_moved"] in ("0", ""))
         found = [row[name] for name in (*CHANCES, "noise", "shuffled", "shuffled_all")]
         chances = [float(chance) for chance in found if chance]
-        assert len(chances) >= 8
+        assert len(chances) >= (8 if fitted else 3)  # an equal length may be no pair's
         assert all(0.0 <= chance <= 1.0 for chance in chances)
-        assert (set(chances) == {0.5}) == none
-        assert (row["regularizer_mse"] == "") == none
+        if fitted:
+            assert (set(chances) == {0.5}) == none
+        assert (row["regularizer_mse"] == "") == (none or not fitted)
+        if row["penalty"].startswith("start"):
+            assert float(row["within"]) == 0.5
+        signed = row["kind"] in ("start", "last")
+        assert (row["within_by"] in ("+", "-")) == signed
 
 
 def test_all_ages_and_regularizers_are_tested_at_the_same_states_of_the_last_agent(detected):
@@ -91,9 +104,9 @@ def test_all_ages_and_regularizers_are_tested_at_the_same_states_of_the_last_age
     ((replayed, states),) = {(row["states_replayed"], row["states"]) for row in detected.rows}
     assert 1 <= int(replayed) <= int(states) <= 6 * 4
     young, old = (
-        {row[name] for name in ("replayed", "planned", "within")}
+        {row[name] for name in COLUMNS}
         for row in detected.rows
-        if row["run"] == "twin" and row["regularizer"] == "rnn-dae"
+        if row["run"] == "twin" and row["penalty"] == "rnn-dae"
     )
     assert young != old
 
@@ -117,7 +130,7 @@ def test_a_penalty_that_is_the_error_detects_every_wrong_rollout(sign, chance, m
     run_dir = finished().run_dir
     with sharing():
         options = OPTIONS.model_copy(update={"ages": (160,)})
-        (row,) = detect_in_run(frozen_of(run_dir), run_dir, options)
+        *_, row = detect_in_run(frozen_of(run_dir), run_dir, options)
     assert [row[name] for name in CHANCES] == [chance] * len(CHANCES)
 
 
@@ -131,22 +144,30 @@ def test_an_age_that_the_second_run_lacks_is_refused_before_any_work(twin, tmp_p
     assert not (tmp_path / "out").exists()
 
 
-def test_a_figure_shows_means_over_runs_and_every_run(monkeypatch, tmp_path):
+def test_a_figure_shows_means_over_runs_every_run_and_the_yardsticks(monkeypatch, tmp_path):
     drawn = []
-    monkeypatch.setattr(study, "write", lambda figure, path: drawn.append(figure))
+    monkeypatch.setattr(figures, "write", lambda figure, path: drawn.append(figure))
+    yardsticks = (CONSTANT, FUTURE, best("start"), best("last"))
     rows = [
-        {"run": run, "env_steps": age, "regularizer": name}
-        | dict.fromkeys(("replayed", "planned", "within"), value)
+        {"run": run, "env_steps": age, "penalty": name, "kind": kind}
+        | dict.fromkeys(COLUMNS, value)
         for run, extra in (("one", 0.0), ("two", 0.2))
         for age, base in ((3_000, 0.4), (500, 0.6))
-        for name, value in (("none", 0.5), ("deen", base + extra))
+        for name, kind, value in (
+            ("none", "regulariser", 0.5),
+            ("deen", "regulariser", base + extra),
+            *((name, "yardstick", base / 2) for name in yardsticks),
+        )
     ]
-    study.plot_detection(rows, tmp_path / "unused.png")
-    assert len(drawn[0].axes) == 3
+    figures.plot_detection(rows, tmp_path / "unused.png")
+    assert drawn[0].axes[0].get_title() == "plans of the same state"
+    assert len(drawn[0].axes) == 4
     for axes in drawn[0].axes:
         lines = {line.get_label(): line.get_ydata() for line in axes.lines}
         assert lines["deen"] == pytest.approx([0.7, 0.5])  # the youngest first
         assert "none" not in lines  # it is the dashed line
+        for name in yardsticks:
+            assert lines[name] == pytest.approx([0.3, 0.2])
         points = [list(line.get_ydata()) for line in axes.lines if line.get_marker() == "."]
         for pair in ([0.6, 0.8], [0.4, 0.6]):
             assert any(found == pytest.approx(pair) for found in points)
