@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from agents.analysis.text import number
 from agents.diagnostics.return_pairs import Pair
 from agents.diagnostics.return_tables import Tables, verdicts
 
@@ -111,4 +112,4 @@ def test_a_verdict_names_the_weight_that_halves_the_bias_and_costs_nothing(lost,
     (text,) = verdicts(list(Tables(HIGH + weighted, 50).summary()))
     assert "+6.00 [" in text
     assert expected in text
-    assert f"{4.0 - lost:+.1f} [" in text
+    assert f"{number(4.0 - lost, '+')} [" in text
