@@ -65,10 +65,11 @@ def test_flags_win_over_the_file_and_the_file_over_the_preset(tmp_path):
 def test_the_default_run_directory_names_preset_seed_and_time(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("time.strftime", lambda _: "20261122-153000")
-    for end in ("", "-2", "-3"):
-        run_dir = parse_train(["quick", "--seed", "3"]).run_dir
-        assert run_dir == Path(f"runs/quick-seed3-20261122-153000{end}")
-        run_dir.mkdir(parents=True)
+    config = override(PRESETS["quick"], {("seed",): 3})
+    named = Path("runs/quick-seed3-20261122-153000")  # numbered where another process has the name
+    assert parse_train(["quick", "--seed", "3"]) == TrainCommand(config, named, numbered=True)
+    mine = TrainCommand(PRESETS["quick"], Path("mine"), numbered=False)
+    assert parse_train(["quick", "--run-dir", "mine"]) == mine
 
 
 def test_resuming_and_evaluating_take_a_run_and_their_own_options(tmp_path):
@@ -124,11 +125,15 @@ def stand_in(monkeypatch):
 def test_an_interrupt_of_training_says_how_to_continue(
     saved, advice, stand_in, tmp_path, monkeypatch, capsys
 ):
-    def begin(config, run_dir):
-        assert config == PRESETS["quick"]
-        if saved:
-            (run_dir / "checkpoints").mkdir(parents=True)
+    def interrupt():
         raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def begin(config, run_dir, *, numbered):
+        assert (config, numbered) == (PRESETS["quick"], False)
+        if not saved:
+            interrupt()
+        yield types.SimpleNamespace(run_dir=run_dir, train=interrupt)
 
     stand_in("agents.training.session", begin=begin, resume=None)
     stand_in("agents.reporting.conclude", conclude=None)
@@ -146,7 +151,7 @@ def test_resume_is_handed_on(more, env_steps, stand_in, tmp_path, monkeypatch):
     @contextlib.contextmanager
     def resume(*args):
         assert args == (tmp_path, env_steps)
-        yield types.SimpleNamespace(train=lambda: done.append("train"))
+        yield types.SimpleNamespace(run_dir=tmp_path, train=lambda: done.append("train"))
 
     stand_in("agents.training.session", begin=None, resume=resume)
     stand_in("agents.reporting.conclude", conclude=lambda session: done.append("conclude"))
