@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from analytic import quickly
-from tiny import JUDGED, assert_same_tree, finished, frozen_of, new_run, tiny, traces_of
+from tiny import JUDGED, JUDGES, assert_same_tree, finished, frozen_of, new_run, tiny, traces_of
 
 from agents.errors import UserError
 from agents.planning.agent import HOLDOUT_WINDOWS
@@ -292,7 +292,9 @@ def test_any_number_of_discrete_actions_can_be_learned(count):
 # Units.
 
 
-@pytest.mark.parametrize("name", ["rnn-dae", "window-dae", "deen", "disagreement", "gaussian"])
+@pytest.mark.parametrize(
+    "name", ["rnn-dae", *(pytest.param(name, marks=pytest.mark.slow) for name in JUDGES)]
+)
 def test_the_units_of_observations_and_rewards_change_no_plan(name):
     whole = finished(**JUDGED.get(name, {}))
     run, config = frozen_of(whole.run_dir), whole.config
