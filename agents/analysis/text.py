@@ -19,6 +19,13 @@ def number(value: float | None, sign: str = "") -> str:
     return format(value, sign + form)
 
 
+def interval(low: float | None, high: float | None) -> str:
+    """An interval in brackets, to be set behind its number; nothing where there is none."""
+    if low is None or high is None or low != low:
+        return ""
+    return f" [{number(low)}, {number(high)}]"
+
+
 def clock(seconds: float) -> str:
     """Hours, minutes and whole seconds: `1:02:03`, or `2:03` below an hour."""
     minutes, rest = divmod(round(seconds), 60)

@@ -23,7 +23,7 @@ from agents.analysis.page import (
     table,
 )
 from agents.analysis.tables import Row
-from agents.analysis.text import number
+from agents.analysis.text import interval, number
 from agents.config import CONFIG_FILE, Config
 from agents.config.commands import RETURNS, runnable
 from agents.diagnostics.return_figures import FIGURES, shown_regularizer
@@ -131,7 +131,7 @@ def _figures(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield number(evaluation["mean"]), f"mean return, {evaluation['episodes']} frozen episodes"
     if evaluation["share_solved"] is not None:
         yield f"{evaluation['share_solved']:.0%}", "of the episodes solved"
-    yield number(evaluation["iqm"]), f"interquartile mean{_between(*evaluation['iqm_ci95'])}"
+    yield number(evaluation["iqm"]), f"interquartile mean{interval(*evaluation['iqm_ci95'])}"
     yield number(summary["planned"]), "planned return of first plans"
     yield number(summary["realised"]), "realised over their horizon"
 
@@ -197,11 +197,7 @@ def _error_prediction(rows: Sequence[Row]) -> str:
 
 
 def _with_interval(row: Row, key: str) -> str:
-    return number(row[key]) + _between(row[f"{key}_low"], row[f"{key}_high"])
-
-
-def _between(low: float | None, high: float | None) -> str:
-    return "" if None in (low, high) else f" [{number(low)}, {number(high)}]"
+    return number(row[key]) + interval(row[f"{key}_low"], row[f"{key}_high"])
 
 
 def _read(path: Path, remedy: str) -> dict[str, Any]:

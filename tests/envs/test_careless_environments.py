@@ -6,20 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 from gymnasium import spaces
-from worlds import Counter
+from worlds import Counter, assert_one_line, make_runner
 
-from agents.envs import EpisodeRunner, describe, make_environment
 from agents.errors import UserError
-
-
-def make_runner(id, kwargs, action_repeat=1):
-    env = make_environment(id, kwargs)
-    return EpisodeRunner(env, describe(env), action_repeat)
-
-
-def assert_one_line(error):
-    assert "\n" not in str(error.value)
-    assert len(str(error.value)) < 600
 
 
 def test_an_environment_may_change_the_action_it_is_handed(monkeypatch):

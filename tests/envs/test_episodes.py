@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from worlds import assert_one_line, make_runner
 
 from agents.envs import (
     EpisodeRunner,
@@ -20,20 +21,10 @@ LANDER = ("LunarLander-v3", {"continuous": True})
 LANDER_DISCRETE = ("LunarLander-v3", {})
 
 
-def make_runner(id, kwargs, action_repeat=1):
-    env = make_environment(id, kwargs)
-    return EpisodeRunner(env, describe(env), action_repeat)
-
-
 def run_randomly(runner, rng, decisions):
     for _ in range(decisions):
         if runner.step(random_action(runner.spec, rng)) is not None:
             break
-
-
-def assert_one_line(error):
-    assert "\n" not in str(error.value)
-    assert len(str(error.value)) < 600
 
 
 # What is refused.

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from gymnasium import spaces
 
+from agents.envs import EpisodeRunner, describe, make_environment
 from agents.envs.dynamics import AnalyticDynamics, AnalyticStep
 from agents.envs.rewards import AnalyticReward, never_ends
 
@@ -155,3 +156,13 @@ wages = AnalyticReward(_wage, never_ends)
 gym.register("Counter-v0", entry_point=f"{__name__}:Counter", disable_env_checker=True)
 gym.register("Noisy-v0", entry_point=f"{__name__}:Noisy", disable_env_checker=True)
 gym.register("Walk-v0", entry_point=f"{__name__}:Walk", disable_env_checker=True)
+
+
+def make_runner(id: str, kwargs: dict[str, Any], action_repeat: int = 1) -> EpisodeRunner:
+    env = make_environment(id, kwargs)
+    return EpisodeRunner(env, describe(env), action_repeat)
+
+
+def assert_one_line(error: Any) -> None:
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 600

@@ -15,7 +15,7 @@ from agents.analysis.page import Section, figure, image, page, paragraph, prefor
 from agents.analysis.statistics import mean_ci95
 from agents.analysis.style import frame, series, write
 from agents.analysis.tables import Row, grouped, write_csv, writing
-from agents.analysis.text import number
+from agents.analysis.text import interval, number
 from agents.config import dump
 from agents.errors import UserError, shown
 from agents.experiments.learning.trials import SUMMARY, Study, Trial
@@ -142,9 +142,9 @@ def _cells(rows: Sequence[Row]) -> list[tuple[str, ...]]:
 
 
 def _interval(value: float | None, low: float | None, high: float | None) -> str:
-    if value is None or low is None or low != low:
+    if value is None:
         return number(value)
-    return f"{number(value)} [{number(low)}, {number(high)}]"
+    return number(value) + interval(low, high)
 
 
 def _aligned(body: Sequence[Sequence[str]]) -> list[str]:
