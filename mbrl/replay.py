@@ -102,18 +102,28 @@ class Replay:
       members: E, bootstrap samples to keep.
       repeat: simulator steps of a full action.
       holdout: share of episodes that are never trained on, in (0, 0.5].
+      holdout_from: number of the episode from which on that share is held out, >= 1; before it, the
+        second one is, since the first fit needs one.
       bootstrap: mean number of copies of a decision in a member's sample, > 0: 1 is the usual
         bootstrap, which leaves out a third of the data; at 3 each member misses a twentieth.
       seed: of the bootstrap samples and of all batches.
     """
 
     def __init__(
-        self, *, members: int, repeat: int, holdout: float, seed: int, bootstrap: float = 5.0
+        self,
+        *,
+        members: int,
+        repeat: int,
+        holdout: float,
+        seed: int,
+        bootstrap: float = 5.0,
+        holdout_from: int = 1,
     ):
         self.episodes: list[Episode] = []
         self._members = members
         self._repeat = repeat
         self._period = max(2, round(1 / holdout))
+        self._holdout_from = holdout_from
         self._seed = seed
         self._rate = bootstrap
         self._tables: dict[bool, _Table] = {}
@@ -130,8 +140,18 @@ class Replay:
         return sum(len(episode.rewards) for episode in self.episodes)
 
     def is_held_out(self, index: int) -> bool:
-        """Whether episode `index` is held out: the second, and every 1 / holdout from there on."""
-        return index % self._period == 1
+        """Whether episode `index` is held out.
+
+        The second is, episode `holdout_from`, and every 1 / holdout from there on: by its number
+        alone, so that an episode that was trained on is never held out later.
+        """
+        since = index - self._holdout_from
+        return index == 1 or (since >= 0 and since % self._period == 0)
+
+    @property
+    def training_decisions(self) -> int:
+        """Decisions of all episodes that are trained on."""
+        return len(self._table(held_out=False))
 
     def transitions(self) -> Transition:
         """Every whole action of every training episode, `[D]`, for measuring scales."""

@@ -25,6 +25,13 @@ class WindowDaeConfig(Options):
     hidden: tuple[Count, ...] = Field(
         default=(200, 200, 200), min_length=1, strict=False, description="Units a layer"
     )
+    element: Literal["action-state", "state-action"] = Field(
+        default="action-state",
+        description="A state with the action that led to it, or with the one taken in it",
+    )
+    residual: bool = Field(
+        default=False, description="Learn what to add to the input: where data are few"
+    )
 
 
 class DeenConfig(Options):
@@ -86,6 +93,11 @@ class RegularizerConfig(Options):
     steps_per_epoch: int = Field(default=50, ge=1, description="Minibatches an epoch")
     min_epochs: int = Field(default=2, ge=0, description="Epochs before weights may be kept")
     max_epochs: int = Field(default=10, ge=1, description="Epochs at most")
+    passes: float = Field(
+        default=0.0,
+        ge=0,
+        description="Passes over the data a fit at most, in place of max_epochs; 0: max_epochs",
+    )
     patience: int = Field(default=3, ge=1, description="Epochs without improvement")
     rnn_dae: RnnDaeConfig = RnnDaeConfig()
     window_dae: WindowDaeConfig = WindowDaeConfig()
@@ -93,7 +105,8 @@ class RegularizerConfig(Options):
 
     def conflicts(self) -> Iterable[str]:
         """Epochs are in order, and energies are fitted with Gaussian noise."""
-        yield from epochs_conflicts("regularizer", self.min_epochs, self.max_epochs)
+        if not self.passes:
+            yield from epochs_conflicts("regularizer", self.min_epochs, self.max_epochs)
         if self.name == "deen" and self.corruption != "additive":
             yield (
                 f"regularizer.corruption {self.corruption!r} does not go with regularizer.name"

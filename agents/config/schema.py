@@ -85,8 +85,18 @@ class FitConfig(Options):
     steps_per_epoch: int = Field(default=40, ge=1, description="Minibatches an epoch")
     min_epochs: int = Field(default=4, ge=0, description="Epochs before weights may be kept")
     max_epochs: int = Field(default=8, ge=1, description="Epochs at most")
+    passes: float = Field(
+        default=0.0,
+        ge=0,
+        description="Passes over the data a fit at most, in place of max_epochs; 0: max_epochs",
+    )
     patience: int = Field(default=3, ge=1, description="Epochs without improvement")
     holdout: float = Field(default=0.1, gt=0, le=0.5, description="Share of episodes held out")
+    holdout_from: int = Field(
+        default=1,
+        ge=1,
+        description="Number (from 0) of the episode from which on they are; episode 1 always is",
+    )
     averaging: float = Field(
         default=0.999, ge=0, lt=1, description="Decay of the averaged weights, regulariser's too"
     )
@@ -98,7 +108,7 @@ class FitConfig(Options):
 
     def conflicts(self) -> Iterable[str]:
         """Epochs are in order."""
-        return epochs_conflicts("fit", self.min_epochs, self.max_epochs)
+        return [] if self.passes else epochs_conflicts("fit", self.min_epochs, self.max_epochs)
 
 
 class EvaluationConfig(Options):
@@ -174,9 +184,10 @@ class Config(Options):
                 f"planner.particles {self.planner.particles} does not go with model.propagation"
                 " expectation, which rolls out one path; give 1"
             )
-        window, horizon = self.regularizer.window_dae.window, self.planner.horizon
-        if self.regularizer.name == "window-dae" and window > horizon + 1:
+        settings, horizon = self.regularizer.window_dae, self.planner.horizon
+        longest = horizon + (settings.element == "action-state")
+        if self.regularizer.name == "window-dae" and settings.window > longest:
             yield (
-                f"regularizer.window_dae.window {window} is longer than a plan of"
-                f" planner.horizon {horizon}; give at most {horizon + 1}"
+                f"regularizer.window_dae.window {settings.window} is longer than a plan of"
+                f" planner.horizon {horizon}; give at most {longest}"
             )

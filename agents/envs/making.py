@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import gymnasium as gym
 
+from agents.envs.simulator import prepare_simulator
 from agents.envs.spaces import describe
 from agents.errors import UserError, one_line, shown
 
@@ -22,9 +23,11 @@ def make_environment(
         render_mode: `rgb_array` where frames are wanted.
 
     Raises:
-        UserError: the id is unknown or out of date, the module cannot be imported, the arguments
-            are refused, the spaces are not supported or the environment draws no frames.
+        UserError: the id is unknown or out of date, the module cannot be imported, MuJoCo is
+            missing, the arguments are refused, the spaces are not supported or the environment
+            draws no frames.
     """
+    prepare_simulator(id, frames=render_mode is not None)
     if render_mode is not None:
         kwargs = {**kwargs, "render_mode": render_mode}
     # A refusal must be one line, so Gymnasium's warnings are held back until it has not refused.

@@ -100,6 +100,7 @@ def _schedule(
         steps_per_epoch=section.steps_per_epoch,
         min_epochs=section.min_epochs,
         max_epochs=section.max_epochs,
+        passes=section.passes,
         patience=section.patience,
         averaging=config.fit.averaging,
     )
@@ -152,6 +153,8 @@ def build_regularizer(knobs: RegularizerConfig, spec: EnvironmentSpec) -> Regula
                 *sizes,
                 window=knobs.window_dae.window,
                 hidden=knobs.window_dae.hidden,
+                state_action=knobs.window_dae.element == "state-action",
+                residual=knobs.window_dae.residual,
                 corruption=build_corruption(knobs),
             )
         case "deen":

@@ -1,5 +1,6 @@
 """How the parts of an agent are fitted to a replay: schedule, units, and the check of the loss."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -24,6 +25,9 @@ from mbrl import (
 )
 from mbrl.normalizer import Normalizer
 
+_MOST_EPOCHS = 2**20
+"""Of one fit, where they are counted in passes over the data."""
+
 
 @dataclass(frozen=True)
 class FitSchedule:
@@ -33,6 +37,7 @@ class FitSchedule:
       optimizer: changes the parameters.
       batch_size, steps_per_epoch: minibatches of an epoch.
       min_epochs, max_epochs, patience: early stopping on held-out episodes.
+      passes: over the data, at most, in place of `max_epochs`; 0: `max_epochs`.
       averaging: decay of the averaged parameters, in [0, 1).
     """
 
@@ -43,6 +48,14 @@ class FitSchedule:
     max_epochs: int
     patience: int
     averaging: float
+    passes: float = 0.0
+
+    def epochs(self, decisions: int) -> int:
+        """Epochs at most, of a fit to so many decisions."""
+        if not self.passes:
+            return self.max_epochs
+        minibatches = self.passes * decisions / self.batch_size
+        return max(1, math.ceil(minibatches / self.steps_per_epoch))
 
 
 def make_part_fitter(loss: LossFn, schedule: FitSchedule) -> Fitter:
@@ -64,6 +77,7 @@ def fit_part(
     key: KeyArray,
     index: int,
     *,
+    decisions: int,
     draw: Callable[[int, int, int], Batch],
     holdout: Batch,
 ) -> FitResult:
@@ -77,23 +91,27 @@ def fit_part(
       trainable: where to start.
       key: random key, consumed.
       index: number of this fit in the run; names the minibatches drawn.
+      decisions: that are trained on.
       draw: ``draw(number, steps, batch_size)``, the minibatches of one epoch.
       holdout: one batch of held-out episodes.
 
     Raises:
       UserError: the held-out loss is not finite any more.
     """
+    most = schedule.epochs(decisions)
+    # Draws of a fit are named apart from those of the others.
+    stride = _MOST_EPOCHS if schedule.passes else schedule.max_epochs
     result = fit(
         fitter,
         scales,
         trainable,
         key,
         draw_batches=lambda epoch: draw(
-            index * schedule.max_epochs + epoch, schedule.steps_per_epoch, schedule.batch_size
+            index * stride + epoch, schedule.steps_per_epoch, schedule.batch_size
         ),
         holdout=holdout,
-        min_epochs=schedule.min_epochs,
-        max_epochs=schedule.max_epochs,
+        min_epochs=min(schedule.min_epochs, most),
+        max_epochs=most,
         patience=schedule.patience,
     )
     if not np.isfinite(result.holdout_loss):

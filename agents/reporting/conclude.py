@@ -12,7 +12,7 @@ from agents.errors import UserError
 from agents.reporting.film import animate
 from agents.reporting.html import write_report
 from agents.reporting.learning_curve import plot_run
-from agents.training.evaluation import evaluate_frozen
+from agents.training.evaluation import CUT_SHORT, LONGEST, evaluate_frozen
 from agents.training.frozen import FrozenAgent, load_frozen
 from agents.training.log import ANIMATION, SUMMARY, write_summary
 from agents.training.session import Session
@@ -54,7 +54,8 @@ def conclude(session: Session) -> None:
         },
     )
     plot = plot_run(run_dir)
-    for note in (*_add_to_report(session, frozen), *_warnings(frozen)):
+    cut = sum(result.ended == CUT_SHORT for result in results)
+    for note in (*_add_to_report(session, frozen), *_warnings(frozen, cut)):
         display.note(note)
     page = write_report(run_dir)
     display.evaluation(figures["returns"])
@@ -90,9 +91,15 @@ def _add_to_report(session: Session, frozen: FrozenAgent) -> Iterator[str]:
         yield f"no plans executed: {error}"
 
 
-def _warnings(frozen: FrozenAgent) -> Iterator[str]:
-    """What a user may not have meant."""
+def _warnings(frozen: FrozenAgent, cut: int) -> Iterator[str]:
+    """What a user may not have meant; `cut` episodes of the evaluation were cut short."""
     config, progress = frozen.config, frozen.progress
+    if cut:
+        yield (
+            f"{cut} of {config.evaluation.episodes} episodes of the evaluation were cut short after"
+            f" {LONGEST:,} steps: give the environment a time limit (max_episode_steps in"
+            " --env.kwargs)"
+        )
     if progress.fits == 0:
         yield (
             f"nothing was learned: no fit in {progress.env_steps:,} steps, of which the first"

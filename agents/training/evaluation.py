@@ -18,6 +18,13 @@ from agents.training.frozen import FrozenAgent
 from mbrl import Plan
 
 
+CUT_SHORT = "cut short"
+"""How an episode ended that was not let run to its end."""
+
+LONGEST = 10_000
+"""Simulator steps of an evaluated episode, where the environment has no time limit of its own."""
+
+
 @dataclass(frozen=True)
 class EpisodeResult:
     """A planned episode in a few numbers.
@@ -76,7 +83,7 @@ def result_of(runner: EpisodeRunner, plans: PlanRecord | None, horizon: int) -> 
         seed=runner.seed,
         return_=runner.return_,
         length=runner.steps,
-        ended=runner.ended or "cut short",
+        ended=runner.ended or CUT_SHORT,
         planned_return=plans and plans.planned_return,
         penalty=plans and plans.penalty,
         realised_return=float(np.sum(runner.episode().rewards[:within], dtype=np.float64)),
@@ -97,7 +104,8 @@ def evaluate(
 ) -> list[EpisodeResult]:
     """Runs one episode per seed with a frozen agent.
 
-    An environment whose episode ends takes the next seed, so that every plan is made in batches of
+    An episode of an environment without a time limit is cut short after `LONGEST` steps. An
+    environment whose episode ends takes the next seed, so that every plan is made in batches of
     the actor's size and compiles nothing that training had not compiled.
 
     Args:
@@ -139,7 +147,7 @@ def evaluate(
                 first_plans[runner.index] = PlanRecord.of(plan)
             if watch is not None:
                 watch(runner, plan)
-            if runner.step(plan.actions[0]):
+            if runner.step(plan.actions[0]) or _lasts_too_long(runner):
                 results[runner.index] = result_of(runner, first_plans[runner.index], horizon)
                 del active[index]
                 if finished is not None:
@@ -190,6 +198,13 @@ def evaluate_frozen(
         "penalty": _mean(r.penalty for r in results),
         "survival_bonus": frozen.survival_bonus,
     }
+
+
+def _lasts_too_long(runner: EpisodeRunner) -> bool:
+    """Whether an episode is to be cut short, since nothing else need ever end it."""
+    spec = runner.env.spec
+    limited = spec is not None and spec.max_episode_steps is not None
+    return not limited and runner.steps >= LONGEST
 
 
 def evaluation_steps_per_plan(config: Config) -> int:

@@ -73,6 +73,7 @@ def make_replay(config: Config) -> Replay:
         members=config.model.members,
         repeat=config.env.action_repeat,
         holdout=config.fit.holdout,
+        holdout_from=config.fit.holdout_from,
         seed=config.seed,
         bootstrap=config.fit.bootstrap,
     )

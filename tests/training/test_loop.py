@@ -24,7 +24,7 @@ from agents.errors import UserError
 from agents.planning.actor import Actor
 from agents.planning.agent import PlanningAgent
 from agents.reporting import conclude as reporting
-from agents.training import checkpoint
+from agents.training import checkpoint, evaluation
 from agents.training.frozen import make_replay
 from agents.training.log import TIMINGS
 from agents.training.saved import CHECKPOINTS
@@ -296,11 +296,15 @@ def test_an_environment_that_fails_later_leaves_the_checkpoints_before(tmp_path)
     assert checkpoint.latest(tmp_path / CHECKPOINTS) == 60
 
 
-def test_that_no_episode_ends_is_said_once(tmp_path, capsys):
+def test_that_no_episode_ends_is_said_once_and_its_evaluation_ends(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(evaluation, "LONGEST", 30)
     train(tiny(env={"id": "worlds:Counter-v0"}), tmp_path / "endless")
-    said = capsys.readouterr().out
+    said = " ".join(capsys.readouterr().out.split())
     assert said.count("no episode has ended in 40 steps") == 1
     assert "max_episode_steps in --env.kwargs" in said
+    assert "episodes of the evaluation were cut short after" in said
+    (row,) = rows_of_kind(rows_of(tmp_path / "endless"), "evaluation")
+    assert set(row["lengths"]) == {30}
     train(tiny(), tmp_path / "ending")
     assert "no episode has ended" not in capsys.readouterr().out
 

@@ -83,7 +83,7 @@ X = np.arange(2.0 * (HORIZON + 1), dtype=np.float32).reshape(HORIZON + 1, 2)
 
 def cut(length: int, last: int = HORIZON, x: np.ndarray = X) -> tuple[np.ndarray, np.ndarray]:
     """The segments of a sequence that ends with element `last`, `[H, length, 2]`."""
-    joined, whole = segments(jnp.asarray(x), jnp.arange(HORIZON + 1) <= last, length)
+    joined, whole = segments(jnp.asarray(x), jnp.arange(HORIZON + 1) <= last, length, HORIZON)
     return np.asarray(joined).reshape(HORIZON, length, 2), np.asarray(whole)
 
 
