@@ -3,10 +3,16 @@
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 # Before JAX is first imported, here or by a test: a machine's accelerator would add start-up time
 # and noise in the last digits to tests that are written for neither.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# Half of the tests' time is compilation, and many of their programs are alike.
+os.environ.setdefault(
+    "JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".pytest_cache" / "compiled")
+)
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
 
 import hypothesis
 import jax

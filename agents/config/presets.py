@@ -27,7 +27,7 @@ _BONEY: dict[str, Any] = {
         "weight_decay": 0.03,
         "batch_size": 128,
         "steps_per_epoch": 40,
-        "passes": 100.0,
+        "passes": 200.0,
         "averaging": 0.99,
         "input_noise": 0.0,
         # Every fourth episode, the second planned one among them: one random episode would judge
@@ -51,7 +51,7 @@ _BONEY: dict[str, Any] = {
         "noise_std": 0.2,
         "batch_size": 8,
         "steps_per_epoch": 40,
-        "passes": 100.0,
+        "passes": 200.0,
         "window_dae": {"window": 1, "element": "state-action", "residual": True},
     },
     "evaluation": {"episodes": 10, "survival_share": 0.0},
@@ -75,6 +75,7 @@ def _paper_task(name: str, steps: int, **differences: dict[str, Any]) -> dict[st
     for section, values in differences.items():
         merged[section] = {**merged[section], **values}
     return {**own, **merged}
+
 
 _DIFFERENCES: dict[str, dict[str, Any]] = {
     "lunar-lander": {},

@@ -96,7 +96,7 @@ class RegularizerConfig(Options):
     passes: float = Field(
         default=0.0,
         ge=0,
-        description="Passes over the data a fit at most, in place of max_epochs; 0: max_epochs",
+        description="Passes over the data a fit, without early stopping; 0: epochs, with it",
     )
     patience: int = Field(default=3, ge=1, description="Epochs without improvement")
     rnn_dae: RnnDaeConfig = RnnDaeConfig()

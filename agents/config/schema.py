@@ -88,7 +88,7 @@ class FitConfig(Options):
     passes: float = Field(
         default=0.0,
         ge=0,
-        description="Passes over the data a fit at most, in place of max_epochs; 0: max_epochs",
+        description="Passes over the data a fit, without early stopping; 0: epochs, with it",
     )
     patience: int = Field(default=3, ge=1, description="Epochs without improvement")
     holdout: float = Field(default=0.1, gt=0, le=0.5, description="Share of episodes held out")

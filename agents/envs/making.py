@@ -45,18 +45,28 @@ def make_environment(
             ) from error
         try:
             describe(env)
-            modes = env.metadata.get("render_modes", [])
-            if render_mode is not None and render_mode not in modes:
-                raise UserError(
-                    f"environment {shown(id)} draws no frames: its render modes are {modes}; "
-                    f"an animation needs {render_mode!r}"
-                )
+            if render_mode is not None:
+                check_frames(env, id)
         except UserError:
             env.close()
             raise
     for warning in held_back:
         warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
     return env
+
+
+def check_frames(env: gym.Env, id: str) -> None:
+    """Refuses an environment that cannot be filmed.
+
+    Raises:
+        UserError: it draws no RGB frames.
+    """
+    modes = env.metadata.get("render_modes", [])
+    if "rgb_array" not in modes:
+        raise UserError(
+            f"environment {shown(id)} draws no frames: its render modes are {modes}; "
+            "an animation needs 'rgb_array'"
+        )
 
 
 def render_environment(id: str, kwargs: Mapping[str, Any]) -> gym.Env:

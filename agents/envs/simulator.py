@@ -42,7 +42,7 @@ def prepare_simulator(id: str, *, frames: bool) -> None:
         os.environ.pop(BACKEND)
         if named is not None:
             os.environ[BACKEND] = named
-    mujoco.set_mju_user_warning(_warn)
+    mujoco.set_mju_user_warning(_warn)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _entry_point(id: str) -> str:

@@ -246,7 +246,7 @@ class PlanningAgent:
             state.model,
             key,
             index,
-            decisions=replay.training_decisions,
+            examples=replay.training_decisions,
             draw=replay.draw_transitions,
             holdout=jax.tree.map(
                 lambda leaf: np.broadcast_to(leaf, (self._ensemble.members, *leaf.shape)), held_out
@@ -286,7 +286,7 @@ class PlanningAgent:
             state.regularizer,
             key,
             index,
-            decisions=replay.training_decisions,
+            examples=replay.training_decisions / self._horizon,
             draw=partial(replay.draw_windows, length=self._horizon),
             holdout=windows,
         )

@@ -26,7 +26,7 @@ from mbrl import (
 from mbrl.normalizer import Normalizer
 
 _MOST_EPOCHS = 2**20
-"""Of one fit, where they are counted in passes over the data."""
+"""Of one fit, where its length is given in passes over the data."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class FitSchedule:
       optimizer: changes the parameters.
       batch_size, steps_per_epoch: minibatches of an epoch.
       min_epochs, max_epochs, patience: early stopping on held-out episodes.
-      passes: over the data, at most, in place of `max_epochs`; 0: `max_epochs`.
+      passes: over the data, without early stopping; 0: epochs, with it.
       averaging: decay of the averaged parameters, in [0, 1).
     """
 
@@ -50,12 +50,13 @@ class FitSchedule:
     averaging: float
     passes: float = 0.0
 
-    def epochs(self, decisions: int) -> int:
-        """Epochs at most, of a fit to so many decisions."""
+    def epochs(self, examples: float) -> tuple[int, int]:
+        """Epochs of a fit to so many examples: those that are always run, and at most."""
         if not self.passes:
-            return self.max_epochs
-        minibatches = self.passes * decisions / self.batch_size
-        return max(1, math.ceil(minibatches / self.steps_per_epoch))
+            return self.min_epochs, self.max_epochs
+        minibatches = self.passes * examples / self.batch_size
+        epochs = max(1, math.ceil(minibatches / self.steps_per_epoch))
+        return epochs, epochs
 
 
 def make_part_fitter(loss: LossFn, schedule: FitSchedule) -> Fitter:
@@ -77,7 +78,7 @@ def fit_part(
     key: KeyArray,
     index: int,
     *,
-    decisions: int,
+    examples: float,
     draw: Callable[[int, int, int], Batch],
     holdout: Batch,
 ) -> FitResult:
@@ -91,14 +92,14 @@ def fit_part(
       trainable: where to start.
       key: random key, consumed.
       index: number of this fit in the run; names the minibatches drawn.
-      decisions: that are trained on.
+      examples: that are trained on, of the kind that `draw` draws.
       draw: ``draw(number, steps, batch_size)``, the minibatches of one epoch.
       holdout: one batch of held-out episodes.
 
     Raises:
       UserError: the held-out loss is not finite any more.
     """
-    most = schedule.epochs(decisions)
+    least, most = schedule.epochs(examples)
     # Draws of a fit are named apart from those of the others.
     stride = _MOST_EPOCHS if schedule.passes else schedule.max_epochs
     result = fit(
@@ -110,7 +111,7 @@ def fit_part(
             index * stride + epoch, schedule.steps_per_epoch, schedule.batch_size
         ),
         holdout=holdout,
-        min_epochs=min(schedule.min_epochs, most),
+        min_epochs=least,
         max_epochs=most,
         patience=schedule.patience,
     )

@@ -2,17 +2,17 @@
 
 from pathlib import Path
 
+import gymnasium as gym
 import jax
 import jax.numpy as jnp
 import numpy as np
-from numpy.typing import NDArray
 
-from agents.analysis import animation
 from agents.analysis.text import number
-from agents.envs import EpisodeRunner, describe, render_environment
+from agents.envs import EpisodeRunner, check_frames
 from agents.planning.actor import Actor
 from agents.planning.builders import build_runner
-from agents.reporting.imagined_paths import PLACES, draw_paths
+from agents.reporting.film_process import Film, Shot, draw
+from agents.reporting.imagined_paths import PLACES
 from agents.training.evaluation import evaluate, evaluation_steps_per_plan
 from agents.training.frozen import FrozenAgent
 from mbrl import Plan
@@ -30,23 +30,23 @@ def animate(frozen: FrozenAgent, seed: int, path: Path) -> Path:
       path: of the file.
 
     Raises:
-      UserError: the environment draws no frames.
+      UserError: the environment draws no frames, or does not repeat itself.
     """
     config = frozen.config
-    env = render_environment(config.env.id, config.env.kwargs)
     steps = evaluation_steps_per_plan(config)
-    filmed = EpisodeRunner(env, describe(env), config.env.action_repeat, steps)
-    runners = [filmed, *(build_runner(config.env, steps) for _ in range(config.num_envs - 1))]
-    frames: list[NDArray[np.uint8]] = []
+    runners = [build_runner(config.env, steps) for _ in range(config.num_envs)]
+    filmed = runners[0]
+    check_frames(filmed.env, config.env.id)
+    shots: list[Shot] = []
 
-    def draw(runner: EpisodeRunner, plan: Plan) -> None:
+    def watch(runner: EpisodeRunner, plan: Plan) -> None:
         if runner is filmed:
             planned = number(float(plan.planned_return), "+")
             lines = [
                 f"step {runner.steps}\trealised so far {number(runner.return_, '+')}",
                 f"penalty {plan.penalty:.1f}\tplanned return {planned}",
             ]
-            frames.append(animation.annotate(_picture(frozen, runner, plan), lines))
+            shots.append(Shot(lines, _paths(frozen, runner, plan)))
 
     evaluate(
         Actor(frozen.agent, frozen.keys.evaluate, config.num_envs),
@@ -56,21 +56,31 @@ def animate(frozen: FrozenAgent, seed: int, path: Path) -> Path:
         horizon=config.planner.horizon,
         weight=frozen.weight,
         survival_bonus=frozen.survival_bonus,
-        watch=draw,
+        watch=watch,
     )
     for runner in runners:
         runner.env.close()
-    # 50 frames a second are the most that a GIF can show.
-    fps = min(50.0, env.metadata.get("render_fps", 50) / steps)
-    animation.write_gif(path, frames, fps=fps)
+    env = config.env
+    draw(
+        Film(
+            id=env.id,
+            kwargs=env.kwargs,
+            registered=gym.registry.get(env.id),
+            action_repeat=env.action_repeat,
+            steps_per_plan=steps,
+            record=filmed.snapshot(),
+            shots=shots,
+            path=path.absolute(),
+        )
+    )
     return path
 
 
-def _picture(frozen: FrozenAgent, runner: EpisodeRunner, plan: Plan) -> NDArray[np.uint8]:
-    frame = np.asarray(runner.env.render(), np.uint8)
+def _paths(frozen: FrozenAgent, runner: EpisodeRunner, plan: Plan):
+    """What `draw_paths` shows of a plan; None where the environment is not known to it."""
     place = PLACES.get(runner.spec.id)
     if place is None:
-        return frame
+        return None
     paths = frozen.agent.rollouts(
         frozen.learned,
         jax.random.key(0),
@@ -78,8 +88,7 @@ def _picture(frozen: FrozenAgent, runner: EpisodeRunner, plan: Plan) -> NDArray[
         jnp.asarray(plan.actions)[None],
     )
     paths = jax.tree.map(lambda leaf: leaf[0], paths)
-    return draw_paths(
-        frame,
+    return (
         place(np.asarray(paths.observations)),
         np.asarray(frozen.agent.penalties(frozen.learned, paths)),
         np.asarray(paths.continue_probs),

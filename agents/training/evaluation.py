@@ -17,7 +17,6 @@ from agents.planning.builders import build_runner
 from agents.training.frozen import FrozenAgent
 from mbrl import Plan
 
-
 CUT_SHORT = "cut short"
 """How an episode ended that was not let run to its end."""
 

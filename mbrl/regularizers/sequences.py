@@ -35,7 +35,7 @@ def pairs_of_window(
     scales: Normalizer, window: Window
 ) -> tuple[Float[Array, "L O+A"], Bool[Array, " L"]]:
     """The pairs of a real window, and which of them happened."""
-    return pairs(scales, window.observations, window.actions), window.mask
+    return pairs(scales, window.observations, window.actions), jnp.asarray(window.mask)
 
 
 def pairs_of_trajectory(

@@ -183,6 +183,16 @@ def test_episodes_are_held_out_whole_and_never_trained_on(holdout, held_out):
         assert set(seen[..., 0].astype(int).ravel().tolist()) == set(held_out)
 
 
+def test_held_out_episodes_begin_where_they_are_told_to_and_are_never_reassigned():
+    replay = replay_of(*many(12), holdout=0.25, holdout_from=3)
+    assert [i for i in range(12) if replay.is_held_out(i)] == [1, 3, 7, 11]
+    for count in range(2, 12):
+        fewer = replay_of(*many(count), holdout=0.25, holdout_from=3)
+        held_out = [i for i in range(count) if replay.is_held_out(i)]
+        assert [i for i in range(count) if fewer.is_held_out(i)] == held_out
+        assert fewer.training_decisions == 3 * (count - len(held_out))
+
+
 def test_held_out_batches_are_whole_actions_evenly_spaced():
     replay = replay_of(*many(2, decisions=40))
     batch = replay.held_out_transitions(40)

@@ -73,6 +73,7 @@ def another(value: Any) -> Any:
                 "clip": "truncate",
                 "better": "best",
                 "correction": "encoder-decoder",
+                "action-state": "state-action",
                 "additive": "multiplicative",
             }[value]
         case tuple():
@@ -202,13 +203,16 @@ REGULARIZERS_FEEL = {
         "corruption", "noise_std", "rnn_dae.hidden", "rnn_dae.architecture",
         "rnn_dae.restore_actions",
     },
-    "window-dae": {"corruption", "noise_std", "window_dae.window", "window_dae.hidden"},
+    "window-dae": {
+        "corruption", "noise_std", "window_dae.window", "window_dae.hidden", "window_dae.element",
+        "window_dae.residual",
+    },
     "deen": {"noise_std", "deen.hidden"},
 }  # fmt: skip
 # These are the objective's and the fit's, and the name chooses.
 NOT_BUILT = {
     "name", "weight", "learning_rate", "batch_size", "steps_per_epoch", "min_epochs", "max_epochs",
-    "patience",
+    "passes", "patience",
 }  # fmt: skip
 each_regularizer = pytest.mark.parametrize("name", REGULARIZERS)
 

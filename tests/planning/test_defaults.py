@@ -53,7 +53,8 @@ def test_the_defaults_of_the_library_are_those_of_the_schema():
         mbrl.make_fitter: fit,
         mbrl.Replay: fit,
         mbrl.make_rnn_dae: penalty["rnn_dae"],
-        mbrl.make_window_dae: penalty["window_dae"],
+        mbrl.make_window_dae: penalty["window_dae"]
+        | {"state_action": penalty["window_dae"]["element"] == "state-action"},
         mbrl.make_deen: penalty["deen"] | {"noise_std": penalty["noise_std"]},
         mbrl.make_objective: {"discount": planner["discount"]},
     }

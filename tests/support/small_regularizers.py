@@ -29,6 +29,10 @@ REGULARIZERS: dict[str, Regularizer] = {
     "window-dae, 1": make_window_dae(2, 1, window=1, **_WINDOW),
     "window-dae, 2": make_window_dae(2, 1, window=2, **_WINDOW),
     "window-dae, 4": make_window_dae(2, 1, window=4, **_WINDOW),
+    "window-dae, 1 pair": make_window_dae(2, 1, window=1, state_action=True, **_WINDOW),
+    "window-dae, 3 pairs": make_window_dae(
+        2, 1, window=3, state_action=True, residual=True, **_WINDOW
+    ),
     "rnn-dae": make_rnn_dae(2, 1, **_RNN),
     "rnn-dae, actions only read": make_rnn_dae(2, 1, restore_actions=False, **_RNN),
     "rnn-dae, encoder-decoder": make_rnn_dae(2, 1, architecture="encoder-decoder", **_RNN),

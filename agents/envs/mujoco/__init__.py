@@ -1,6 +1,8 @@
 """The tasks of Boney et al. (2019) and of Chua et al. (2018), as Gymnasium environments.
 
-An id is written with this module, whose import registers it: `agents.envs.mujoco:Boney/HalfCheetah-v0`.
+An id is written with this module, whose import registers it:
+`agents.envs.mujoco:Boney/HalfCheetah-v0`.
+
 Observations hold all that the reward is a function of, so that every task has an exact analytic
 reward (`reward` in its file) and can be planned in a learned model without a learned reward.
 

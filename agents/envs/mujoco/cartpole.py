@@ -10,7 +10,7 @@ Difference from the paper: none that we know of.
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -32,7 +32,7 @@ class Cartpole(MujocoEnv, utils.EzPickle):
     velocities of both.
     """
 
-    metadata = {"render_modes": ["human", "rgb_array", "depth_array"], "render_fps": 25}
+    metadata: ClassVar = {"render_modes": ["human", "rgb_array", "depth_array"], "render_fps": 25}
 
     def __init__(self, **kwargs: Any):
         utils.EzPickle.__init__(self, **kwargs)

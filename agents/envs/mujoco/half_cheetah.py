@@ -52,7 +52,7 @@ def _observe(observation: np.ndarray, velocity: float) -> np.ndarray:
 
 
 def _reward(state: jax.Array, action: jax.Array, next_state: jax.Array, repeat) -> jax.Array:
-    """`repeat (v' - 0.1 |a|^2)`: exact for a repeat of 1; with more, of the last step's velocity."""
+    """`repeat (v' - 0.1 |a|^2)`: exact for a repeat of 1; with more, of the last step's `v`."""
     del state
     return repeat * (next_state[-1] - _ACTION_COST * jnp.sum(jnp.square(action)))
 

@@ -18,6 +18,9 @@ from agents.directories import claimed, write_whole
 FROZEN = "frozen.jsonl"
 """In the directory of a benchmark's trial: a row for every age at which it was evaluated."""
 
+TRAINED = "trained.json"
+"""In the directory of a trial that is trained and not evaluated, once it is trained."""
+
 SUMMARY = "summary.json"
 """In the directory of a sweep's trial that is finished, as `agents.training.log` writes it."""
 
@@ -52,7 +55,8 @@ class Protocol:
 
     Attributes:
       env: the environment; a policy that is no agent of this project acts at every step of it.
-      steps: ages of the frozen evaluations in simulator steps, ascending.
+      steps: ages of the frozen evaluations in simulator steps, ascending; none where what is
+        compared is the training itself, as long as the contender's configuration says.
       seeds: that the episodes of every evaluation are reset with, >= 10,000; consecutive.
     """
 
@@ -114,6 +118,8 @@ class Trial:
         """Whether it is evaluated at every age of its protocol; in a sweep, at its end."""
         if self.protocol is None:
             return (self.run_dir / SUMMARY).is_file()
+        if not self.steps:
+            return (self.run_dir / TRAINED).is_file()
         return len(self.evaluated()) == len(self.steps)
 
 
@@ -122,7 +128,7 @@ class Study:
     """Trials that are carried out by one command.
 
     Attributes:
-      kind: `sweep` or `benchmark`.
+      kind: `sweep`, `benchmark` or `reproduction`.
       trials: all of them, finished or not.
       out: absolute; holds their directories. All machines of a cluster must reach it.
       base: the configuration that the contenders of a sweep vary; None for a benchmark.

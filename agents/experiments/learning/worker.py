@@ -17,8 +17,9 @@ from typing import Any
 from agents.analysis.jsonl import append_row
 from agents.analysis.provenance import commit
 from agents.devices import prepare
+from agents.directories import write_whole
 from agents.errors import UserError, shown
-from agents.experiments.learning.trials import FIXED, FROZEN, Protocol, Trial
+from agents.experiments.learning.trials import FIXED, FROZEN, TRAINED, Protocol, Trial
 
 OUTPUT = "output.txt"
 """In the directory of a trial: what it printed, over all its attempts."""
@@ -57,6 +58,9 @@ def carry_out(trial: Trial, cpus: int, path: Sequence[str] = ()) -> None:
         elif trial.contender.config is not None:
             _train(trial, conclude=False)
             _evaluate(trial, protocol)
+            if not trial.steps:
+                done = {"env_steps": trial.config.env_steps, "commit": commit()}
+                write_whole(trial.run_dir / TRAINED, json.dumps(done) + "\n")
         elif trial.contender.kind in FIXED:
             _act(trial, protocol)
         else:

@@ -13,8 +13,8 @@ from small_regularizers import LENGTH, UNITS, influence, small, some_path
 
 from mbrl import Trajectory, make_fitter, networks
 from mbrl.corruption import additive
-from mbrl.normalizer import identity
-from mbrl.regularizers import as_trajectory, make_window_dae
+from mbrl.normalizer import identity, normalize
+from mbrl.regularizers import Window, as_trajectory, make_window_dae
 from mbrl.regularizers.sequences import elements
 
 
@@ -58,6 +58,58 @@ def test_each_entry_depends_on_the_window_that_its_decision_ends(window):
     for t in range(LENGTH):
         first = max(t + 2 - window, 0)
         assert np.flatnonzero(sees[t]).tolist() == list(range(first, first + window))
+
+
+def test_a_pair_is_a_state_and_the_action_taken_in_it():
+    path, network = some_path(), networks.mlp(3, (8,), 3)
+    state = normalize(UNITS, jnp.concatenate([path.observations[:-1], path.actions], axis=-1))
+    denoised = jax.vmap(partial(network.apply, small("window-dae, 1 pair").params))(state)
+    error = np.sum((np.asarray(denoised) - np.asarray(state)) ** 2, axis=-1)
+    assert small("window-dae, 1 pair").penalty(path) == pytest.approx(error, rel=1e-4)
+
+
+@pytest.mark.parametrize(("name", "window"), [("1 pair", 1), ("3 pairs", 3)])
+def test_pairs_depend_on_the_states_up_to_the_decision_and_not_on_its_result(name, window):
+    sees = influence(f"window-dae, {name}", some_path())
+    for t in range(LENGTH):
+        first = max(t + 1 - window, 0)
+        assert np.flatnonzero(sees[t]).tolist() == list(range(first, first + window))
+
+
+def test_a_residual_network_of_zeros_copies_its_input_and_a_plain_one_forgets_it():
+    errors = {}
+    for residual in (True, False):
+        dae = make_window_dae(2, 1, window=1, hidden=(4,), residual=residual)
+        nothing = jax.tree.map(jnp.zeros_like, dae.init(jax.random.key(0)))
+        errors[residual] = np.asarray(quickly(dae.penalty)(UNITS, nothing, some_path()))
+    assert errors[True] == pytest.approx(np.zeros(LENGTH))
+    assert (errors[False] > 0).all()
+
+
+def test_a_residual_network_denoises_a_gaussian_as_bayes_would():
+    """Of N(0, 1) under noise of sd s the optimum is x / (1 + s^2).
+
+    Its error is s^2 / (1 + s^2), that of copying s^2.
+    """
+    noise, steps = 0.5, 300
+    dae = make_window_dae(
+        2, 1, window=1, hidden=(16,), state_action=True, residual=True, corruption=additive(noise)
+    )
+    fitter = make_fitter(dae.loss, optax.adam(optax.cosine_decay_schedule(1e-2, steps)))
+    rng = np.random.default_rng(0)
+
+    def drawn(*shape: int) -> Window:
+        return Window(
+            observations=rng.normal(size=(*shape, LENGTH + 1, 2)).astype(np.float32),
+            actions=rng.normal(size=(*shape, LENGTH, 1)).astype(np.float32),
+            mask=np.ones((*shape, LENGTH), bool),
+        )
+
+    start = fitter.init(quickly(dae.init)(jax.random.key(0)))
+    params = fitter.epoch(identity(3), start, jax.random.key(1), drawn(steps, 64)).average
+    found = dae.metrics(identity(3), params, jax.random.key(2), drawn(400))
+    assert found["regularizer_mse"] == pytest.approx(noise**2 / (1 + noise**2), rel=0.05)
+    assert found["regularizer_copy_mse"] == pytest.approx(noise**2, rel=0.05)
 
 
 def test_a_window_can_be_as_long_as_the_whole_plan():

@@ -1,0 +1,90 @@
+"""The command line of `scripts/reproduce_boney.py`. Nothing here imports JAX."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from agents.config.flags import Argument, declared, parse
+from agents.errors import UserError, shown
+from agents.experiments.learning.options import (
+    RAY_ARGUMENTS,
+    RayOptions,
+    Seeds,
+    once,
+    options_of,
+    seeds_of,
+)
+from agents.experiments.learning.trials import Study
+from agents.experiments.reproduction.arms import TASKS, study
+
+REPRODUCE = "python scripts/reproduce_boney.py"
+OUT = "runs/boney"
+
+
+class ReproductionOptions(RayOptions):
+    """What is compared, and where it is trained."""
+
+    planners: tuple[Literal["adam", "cem"], ...] = Field(
+        default=("adam",), min_length=1, strict=False, description="Searches"
+    )
+    arms: tuple[str, ...] = Field(
+        default=("none", "window-dae", "rnn-dae"),
+        min_length=1,
+        strict=False,
+        description="PENALTY[-5][@WEIGHT]: its weight (1), -5 for five members",
+    )
+    seeds: Seeds = Field(
+        default=("0..2",), min_length=1, strict=False, examples=["0..2"], description="Of training"
+    )
+    steps: Annotated[int, Field(ge=50, le=1_000)] | None = Field(
+        default=None, description="Simulator steps of an episode"
+    )
+
+
+_FIELDS = ReproductionOptions.model_fields
+
+_ARGUMENTS = (
+    Argument("tasks", declared(Path, "Presets"), "TASK ...", positional=True),
+    Argument("planners", _FIELDS["planners"], "NAME [NAME ...]", "default: adam"),
+    Argument("arms", _FIELDS["arms"], "ARM [ARM ...]", "default: none window-dae rnn-dae"),
+    Argument("seeds", _FIELDS["seeds"], "SEED [SEED ...]", "default: 0..2"),
+    Argument("steps", _FIELDS["steps"], "INT", "default: the preset's"),
+    *RAY_ARGUMENTS,
+    Argument("out", declared(Path, "Of the trials, tables and figures"), "DIR", f"default: {OUT}"),
+    Argument("background", declared(bool, "Return at once; the output goes to DIR/output.txt")),
+)
+
+
+def parse_reproduction(args: Sequence[str]) -> tuple[Study, ReproductionOptions, bool]:
+    """Reads the command line.
+
+    Args:
+      args: the words after the script's name.
+
+    Returns:
+      The trials, where they are carried out, and whether the command returns at once.
+
+    Raises:
+      UserError: whatever cannot be done as asked.
+      SystemExit: help was asked for, and printed.
+    """
+    parsed = parse(args, REPRODUCE, _TEXT, _ARGUMENTS)
+    options, out = options_of(parsed, ReproductionOptions(), OUT)
+    tasks = once("TASK", parsed.positionals or ["half-cheetah"])
+    for task in tasks:
+        if task not in TASKS:
+            raise UserError(f"unknown task {shown(task)}; give one of: {', '.join(TASKS)}")
+    planners, arms = once("--planners", options.planners), once("--arms", options.arms)
+    trials = study(tasks, planners, arms, seeds_of(options.seeds), options.steps, out)
+    return trials, options, parsed.values[("background",)]
+
+
+_TEXT = f"""\
+Train agents on the tasks of Boney et al. (2019) with and without a penalty, and compare what they
+reach and what their plans were worth:
+  {REPRODUCE} half-cheetah --arms none window-dae rnn-dae --seeds 0..2
+
+A task is one of {", ".join(TASKS)}. Tables and figures are written when the trials are
+done, and of those that are when it is interrupted; the same command resumes it."""

@@ -1,0 +1,169 @@
+"""What the trials of a reproduction reached: returns and gaps by episode, and arms compared.
+
+The gap is the mean over an episode's decisions of planned less realised return over the horizon.
+An arm is compared with the one without a penalty, of the same task, planner and number of members,
+seed by seed: the mean over the last three episodes, and Student's 95 % interval of the mean of the
+paired differences.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from agents.analysis.jsonl import read_rows
+from agents.analysis.statistics import mean_ci95
+from agents.analysis.tables import Row, grouped, markdown, of_kind, write_csv, writing
+from agents.analysis.text import interval, number
+from agents.config import CONFIG_FILE, Config, load_run
+from agents.experiments.reproduction.arms import PLANNERS, TASKS
+from agents.experiments.reproduction.figures import plot_study
+from agents.training.log import METRICS, TIMINGS
+
+LAST = 3
+"""Episodes at the end of a trial whose mean return is what an arm reaches."""
+
+SETTING = ("task", "steps", "planner", "members")
+ARM = (*SETTING, "penalty", "weight")
+
+
+def write_results(out: Path) -> list[str]:
+    """Writes `episodes.csv`, `arms.csv` and a figure a task, from the trials in a directory.
+
+    Args:
+      out: of a reproduction, finished or not.
+
+    Returns:
+      The comparison of the arms in Markdown, as lines; none where no episode has ended.
+
+    Raises:
+      UserError: a trial cannot be read, or `out` cannot be written to.
+    """
+    episodes = [row for run_dir in sorted(out.glob("*-seed*")) for row in _episodes(run_dir)]
+    if not episodes:
+        return []
+    arms = compare(episodes)
+    with writing(out):
+        write_csv(out / "episodes.csv", episodes)
+        write_csv(out / "arms.csv", arms)
+        for (task, steps), rows in grouped(episodes, "task", "steps").items():
+            plot_study(rows, out / f"{task}-{steps}.png", task, steps)
+    return [*_table(arms), "", f"written to {out}: episodes.csv, arms.csv and figures"]
+
+
+def _episodes(run_dir: Path) -> Iterator[Row]:
+    """A row an episode of a trial, finished or not."""
+    if not (run_dir / CONFIG_FILE).is_file() or not (run_dir / METRICS).is_file():
+        return
+    config = load_run(run_dir)
+    timings = read_rows(run_dir / TIMINGS) if (run_dir / TIMINGS).is_file() else []
+    plans = sum(row["plans"] for row in timings)
+    seconds = sum(row["planning_seconds"] for row in timings)
+    for row in of_kind(read_rows(run_dir / METRICS), "episode"):
+        yield {
+            **_arm(config),
+            "seed": config.seed,
+            "episode": row["episode"],
+            "return": row["return"],
+            "gap": row["gap"],
+            "seconds_a_plan": seconds / plans if plans else None,
+        }
+
+
+def _arm(config: Config) -> Row:
+    tasks = {name.replace("-", ""): name for name in TASKS}
+    task = config.env.id.rpartition("/")[2].removesuffix("-v0").lower()
+    planners = {options["planner", "name"]: name for name, options in PLANNERS.items()}
+    penalty = config.regularizer
+    return {
+        "task": tasks.get(task, task),
+        "steps": config.env.kwargs["max_episode_steps"],
+        "planner": planners.get(config.planner.name, config.planner.name),
+        "members": config.model.members,
+        "penalty": penalty.name,
+        "weight": penalty.weight,
+    }
+
+
+def reached(rows: Sequence[Row]) -> dict[int, float]:
+    """The mean return of the last episodes, by seed, of the trials that came so far."""
+    last = max(row["episode"] for row in rows)
+    return {
+        seed: float(np.mean([row["return"] for row in mine if row["episode"] > last - LAST]))
+        for seed, mine in grouped(rows, "seed").items()
+        if max(row["episode"] for row in mine) == last
+    }
+
+
+def compare(episodes: Sequence[Row]) -> list[Row]:
+    """A row an arm: what it reached over the seeds, and the difference from no penalty.
+
+    Returns:
+      The columns `ARM`; `seeds`; `return` over the last episodes with `_low` and `_high`;
+      `difference`, of the seeds that both arms have, with `_low`, `_high` and `pairs`; `gap` over
+      all planned episodes, and `first_gap` of the first of them; `seconds_a_plan`.
+    """
+    arms = grouped(episodes, *ARM)
+    found = []
+    for key, rows in arms.items():
+        setting = key[: len(SETTING)]
+        mine, none = reached(rows), reached(arms.get((*setting, "none", 0.0), rows))
+        shared = [mine[seed] - none[seed] for seed in mine if seed in none]
+        planned = [row for row in rows if row["gap"] is not None]
+        first = min((row["episode"] for row in planned), default=None)
+        compared = shared if (*setting, "none", 0.0) in arms and key[-2] != "none" else []
+        found.append(
+            dict(zip(ARM, key, strict=True))
+            | {"seeds": len(mine)}
+            | _with_interval("return", list(mine.values()))
+            | _with_interval("difference", compared)
+            | {
+                "pairs": len(compared),
+                "gap": _mean([row["gap"] for row in planned]),
+                "first_gap": _mean([row["gap"] for row in planned if row["episode"] == first]),
+                "seconds_a_plan": _mean(
+                    [row["seconds_a_plan"] for row in rows if row["seconds_a_plan"] is not None]
+                ),
+            }
+        )
+    return found
+
+
+def _with_interval(name: str, values: Sequence[float]) -> Row:
+    low, high = mean_ci95(values) if values else (None, None)
+    return {name: _mean(values), f"{name}_low": low, f"{name}_high": high}
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return float(np.mean(values)) if len(values) else None
+
+
+def _table(arms: Sequence[Row]) -> list[str]:
+    """The comparison in Markdown."""
+    headings = (
+        "task", "planner", "members", "penalty", "weight", "seeds", f"return, last {LAST}",
+        "better than none by", "gap", "gap, first", "ms a plan",
+    )  # fmt: skip
+    body = [
+        (
+            f"{row['task']} {row['steps']}",
+            row["planner"],
+            str(row["members"]),
+            row["penalty"],
+            "-" if row["penalty"] == "none" else f"{row['weight']:g}",
+            str(row["seeds"]),
+            _cell(row, "return"),
+            _cell(row, "difference"),
+            number(row["gap"]),
+            number(row["first_gap"]),
+            number(None if row["seconds_a_plan"] is None else 1e3 * row["seconds_a_plan"]),
+        )
+        for row in arms
+    ]
+    return markdown(headings, body)
+
+
+def _cell(row: Row, name: str) -> str:
+    if row[name] is None:
+        return "-"
+    return number(row[name]) + interval(row[f"{name}_low"], row[f"{name}_high"])

@@ -1,0 +1,132 @@
+"""The process that draws a film: a recorded episode, acted again in an environment that renders.
+
+Rendering is done apart from the training, since what it needs may fail in ways that no process
+survives: OpenGL is loaded once, before a simulator is imported, and may be missing or broken.
+"""
+
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.analysis import animation
+from agents.envs import EpisodeRunner, describe, render_environment
+from agents.errors import UserError, one_line
+from agents.reporting.imagined_paths import draw_paths
+
+_MOST_FRAMES = 400
+_SECONDS = 900
+_REFUSED = 2
+
+
+@dataclass(frozen=True)
+class Shot:
+    """What is shown of one decision.
+
+    Attributes:
+      lines: beneath the picture.
+      paths: the arguments of `draw_paths` after the frame; None where there are none to draw.
+    """
+
+    lines: Sequence[str]
+    paths: tuple[NDArray, NDArray, NDArray] | None
+
+
+@dataclass(frozen=True)
+class Film:
+    """An episode to be drawn.
+
+    Attributes:
+      id, kwargs: of the environment.
+      registered: its registration, which the other process may not know; None if `id` imports it.
+      action_repeat, steps_per_plan: as in `EpisodeRunner`.
+      record: of the episode, as `EpisodeRunner.snapshot` gives it.
+      shots: one a decision.
+      path: of the GIF.
+    """
+
+    id: str
+    kwargs: Mapping[str, Any]
+    registered: Any
+    action_repeat: int
+    steps_per_plan: int
+    record: Mapping[str, Any]
+    shots: Sequence[Shot]
+    path: Path
+
+
+def draw(film: Film) -> None:
+    """Draws a film in a process of its own.
+
+    Raises:
+      UserError: frames cannot be drawn, or the episode does not repeat itself.
+    """
+    with tempfile.TemporaryDirectory() as directory:
+        file = Path(directory) / "film.pkl"
+        file.write_bytes(cloudpickle.dumps(film))
+        try:
+            process = subprocess.run(
+                [sys.executable, "-m", __name__, str(file)],
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
+                timeout=_SECONDS, check=False,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            raise UserError(f"drawing it took longer than {_SECONDS} seconds") from None
+    if process.returncode:
+        said = process.stderr.strip().splitlines() or [f"exit status {process.returncode}"]
+        raise UserError(one_line(said[-1]))
+
+
+def _draw(film: Film) -> None:
+    """Acts again, and writes the frames."""
+    if film.registered is not None:
+        gym.registry.setdefault(film.registered.id, film.registered)
+    env = render_environment(film.id, film.kwargs)
+    runner = EpisodeRunner(env, describe(env), film.action_repeat, film.steps_per_plan)
+    runner.start(film.record["index"], film.record["seed"])
+    every = -(-len(film.shots) // _MOST_FRAMES)
+    frames = []
+    for place, (shot, action) in enumerate(zip(film.shots, film.record["actions"], strict=True)):
+        if place % every == 0:
+            frame = _checked(env.render())
+            picture = frame if shot.paths is None else draw_paths(frame, *shot.paths)
+            frames.append(animation.annotate(picture, shot.lines))
+        runner.step(action)
+    if not np.array_equal(runner.episode().rewards, film.record["rewards"]):
+        raise UserError("the environment does not repeat itself, and the episode was not filmed")
+    # 50 frames a second are the most that a GIF can show.
+    fps = env.metadata.get("render_fps", 50) / film.steps_per_plan / every
+    animation.write_gif(film.path, frames, fps=min(50.0, fps))
+    env.close()
+
+
+def _checked(frame: Any) -> NDArray[np.uint8]:
+    if not isinstance(frame, np.ndarray) or frame.ndim != 3 or frame.shape[2] != 3:
+        raise UserError(
+            f"the environment's frame is {one_line(frame)}; allowed: an array of height x width x 3"
+        )
+    return frame.astype(np.uint8)
+
+
+def main() -> None:
+    """Draws the film in the file that is named on the command line."""
+    try:
+        _draw(pickle.loads(Path(sys.argv[1]).read_bytes()))
+    except UserError as error:
+        print(error, file=sys.stderr)
+        sys.exit(_REFUSED)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""What a reproduction compares: arms in words, lengths of episodes, and the grid of its trials."""
+
+import pytest
+
+from agents.config import PRESETS
+from agents.errors import UserError
+from agents.experiments.reproduction.arms import TASKS, contender, of_length, study
+from agents.experiments.reproduction.options import parse_reproduction
+
+
+def config_of(arm: str, planner: str = "adam", steps: int | None = None):
+    config = contender("half-cheetah", planner, arm, steps).config
+    assert config is not None
+    return config
+
+
+def test_an_arm_is_a_penalty_a_weight_and_a_number_of_members():
+    plain = config_of("window-dae")
+    assert (plain.regularizer.name, plain.regularizer.weight) == ("window-dae", 1.0)
+    assert (plain.model.members, plain.planner.particles, plain.planner.risk.name) == (1, 1, "mean")
+    assert config_of("rnn-dae@10").regularizer.weight == 10.0
+    assert config_of("none").regularizer.weight == 0.0
+    five = config_of("disagreement-5@0.3")
+    assert (five.regularizer.name, five.regularizer.weight) == ("disagreement", 0.3)
+    assert (five.model.members, five.planner.particles) == (5, 5)
+    assert five.planner.risk.name == "mean-std"
+
+
+def test_arms_differ_in_nothing_else():
+    first, other = config_of("none"), config_of("window-dae@10")
+    assert first.model_copy(update={"regularizer": other.regularizer}) == other
+
+
+@pytest.mark.parametrize("arm", ["window", "none-3", "rnn-dae@", "rnn-dae@-1", "rnn-dae@1e2", ""])
+def test_another_arm_is_refused(arm):
+    with pytest.raises(UserError, match=r"--arms: .* is not allowed; give PENALTY"):
+        config_of(arm)
+
+
+def test_disagreement_of_one_member_is_refused():
+    with pytest.raises(UserError, match="compares members, of which there is one"):
+        config_of("disagreement")
+
+
+def test_the_planner_changes_the_search_alone():
+    cem = config_of("none", "cem")
+    assert (cem.planner.name, cem.planner.population, cem.planner.iterations) == ("cem", 200, 5)
+    assert cem.model_copy(update={"planner": config_of("none").planner}) == config_of("none")
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_longer_episodes_are_as_many(task):
+    short, long = PRESETS[task], of_length(PRESETS[task], 1_000)
+    assert long.env.kwargs["max_episode_steps"] == 1_000
+    assert long.env_steps == 10_000
+    assert (long.random_steps, long.fit_every) == (2_000, 1_000)
+    assert long.env.id == short.env.id
+    assert of_length(short, None) == short
+
+
+def test_the_grid_has_every_trial_once_with_a_directory_of_its_own(tmp_path):
+    found = study(["half-cheetah", "cartpole"], ["adam", "cem"], ["none", "rnn-dae@10"], [3, 4],
+                  None, tmp_path)  # fmt: skip
+    names = [trial.name for trial in found.trials]
+    assert len(names) == len(set(names)) == 16
+    assert "half-cheetah-cem-rnn-dae-w10-seed4" in names
+    for trial in found.trials:
+        assert not trial.finished
+        assert trial.config.seed in (3, 4)
+        assert trial.config.env_steps == PRESETS["half-cheetah"].env_steps
+
+
+def test_the_command_line(tmp_path):
+    found, options, background = parse_reproduction(
+        ["cartpole", "--arms", "none", "rnn-dae@10", "--seeds", "5..9", "--out", str(tmp_path)]
+    )
+    assert len(found.trials) == 10
+    assert options.planners == ("adam",)
+    assert not background
+    with pytest.raises(UserError, match="unknown task 'lunar-lander'; give one of: half-cheetah"):
+        parse_reproduction(["lunar-lander"])
+    with pytest.raises(UserError, match="--arms: 'none' is given twice"):
+        parse_reproduction(["--arms", "none", "none"])
+    with pytest.raises(UserError, match="--planners: 'mppi' is not"):
+        parse_reproduction(["--planners", "mppi"])

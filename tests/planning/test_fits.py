@@ -1,0 +1,61 @@
+"""The length of a fit: in epochs, or in passes over the data."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.planning.fits import FitSchedule, fit_part, make_part_fitter
+from mbrl import normalizer
+
+
+def schedule(**changes) -> FitSchedule:
+    plain = {
+        "optimizer": optax.sgd(0.1), "batch_size": 4, "steps_per_epoch": 5, "min_epochs": 2,
+        "max_epochs": 3, "patience": 100, "averaging": 0.0,
+    }  # fmt: skip
+    return FitSchedule(**plain | changes)
+
+
+@given(st.floats(0.01, 500.0), st.integers(1, 10**6), st.integers(1, 256), st.integers(1, 100))
+def test_so_many_passes_are_made_and_less_than_one_epoch_more(passes, decisions, batch, steps):
+    made = schedule(passes=passes, batch_size=batch, steps_per_epoch=steps)
+    epoch = batch * steps / decisions  # in passes
+    least, most = made.epochs(decisions)
+    assert least == most  # there is no early stopping
+    assert passes * (1 - 1e-9) <= most * epoch
+    assert most * epoch < passes + epoch * (1 + 1e-9) or most == 1
+
+
+def test_without_passes_the_amount_of_data_does_not_matter():
+    assert {schedule().epochs(decisions) for decisions in (1, 100, 10**6)} == {(2, 3)}
+
+
+@pytest.mark.parametrize(
+    ("passes", "decisions", "epochs"), [(0.0, 40, 3), (2.0, 40, 4), (2.0, 400, 40), (0.1, 40, 1)]
+)
+def test_a_fit_draws_its_epochs_and_no_other_fit_the_same(passes, decisions, epochs):
+    """A line through the origin, y = 2 x: every epoch is better than the last one."""
+    made = schedule(passes=passes)
+
+    def loss(scales, params, key, batch):
+        return jnp.mean((params["slope"] * batch - 2.0 * batch) ** 2)
+
+    fitter = make_part_fitter(loss, made)
+    numbers: list[int] = []
+
+    def draw(number, steps, batch_size):
+        numbers.append(number)
+        return np.ones((steps, batch_size), np.float32)
+
+    trainable = fitter.init({"slope": jnp.zeros(())})
+    for index in (1, 2):
+        result = fit_part(
+            "line", fitter, made, normalizer.identity(1), trainable, jax.random.key(0), index,
+            examples=decisions, draw=draw, holdout=np.ones(4, np.float32),
+        )  # fmt: skip
+        assert result.epochs == epochs
+    assert len(numbers) == 2 * epochs == len(set(numbers))

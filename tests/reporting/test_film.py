@@ -1,0 +1,141 @@
+"""Films: drawn in a process of their own, whose failures end nothing and take one line."""
+
+import ctypes.util
+import os
+import time
+from pathlib import Path
+from typing import Any, cast
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium import spaces
+from PIL import Image
+
+from agents.envs import EpisodeRunner, describe, make_environment
+from agents.errors import UserError
+from agents.reporting.film_process import Film, Shot, draw
+
+DECISIONS = 6
+
+
+def film_of(id: str, path: Path, **changes) -> Film:
+    """The film of an episode of random actions."""
+    env = make_environment(id, {})
+    runner = EpisodeRunner(env, describe(env), 2)
+    runner.start(0, 10_000)
+    rng = np.random.default_rng(0)
+    for _ in range(DECISIONS):
+        runner.step(rng.uniform(-1, 1, runner.spec.action_size))
+    env.close()
+    registered = gym.registry.get(id)
+    parts = {
+        "id": id, "kwargs": {}, "registered": registered, "action_repeat": 2, "steps_per_plan": 2,
+        "record": runner.snapshot(), "path": path,
+        "shots": [Shot([f"decision {place}"], None) for place in range(DECISIONS)],
+    }  # fmt: skip
+    return Film(**parts | changes)
+
+
+class Square(gym.Env):
+    """A white square. It is registered in this process alone, as an environment of a notebook."""
+
+    __module__ = "__main__"
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 20}  # noqa: RUF012
+
+    def __init__(self, render_mode=None):
+        self.render_mode = render_mode
+        self.observation_space = spaces.Box(-1, 1, (1,), np.float32)
+        self.action_space = spaces.Box(-1, 1, (1,), np.float32)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return np.zeros(1, np.float32), {}
+
+    def step(self, action):
+        return np.zeros(1, np.float32), float(action[0]), False, False, {}
+
+    def render(self):
+        return np.full((200, 200, 3), 255, np.uint8)
+
+
+class Blind(Square):
+    """Draws nothing."""
+
+    __module__ = "__main__"
+
+    def render(self):
+        return None
+
+
+class Deadly(Square):
+    """Ends the process that renders it, as a broken driver does."""
+
+    __module__ = "__main__"
+
+    def render(self):
+        import sys  # this class is handed to another process without its module
+
+        print("driver: lost the device", file=sys.stderr)
+        sys.stderr.flush()
+        os.abort()
+
+
+class Restless(Square):
+    """Ignores its seed."""
+
+    __module__ = "__main__"
+
+    def step(self, action):
+        return np.zeros(1, np.float32), float(time.perf_counter()), False, False, {}
+
+
+for kind in (Square, Blind, Deadly, Restless):
+    gym.register(f"{kind.__name__}-v0", entry_point=cast(Any, kind), disable_env_checker=True)
+
+
+def frames_in(path: Path) -> int:
+    with Image.open(path) as image:
+        return getattr(image, "n_frames", 1)
+
+
+@pytest.mark.parametrize("id", ["Pendulum-v1", "Square-v0"])
+def test_a_film_has_a_frame_a_decision(id, tmp_path):
+    draw(film_of(id, tmp_path / "film.gif"))
+    # Frames that are alike are joined; those of the square differ in their text.
+    assert frames_in(tmp_path / "film.gif") == DECISIONS
+    with Image.open(tmp_path / "film.gif") as image:
+        assert image.info["duration"] in (70, 100)  # 30 / 2 and 20 / 2 frames a second
+
+
+@pytest.mark.parametrize(
+    ("id", "why"),
+    [
+        ("Blind-v0", "the environment's frame is None; allowed: an array of height x width x 3"),
+        ("Deadly-v0", "driver: lost the device"),
+        ("Restless-v0", "the environment does not repeat itself"),
+    ],
+)
+def test_whatever_goes_wrong_is_one_line(id, why, tmp_path):
+    with pytest.raises(UserError, match=why) as error:
+        draw(film_of(id, tmp_path / "film.gif"))
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "film.gif").exists()
+
+
+CHEETAH = "agents.envs.mujoco:Boney/HalfCheetah-v0"
+
+
+@pytest.mark.skipif(ctypes.util.find_library("EGL") is None, reason="no EGL on this machine")
+def test_mujoco_is_filmed_where_nothing_is_set(tmp_path, monkeypatch):
+    monkeypatch.delenv("MUJOCO_GL", raising=False)
+    draw(film_of(CHEETAH, tmp_path / "film.gif"))
+    assert frames_in(tmp_path / "film.gif") == DECISIONS
+    assert "MUJOCO_GL" not in os.environ
+
+
+def test_mujoco_without_opengl_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setenv("MUJOCO_GL", "nonsense")
+    with pytest.raises(UserError, match="MUJOCO_GL") as error:
+        draw(film_of(CHEETAH, tmp_path / "film.gif"))
+    assert "\n" not in str(error.value)
