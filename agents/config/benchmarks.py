@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import Field
 
-from agents.config.base import Count, Options
+from agents.config.base import Count, OptionPath, Options
 from agents.config.flags import Argument, declared, parse
 from agents.config.loading import override
 from agents.config.regularizer_schema import RegularizerName, RnnDaeConfig
@@ -101,9 +101,19 @@ class ReturnsOptions(Options):
     regularizers: tuple[RegularizerName, ...] = Field(
         default=(), strict=False, description="Default: the run's own, rnn-dae where it has none"
     )
+    planner: str = Field(
+        default="",
+        pattern=r"^((icem|cem|mppi|gradient):[1-9]\d*x[1-9]\d*|random-shooting:[1-9]\d*)?$",
+        examples=["cem:400x5", "gradient:8x50"],
+        description="Search, with its candidates x rounds (gradient: starts x steps); empty: the"
+        " run's own",
+    )
     checkpoint: int = Field(default=0, ge=0, description="Age of the run in steps; 0: at its end")
     states: int = Field(default=60, ge=1, description="Where plans are made, over all episodes")
     episodes: int = Field(default=10, ge=1, description="That the states come from")
+    states_weight: float = Field(
+        default=0.0, ge=0, description="Of the penalty, in the episodes that the states come from"
+    )
     continuations: int = Field(default=2, ge=1, description="Reseeded executions of each plan")
     closed: int = Field(default=20, ge=0, description="States to replan from; 0: none")
     acted: int = Field(default=4, ge=0, description="Whole episodes per weight; 0: none")
@@ -114,6 +124,18 @@ class ReturnsOptions(Options):
         examples=["my_package.dynamics:hopper"],
         description="module:attribute of the equations; empty: environment's own, if known",
     )
+
+    def search(self) -> dict[OptionPath, Any]:
+        """The options of a run that `planner` changes."""
+        if not self.planner:
+            return {}
+        name, _, size = self.planner.partition(":")
+        numbers = [int(each) for each in size.split("x")]
+        places = {"gradient": (("gradient", "starts"), ("gradient", "steps"))}.get(
+            name, (("population",), ("iterations",))
+        )
+        sizes = dict(zip(places, numbers, strict=False))
+        return {("planner", "name"): name} | {("planner", *at): n for at, n in sizes.items()}
 
 
 _O = TypeVar("_O", bound=Options)

@@ -94,8 +94,10 @@ def reference_episodes(
     return paths, results
 
 
-def reference_states(frozen: FrozenAgent, episodes: int, each: int) -> list[ReferenceState]:
-    """Evenly spaced decisions of fresh episodes, played by the agent without a penalty.
+def reference_states(
+    frozen: FrozenAgent, episodes: int, each: int, weight: float = 0.0
+) -> list[ReferenceState]:
+    """Evenly spaced decisions of fresh episodes, played by the agent.
 
     Decisions fewer than H before a time limit are left out: the model knows none.
 
@@ -103,10 +105,11 @@ def reference_states(frozen: FrozenAgent, episodes: int, each: int) -> list[Refe
       frozen: the agent, the same for all that is compared.
       episodes: how many.
       each: decisions of an episode, at most.
+      weight: of its penalty.
     """
     horizon = frozen.config.planner.horizon
     states = []
-    for path, result in zip(*reference_episodes(frozen, episodes, 0.0), strict=True):
+    for path, result in zip(*reference_episodes(frozen, episodes, weight), strict=True):
         actions = np.stack([action for _, action in path])
         last = len(path) - (1 if result.ended == "terminated" else horizon)
         places = np.linspace(0, last, each if last >= 0 else 0).round().astype(int)

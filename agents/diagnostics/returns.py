@@ -34,6 +34,8 @@ from agents.training.frozen import FrozenAgent, load_frozen
 from agents.training.log import RETURNS_FILE, json_values
 from mbrl import Trajectory
 
+_ABOUT = {"states", "states_weight", "episodes", "continuations", "closed"}
+
 ACTING_SEED = 30_000
 """Of the first episode acted in; see `agents.diagnostics.open_loop.REFERENCE_SEED`."""
 
@@ -63,7 +65,8 @@ class MeasuredRun:
           UserError: every state is too near the time limit.
         """
         each = -(-options.states // options.episodes)
-        states = reference_states(last, options.episodes, each)[: options.states]
+        states = reference_states(last, options.episodes, each, options.states_weight)
+        states = states[: options.states]
         if not states:
             raise UserError(
                 f"no decision of {options.episodes} episodes has {last.config.planner.horizon}"
@@ -163,7 +166,7 @@ def measure_run(
     frozen, config = run.frozen, run.frozen.config
     own = config.regularizer.name
     weights = (0.0, *sorted({weight for weight in options.weights if weight}))
-    variants = Variants(config, len(weights), {})
+    variants = Variants(config, len(weights), options.search())
     runners = [build_runner(config.env) for _ in weights]
     for regularizer in options.regularizers or ("rnn-dae" if own == "none" else own,):
         variant = variants.of_run(regularizer, frozen)
@@ -201,9 +204,10 @@ def document_of(
             "runs": [run.name for run in runs],
             "env_steps": options.checkpoint or first.progress.env_steps,
             "horizon": first.config.planner.horizon,
+            "planner": options.planner or first.config.planner.name,
             "regularizer": first.config.regularizer.name,
             "weight": first.weight,
-            **options.model_dump(include={"states", "episodes", "continuations", "closed"}),
+            **options.model_dump(include=_ABOUT),
             "commit": commit(),
             "versions": versions(),
         },

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from running import run_script
 
-from agents.config import EnvConfig
+from agents.config import PRESETS, EnvConfig, override
 from agents.config.benchmarks import (
     DenoiseOptions,
     DetectionOptions,
@@ -15,6 +15,7 @@ from agents.config.benchmarks import (
     SpeedOptions,
     StudyOptions,
 )
+from agents.errors import UserError
 
 CACHE = "JAX_COMPILATION_CACHE_DIR"
 """Which a script may set for its whole process, here the tests' own."""
@@ -74,6 +75,29 @@ def test_bad_input_is_one_line_and_status_2(line, said, asked, tmp_path):
     assert said in err
     assert err.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("words", "changes"),
+    [
+        ("", {}),
+        ("cem:400x5", {"name": "cem", "population": 400, "iterations": 5}),
+        ("gradient:8x50", {"name": "gradient", "gradient.starts": 8, "gradient.steps": 50}),
+        ("random-shooting:90", {"name": "random-shooting", "population": 90}),
+    ],
+)
+def test_a_search_is_a_planner_with_its_size(words, changes):
+    found = ReturnsOptions(planner=words).search()
+    assert {".".join(path[1:]): value for path, value in found.items()} == changes
+    override(PRESETS["quick"], found)  # these are options of a run
+
+
+@pytest.mark.parametrize(
+    "words", ["cem", "cem:0x5", "gradient:8", "random-shooting:9x9", "adam:8x5"]
+)
+def test_a_search_of_another_form_is_refused(words):
+    with pytest.raises(UserError, match=r"--planner: .* is not allowed; give"):
+        override(ReturnsOptions(), {("planner",): words})
 
 
 RETURNS = ReturnsOptions(weights=(0.0, 0.5), regularizers=("none", "deen"))

@@ -135,9 +135,9 @@ def test_a_younger_agent_is_measured_at_the_states_of_the_last(measured, tmp_pat
     played = []
     reference_states = returns.reference_states
 
-    def recorded(frozen, episodes, each):
+    def recorded(frozen, episodes, each, weight):
         played.append(frozen.progress.env_steps)
-        return reference_states(frozen, episodes, each)
+        return reference_states(frozen, episodes, each, weight)
 
     monkeypatch.setattr(returns, "reference_states", recorded)
     options = OPTIONS.model_copy(update={**OPEN_LOOP, "checkpoint": 1})
@@ -151,6 +151,21 @@ def test_a_younger_agent_is_measured_at_the_states_of_the_last(measured, tmp_pat
         for each in (young, document)
     )
     assert before != after
+
+
+def test_another_search_plans_in_the_same_model_from_states_of_a_penalised_agent():
+    frozen = frozen_of(finished().run_dir)
+    planned = {}
+    with fitting_quickly():
+        for planner in ("", "cem:12x2"):
+            options = OPTIONS.model_copy(update={**OPEN_LOOP, "planner": planner})
+            states = returns.reference_states(frozen, 1, 2, 30.0)
+            run = returns.MeasuredRun("run", frozen, states)
+            ((pairs, _), *_) = returns.measure_run(run, options)
+            planned[planner] = [pair.planned[-1] for pair in pairs if not pair.weight]
+    assert planned[""] != planned["cem:12x2"]
+    plain = returns.reference_states(frozen, 1, 2)
+    assert not np.array_equal(states[-1].past, plain[-1].past)
 
 
 def test_what_cannot_be_used_is_refused_before_any_work(tmp_path, monkeypatch):
