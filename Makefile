@@ -17,7 +17,7 @@ KEY := $(shell { pwd -P; $(PYTHON) -c 'import sys; print(sys.version, sys.base_p
 STAMP := .venv/.installed-$(KEY)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-slow lint format clean
+.PHONY: help setup train test test-slow stress lint format clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' Makefile
@@ -40,6 +40,9 @@ test: setup  ## run the tests; ARGS="-k cem" passes flags on to pytest
 
 test-slow: setup  ## run the longer checks of learning
 	.venv/bin/python -m pytest -m slow $(ARGS)
+
+stress: setup  ## run hundreds of drawn configurations to their end, for hours; ARGS="-k '[7]'" chooses
+	.venv/bin/python -m pytest -n 2 -m stress $(ARGS)
 
 lint: setup  ## check style (ruff) and types (pyright)
 	.venv/bin/python -m ruff check

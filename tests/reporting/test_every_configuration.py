@@ -110,7 +110,7 @@ def test_the_bounds_of_every_option_are_drawn():
     assert len({each["regularizer"]["name"] for each in drawn}) == 6
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 @pytest.mark.parametrize("number", range(COUNT))
 def test_a_valid_configuration_runs_to_its_end(number, tmp_path):
     run_dir = train(draw_config(number), tmp_path / "run")

@@ -1,6 +1,7 @@
 """The command line of `scripts/reproduce_boney.py`. Nothing here imports JAX."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -43,6 +44,23 @@ class ReproductionOptions(RayOptions):
     )
 
 
+@dataclass(frozen=True)
+class Reproduction:
+    """What the command line asks for.
+
+    Attributes:
+      study: the trials.
+      options: where they are trained.
+      background: whether the command returns at once.
+      open_loop: whether plans of the finished trials are executed, and nothing is trained.
+    """
+
+    study: Study
+    options: ReproductionOptions
+    background: bool
+    open_loop: bool
+
+
 _FIELDS = ReproductionOptions.model_fields
 
 _ARGUMENTS = (
@@ -53,18 +71,16 @@ _ARGUMENTS = (
     Argument("steps", _FIELDS["steps"], "INT", "default: the preset's"),
     *RAY_ARGUMENTS,
     Argument("out", declared(Path, "Of the trials, tables and figures"), "DIR", f"default: {OUT}"),
+    Argument("open_loop", declared(bool, "Execute plans of the finished trials; train nothing")),
     Argument("background", declared(bool, "Return at once; the output goes to DIR/output.txt")),
 )
 
 
-def parse_reproduction(args: Sequence[str]) -> tuple[Study, ReproductionOptions, bool]:
+def parse_reproduction(args: Sequence[str]) -> Reproduction:
     """Reads the command line.
 
     Args:
       args: the words after the script's name.
-
-    Returns:
-      The trials, where they are carried out, and whether the command returns at once.
 
     Raises:
       UserError: whatever cannot be done as asked.
@@ -78,7 +94,25 @@ def parse_reproduction(args: Sequence[str]) -> tuple[Study, ReproductionOptions,
             raise UserError(f"unknown task {shown(task)}; give one of: {', '.join(TASKS)}")
     planners, arms = once("--planners", options.planners), once("--arms", options.arms)
     trials = study(tasks, planners, arms, seeds_of(options.seeds), options.steps, out)
-    return trials, options, parsed.values[("background",)]
+    if parsed.values["open_loop",]:
+        _check_open_loop(trials)
+    return Reproduction(
+        trials,
+        options,
+        background=parsed.values["background",],
+        open_loop=parsed.values["open_loop",],
+    )
+
+
+def _check_open_loop(study: Study) -> None:
+    """Refuses trials whose plans cannot be executed at several weights of one penalty."""
+    for trial in study.trials:
+        if trial.config.regularizer.name == "none":
+            raise UserError("--open-loop: an arm has no penalty; give --arms with one")
+        if not trial.finished:
+            raise UserError(
+                f"--open-loop: {trial.name} is not trained yet; run the command without it first"
+            )
 
 
 _TEXT = f"""\
@@ -87,4 +121,7 @@ reach and what their plans were worth:
   {REPRODUCE} half-cheetah --arms none window-dae rnn-dae --seeds 0..2
 
 A task is one of {", ".join(TASKS)}. Tables and figures are written when the trials are
-done, and of those that are when it is interrupted; the same command resumes it."""
+done, and of those that are when it is interrupted; the same command resumes it.
+
+With --open-loop the finished trials of an arm with a penalty show how far a search exploits their
+models after five episodes: plans of three searches at several weights, executed to their end."""

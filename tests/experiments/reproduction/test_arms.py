@@ -71,12 +71,17 @@ def test_the_grid_has_every_trial_once_with_a_directory_of_its_own(tmp_path):
 
 
 def test_the_command_line(tmp_path):
-    found, options, background = parse_reproduction(
-        ["cartpole", "--arms", "none", "rnn-dae@10", "--seeds", "5..9", "--out", str(tmp_path)]
-    )
-    assert len(found.trials) == 10
-    assert options.planners == ("adam",)
-    assert not background
+    words = ["cartpole", "--arms", "none", "rnn-dae@10", "--seeds", "5..9", "--out", str(tmp_path)]
+    found = parse_reproduction(words)
+    assert len(found.study.trials) == 10
+    assert found.options.planners == ("adam",)
+    assert not found.background
+    assert not found.open_loop
+    with pytest.raises(UserError, match="--open-loop: an arm has no penalty"):
+        parse_reproduction([*words, "--open-loop"])
+    words.remove("none")
+    with pytest.raises(UserError, match="cartpole-adam-rnn-dae-w10-seed5 is not trained yet"):
+        parse_reproduction([*words, "--open-loop"])
     with pytest.raises(UserError, match="unknown task 'lunar-lander'; give one of: half-cheetah"):
         parse_reproduction(["lunar-lander"])
     with pytest.raises(UserError, match="--arms: 'none' is given twice"):
