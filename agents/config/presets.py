@@ -51,8 +51,8 @@ _BONEY: dict[str, Any] = {
         "noise_std": 0.2,
         "batch_size": 8,
         "steps_per_epoch": 40,
-        # A plain network, whose error grows outside the data: a residual one copies its input there,
-        # and on tuning seeds let plans go.
+        # A plain network, whose error grows outside the data. A residual one copies its input
+        # there: on tuning seeds its plans were exploited more.
         "window_dae": {"window": 1, "element": "state-action"},
     },
     "evaluation": {"episodes": 10, "survival_share": 0.0},

@@ -41,9 +41,9 @@ def pairs_of_window(
 def pairs_of_trajectory(
     scales: Normalizer, trajectory: Trajectory
 ) -> tuple[Float[Array, "H O+A"], Bool[Array, " H"]]:
-    """The pairs of a rollout, and which of them are reached, as in `of_trajectory`."""
+    """The pairs of a rollout, and which of its decisions are made, as in `of_trajectory`."""
     x = pairs(scales, trajectory.observations, trajectory.actions)
-    return x, _reached(trajectory)[:-1]
+    return x, _made(trajectory)
 
 
 def of_window(
@@ -62,13 +62,13 @@ def of_trajectory(
     What follows a likely termination must not affect the penalty of what came before it.
     """
     x = elements(scales, trajectory.observations, trajectory.actions)
-    return x, _reached(trajectory)
+    made = _made(trajectory)
+    return x, jnp.concatenate([jnp.ones_like(made[:1]), made])
 
 
-def _reached(trajectory: Trajectory) -> Bool[Array, " H+1"]:
-    """Which observations of a rollout are reached with a probability of at least 1/2."""
-    reached = survival(trajectory.continue_probs) >= 0.5
-    return jnp.concatenate([jnp.ones_like(reached[:1]), reached])
+def _made(trajectory: Trajectory) -> Bool[Array, " H"]:
+    """Which decisions of a rollout are made with a probability of at least 1/2."""
+    return survival(trajectory.continue_probs) >= 0.5
 
 
 def zero(scales: Normalizer) -> Float[Array, " O+A"]:

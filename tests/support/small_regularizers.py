@@ -37,6 +37,7 @@ REGULARIZERS: dict[str, Regularizer] = {
     "rnn-dae, actions only read": make_rnn_dae(2, 1, restore_actions=False, **_RNN),
     "rnn-dae, encoder-decoder": make_rnn_dae(2, 1, architecture="encoder-decoder", **_RNN),
 }
+OF_PAIRS = ("window-dae, 1 pair", "window-dae, 3 pairs")
 UNLEARNED = ("none", "gaussian", "disagreement")
 LEARNED = tuple(name for name in REGULARIZERS if name not in UNLEARNED)
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from small_regularizers import (
     LEARNED,
     LENGTH,
+    OF_PAIRS,
     REGULARIZERS,
     UNITS,
     UNLEARNED,
@@ -78,8 +79,10 @@ def test_the_penalty_of_the_terminating_decision_depends_on_it(name, ends_in):
     unchanged, by_observation, by_action = (
         float(small(name).penalty(path)[ends_in]) for path in (before, moved, acted)
     )
-    # Disagreement depends on the predicted and not on the realised observation.
-    assert (abs(by_observation - unchanged) > 1e-3) == (name not in ("none", "disagreement"))
+    # Disagreement depends on the predicted and not on the realised observation, and a pair is what
+    # a decision is made of.
+    reads_the_result = name not in ("none", "disagreement", *OF_PAIRS)
+    assert (abs(by_observation - unchanged) > 1e-3) == reads_the_result
     assert (abs(by_action - unchanged) > 1e-3) == (name != "none")
 
 
@@ -91,7 +94,8 @@ def test_what_follows_an_episodes_end_does_not_enter_the_loss(name):
     batch.observations[0, 5:] = 1e3  # o_5 follows the first masked decision
     batch.actions[0, 4:] = -1e3
     assert small(name).loss(batch) == pytest.approx(float(loss), rel=1e-5)
-    batch.observations[0, 4] += 1.0  # o_4 is the last state of the episode
+    # o_4 is the last state of the episode, and no action was taken in it.
+    batch.observations[0, 3 if name in OF_PAIRS else 4] += 1.0
     assert abs(small(name).loss(batch) - loss) > 1e-4
 
 
