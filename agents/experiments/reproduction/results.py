@@ -16,6 +16,7 @@ from agents.analysis.statistics import mean_ci95
 from agents.analysis.tables import Row, grouped, markdown, of_kind, write_csv, writing
 from agents.analysis.text import interval, number
 from agents.config import CONFIG_FILE, Config, load_run
+from agents.experiments.learning.trials import TRAINED
 from agents.experiments.reproduction.arms import PLANNERS, TASKS
 from agents.experiments.reproduction.figures import plot_study
 from agents.training.log import METRICS, TIMINGS
@@ -63,6 +64,7 @@ def _episodes(run_dir: Path) -> Iterator[Row]:
         yield {
             **_arm(config),
             "seed": config.seed,
+            "finished": (run_dir / TRAINED).is_file(),
             "episode": row["episode"],
             "return": row["return"],
             "gap": row["gap"],
@@ -86,12 +88,11 @@ def _arm(config: Config) -> Row:
 
 
 def reached(rows: Sequence[Row]) -> dict[int, float]:
-    """The mean return of the last episodes, by seed, of the trials that came so far."""
-    last = max(row["episode"] for row in rows)
+    """The mean return of the last episodes, by seed, of the trials that are finished."""
     return {
-        seed: float(np.mean([row["return"] for row in mine if row["episode"] > last - LAST]))
+        seed: float(np.mean([row["return"] for row in mine[-LAST:]]))
         for seed, mine in grouped(rows, "seed").items()
-        if max(row["episode"] for row in mine) == last
+        if mine[0]["finished"]
     }
 
 
@@ -100,8 +101,9 @@ def compare(episodes: Sequence[Row]) -> list[Row]:
 
     Returns:
       The columns `ARM`; `seeds`; `return` over the last episodes with `_low` and `_high`;
-      `difference`, of the seeds that both arms have, with `_low`, `_high` and `pairs`; `gap` over
-      all planned episodes, and `first_gap` of the first of them; `seconds_a_plan`.
+      `difference`, of the seeds that both arms have, with `_low`, `_high` and `pairs`; the median
+      `gap` of all planned episodes, and of every seed's first one; the `largest_gap`, since a model
+      of few data can be wrong by any amount; `seconds_a_plan`.
     """
     arms = grouped(episodes, *ARM)
     found = []
@@ -119,8 +121,9 @@ def compare(episodes: Sequence[Row]) -> list[Row]:
             | _with_interval("difference", compared)
             | {
                 "pairs": len(compared),
-                "gap": _mean([row["gap"] for row in planned]),
-                "first_gap": _mean([row["gap"] for row in planned if row["episode"] == first]),
+                "gap": _median([row["gap"] for row in planned]),
+                "first_gap": _median([row["gap"] for row in planned if row["episode"] == first]),
+                "largest_gap": max((row["gap"] for row in planned), default=None),
                 "seconds_a_plan": _mean(
                     [row["seconds_a_plan"] for row in rows if row["seconds_a_plan"] is not None]
                 ),
@@ -134,6 +137,10 @@ def _with_interval(name: str, values: Sequence[float]) -> Row:
     return {name: _mean(values), f"{name}_low": low, f"{name}_high": high}
 
 
+def _median(values: Sequence[float]) -> float | None:
+    return float(np.median(values)) if len(values) else None
+
+
 def _mean(values: Sequence[float]) -> float | None:
     return float(np.mean(values)) if len(values) else None
 
@@ -142,7 +149,7 @@ def _table(arms: Sequence[Row]) -> list[str]:
     """The comparison in Markdown."""
     headings = (
         "task", "planner", "members", "penalty", "weight", "seeds", f"return, last {LAST}",
-        "better than none by", "gap", "gap, first", "ms a plan",
+        "better than none by", "gap", "first gap", "largest gap", "ms a plan",
     )  # fmt: skip
     body = [
         (
@@ -156,6 +163,7 @@ def _table(arms: Sequence[Row]) -> list[str]:
             _cell(row, "difference"),
             number(row["gap"]),
             number(row["first_gap"]),
+            number(row["largest_gap"]),
             number(None if row["seconds_a_plan"] is None else 1e3 * row["seconds_a_plan"]),
         )
         for row in arms
