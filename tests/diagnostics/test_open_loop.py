@@ -209,7 +209,7 @@ def test_reseeded_noise_continues_from_the_same_state():
 
 
 def test_decisions_that_a_time_limit_would_cut_short_are_left_out():
-    env = {"id": "Pendulum-v1", "kwargs": {"max_episode_steps": 12}}
+    env = {"id": "worlds:Counter-v0", "kwargs": {"truncate_at": 12}}
     states = reference_states(frozen_of(finished(env=env).run_dir), 1, ALL)
     assert [len(state.past) for state in states] == list(range(12 - HORIZON + 1))
     assert {len(state.ahead) for state in states} == {HORIZON}

@@ -103,7 +103,7 @@ def rows(count: int, total: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    counts = (2, 3, 8)
+    counts = (3, 8)
     alone = {name: plans(1, name) for name in ("icem", "gradient")}
     five, three = environments(1, 5), agents(1, 3)
     found = {
@@ -119,7 +119,7 @@ def main() -> None:
             f"{number} on {count}": difference(
                 environments(count, number), jax.tree.map(lambda leaf, n=number: leaf[:n], five)
             )
-            for count, number in ((3, 5), (8, 5))
+            for count, number in ((3, 5),)
         },
         # Two environments are divided among two devices; of three, the candidates are.
         "agents": {

@@ -31,7 +31,7 @@ SMALLEST: dict[str, Any] = {
     "fit": {"min_epochs": 1, "max_epochs": 1, "steps_per_epoch": 2, "batch_size": 8},
     "planner": {"name": "random-shooting", "horizon": 3, "population": 8},
     "regularizer": {"name": "none"},
-    "evaluation": {"episodes": 1},
+    "evaluation": {"episodes": 1, "states": 0},
 }
 
 

@@ -33,8 +33,16 @@ def test_another_environment_with_analytic_rewards_runs_to_the_end():
     assert evaluation["penalty"] == 0.0  # there is no regulariser
 
 
-@pytest.mark.parametrize("name", PLANNERS)
-@pytest.mark.parametrize("runs", [CONTINUOUS, DISCRETE], ids=["continuous", "discrete"])
+def _with_both_kinds_of_actions():
+    """Discrete actions are drawn alike by all samplers, of which iCEM is tested each time."""
+    for runs, kind in ((CONTINUOUS, "continuous"), (DISCRETE, "discrete")):
+        for name in PLANNERS:
+            rest = kind == "discrete" and name not in ("icem", "gradient")
+            marks = [pytest.mark.slow] if rest else []
+            yield pytest.param(runs, name, id=f"{kind}-{name}", marks=marks)
+
+
+@pytest.mark.parametrize(("runs", "name"), list(_with_both_kinds_of_actions()))
 def test_every_planner_learns_and_acts_to_the_end_with_both_kinds_of_actions(name, runs):
     shared = tiny(**runs[name]) in (tiny(), tiny(**CARTPOLE))  # with tests that look at its plot
     with contextlib.nullcontext() if shared else mock.patch.object(reporting, "plot_run"):
