@@ -26,7 +26,8 @@ def main(args: list[str]) -> int:
     status = run_study(study, asked.options)
     from agents.experiments.reproduction.results import write_results  # brings JAX, after Ray
 
-    print(*write_results(study.out), sep="\n")
+    for line in write_results(study.out):
+        print(line, flush=True)
     return status
 
 

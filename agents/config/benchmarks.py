@@ -103,7 +103,7 @@ class ReturnsOptions(Options):
     )
     planner: str = Field(
         default="",
-        pattern=r"^((icem|cem|mppi|gradient):[1-9]\d*x[1-9]\d*|random-shooting:[1-9]\d*)?$",
+        pattern=r"^((icem|cem|mppi|gradient):[1-9]\d{0,5}x[1-9]\d{0,5}|random-shooting:[1-9]\d{0,5})?$",
         examples=["cem:400x5", "gradient:8x50"],
         description="Search, with its candidates x rounds (gradient: starts x steps); empty: the"
         " run's own",

@@ -46,13 +46,15 @@ _BONEY: dict[str, Any] = {
         "cem": {"elites": 20},
     },
     "regularizer": {
-        "name": "window-dae",
-        "weight": 1.0,
+        # On tuning seeds of half-cheetah it was as good as the paper's window-dae at 1 (returns of
+        # 119 and 123), and its plans were more honest (median gaps of 2 and 28).
+        "name": "rnn-dae",
+        "weight": 10.0,
         "noise_std": 0.2,
         "batch_size": 8,
         "steps_per_epoch": 40,
-        # A plain network, whose error grows outside the data. A residual one copies its input
-        # there: on tuning seeds its plans were exploited more.
+        # The paper's windows. Its network is plain: a residual one copies its input outside the
+        # data, and on tuning seeds its plans were exploited more.
         "window_dae": {"window": 1, "element": "state-action"},
     },
     "evaluation": {"episodes": 10, "survival_share": 0.0},

@@ -30,7 +30,7 @@ class WindowDaeConfig(Options):
         description="A state with the action that led to it, or with the one taken in it",
     )
     residual: bool = Field(
-        default=False, description="Learn what to add to the input: where data are few"
+        default=False, description="Learn what to add to the input, and copy it where unsure"
     )
 
 
@@ -96,7 +96,8 @@ class RegularizerConfig(Options):
     passes: float = Field(
         default=0.0,
         ge=0,
-        description="Passes over the data a fit, without early stopping; 0: epochs, with it",
+        description="Passes over the data a fit, in whole epochs, without early stopping; 0: epochs"
+        " with it",
     )
     patience: int = Field(default=3, ge=1, description="Epochs without improvement")
     rnn_dae: RnnDaeConfig = RnnDaeConfig()
@@ -105,8 +106,7 @@ class RegularizerConfig(Options):
 
     def conflicts(self) -> Iterable[str]:
         """Epochs are in order, and energies are fitted with Gaussian noise."""
-        if not self.passes:
-            yield from epochs_conflicts("regularizer", self.min_epochs, self.max_epochs)
+        yield from epochs_conflicts("regularizer", self.min_epochs, self.max_epochs)
         if self.name == "deen" and self.corruption != "additive":
             yield (
                 f"regularizer.corruption {self.corruption!r} does not go with regularizer.name"

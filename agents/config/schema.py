@@ -88,14 +88,15 @@ class FitConfig(Options):
     passes: float = Field(
         default=0.0,
         ge=0,
-        description="Passes over the data a fit, without early stopping; 0: epochs, with it",
+        description="Passes over the data a fit, in whole epochs, without early stopping; 0: epochs"
+        " with it",
     )
     patience: int = Field(default=3, ge=1, description="Epochs without improvement")
     holdout: float = Field(default=0.1, gt=0, le=0.5, description="Share of episodes held out")
     holdout_from: int = Field(
         default=1,
         ge=1,
-        description="Number (from 0) of the episode from which on they are; episode 1 always is",
+        description="Episode (from 0) at which holding out begins; episode 1 is always held out",
     )
     averaging: float = Field(
         default=0.999, ge=0, lt=1, description="Decay of the averaged weights, regulariser's too"
@@ -108,7 +109,7 @@ class FitConfig(Options):
 
     def conflicts(self) -> Iterable[str]:
         """Epochs are in order."""
-        return [] if self.passes else epochs_conflicts("fit", self.min_epochs, self.max_epochs)
+        return epochs_conflicts("fit", self.min_epochs, self.max_epochs)
 
 
 class EvaluationConfig(Options):

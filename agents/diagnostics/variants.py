@@ -18,7 +18,7 @@ NAMES: tuple[str, ...] = get_args(RegularizerName)
 WITHOUT = {("regularizer", "name"): "none"}
 """Changes to a configuration that leave the penalty out."""
 
-_THOROUGH = {"min_epochs": 20, "max_epochs": 60, "patience": 10}
+_THOROUGH = {"min_epochs": 20, "max_epochs": 60, "patience": 10, "passes": 0.0}
 """A run fits again after every episode and starts from its last weights; here one fit must do. The
 loss of two or three held-out episodes, all there are after 3,000 steps, must not end it at once."""
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import gymnasium as gym
 
-from agents.envs.simulator import prepare_simulator
+from agents.envs.simulator import simulator_for
 from agents.envs.spaces import describe
 from agents.errors import UserError, one_line, shown
 
@@ -27,17 +27,22 @@ def make_environment(
             missing, the arguments are refused, the spaces are not supported or the environment
             draws no frames.
     """
-    prepare_simulator(id, frames=render_mode is not None)
     if render_mode is not None:
         kwargs = {**kwargs, "render_mode": render_mode}
     # A refusal must be one line, so Gymnasium's warnings are held back until it has not refused.
-    with warnings.catch_warnings(record=True) as held_back:
+    with (
+        simulator_for(id, frames=render_mode is not None),
+        warnings.catch_warnings(record=True) as held_back,
+    ):
         warnings.simplefilter("always")
         try:
             env = gym.make(id, **kwargs)
-        # Gymnasium's own errors; the module's import; and the three ways in which a constructor
-        # refuses its arguments.
-        except (gym.error.Error, ImportError, TypeError, ValueError, AssertionError) as error:
+        # Gymnasium's own errors; the module's import; and the ways in which a constructor refuses
+        # its arguments.
+        except (
+            gym.error.Error, ImportError, TypeError, ValueError, AssertionError, ArithmeticError,
+            OSError,
+        ) as error:  # fmt: skip
             raise UserError(
                 f"environment {shown(id)} cannot be made: {one_line(error)} "
                 "(allowed: an id that Gymnasium has registered, or 'module:Id', "

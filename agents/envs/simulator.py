@@ -4,8 +4,12 @@ MuJoCo reads `MUJOCO_GL` when it is imported, and cannot be imported where the b
 is missing. Only frames need one.
 """
 
+import importlib
 import os
+import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 
 import gymnasium as gym
@@ -15,41 +19,60 @@ from agents.errors import UserError, shown
 BACKEND = "MUJOCO_GL"
 
 
-def prepare_simulator(id: str, *, frames: bool) -> None:
-    """Imports MuJoCo, if an environment is one of MuJoCo's.
+@contextmanager
+def simulator_for(id: str, *, frames: bool) -> Iterator[None]:
+    """A block in which an environment is made; MuJoCo may be imported in it.
 
     Args:
         id: the environment's id.
         frames: whether this process is to draw frames, by the backend of OpenGL that `MUJOCO_GL`
-            names, and by `egl`, which needs no display, unless it names one. Without frames,
-            MuJoCo is imported without OpenGL, and this process will never draw any.
+            names; where it names none, under Linux, by `egl`, which needs no display. Without
+            frames MuJoCo is imported without OpenGL, and this process will never draw any.
 
     Raises:
-        UserError: MuJoCo is not installed.
+        UserError: the environment is one of MuJoCo's, which is not installed.
     """
-    if "mujoco" not in _entry_point(id):
+    module, _, name = id.rpartition(":")
+    if frames:
+        if sys.platform == "linux":
+            os.environ.setdefault(BACKEND, "egl")
+        _prepare(id, module, name)
+        yield
         return
-    if find_spec("mujoco") is None:
-        raise UserError(
-            f"environment {shown(id)} needs MuJoCo, which is not installed; install the extra"
-            " 'mujoco': python -m pip install -c constraints.txt -e '.[mujoco]'"
-        )
     named = os.environ.get(BACKEND)
-    os.environ[BACKEND] = (named or "egl") if frames else "disabled"
-    import mujoco
-
-    if not frames:
+    os.environ[BACKEND] = "disabled"
+    try:
+        _prepare(id, module, name)
+        yield
+    finally:
         os.environ.pop(BACKEND)
         if named is not None:
             os.environ[BACKEND] = named
-    mujoco.set_mju_user_warning(_warn)  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def _entry_point(id: str) -> str:
-    """Where an environment is defined; empty where it is not known, or is no text."""
-    module, _, name = id.rpartition(":")
-    spec = gym.registry.get(name)
-    return module or (spec.entry_point if spec and isinstance(spec.entry_point, str) else "")
+def _prepare(id: str, module: str, name: str) -> None:
+    """Imports what the environment is made of, and takes MuJoCo's warnings over if it is there."""
+    if module:
+        with suppress(ImportError):  # which `gym.make` meets again, and explains
+            importlib.import_module(module)
+    if any("envs.mujoco" in entry for entry in _entry_points(name)):
+        if find_spec("mujoco") is None:
+            raise UserError(
+                f"environment {shown(id)} needs MuJoCo, which is not installed; install the extra"
+                " 'mujoco': python -m pip install -c constraints.txt -e '.[mujoco]'"
+            )
+        importlib.import_module("mujoco")
+    if "mujoco" in sys.modules:
+        sys.modules["mujoco"].set_mju_user_warning(_warn)
+
+
+def _entry_points(name: str) -> list[str]:
+    """Where environments of a name are defined, of every version where the name has none."""
+    return [
+        str(spec.entry_point)
+        for registered, spec in gym.registry.items()
+        if registered == name or registered.startswith(f"{name}-v")
+    ]
 
 
 def _warn(text: str) -> None:

@@ -37,7 +37,7 @@ class FitSchedule:
       optimizer: changes the parameters.
       batch_size, steps_per_epoch: minibatches of an epoch.
       min_epochs, max_epochs, patience: early stopping on held-out episodes.
-      passes: over the data, without early stopping; 0: epochs, with it.
+      passes: over the data, in whole epochs, without early stopping; 0: epochs, with it.
       averaging: decay of the averaged parameters, in [0, 1).
     """
 

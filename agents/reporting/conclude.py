@@ -1,6 +1,6 @@
 """How a run ends: frozen evaluation, summary, film and report, and what the terminal says of it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from agents.errors import UserError
 from agents.reporting.film import animate
 from agents.reporting.html import write_report
 from agents.reporting.learning_curve import plot_run
-from agents.training.evaluation import CUT_SHORT, LONGEST, evaluate_frozen
+from agents.training.evaluation import CUT_SHORT, LONGEST, EpisodeResult, evaluate_frozen
 from agents.training.frozen import FrozenAgent, load_frozen
 from agents.training.log import ANIMATION, SUMMARY, write_summary
 from agents.training.session import Session
@@ -54,8 +54,7 @@ def conclude(session: Session) -> None:
         },
     )
     plot = plot_run(run_dir)
-    cut = sum(result.ended == CUT_SHORT for result in results)
-    for note in (*_add_to_report(session, frozen), *_warnings(frozen, cut)):
+    for note in (*_add_to_report(session, frozen), *_warnings(frozen), *_cut_short(results)):
         display.note(note)
     page = write_report(run_dir)
     display.evaluation(figures["returns"])
@@ -91,15 +90,9 @@ def _add_to_report(session: Session, frozen: FrozenAgent) -> Iterator[str]:
         yield f"no plans executed: {error}"
 
 
-def _warnings(frozen: FrozenAgent, cut: int) -> Iterator[str]:
-    """What a user may not have meant; `cut` episodes of the evaluation were cut short."""
+def _warnings(frozen: FrozenAgent) -> Iterator[str]:
+    """What a user may not have meant."""
     config, progress = frozen.config, frozen.progress
-    if cut:
-        yield (
-            f"{cut} of {config.evaluation.episodes} episodes of the evaluation were cut short after"
-            f" {LONGEST:,} steps: give the environment a time limit (max_episode_steps in"
-            " --env.kwargs)"
-        )
     if progress.fits == 0:
         yield (
             f"nothing was learned: no fit in {progress.env_steps:,} steps, of which the first"
@@ -109,6 +102,15 @@ def _warnings(frozen: FrozenAgent, cut: int) -> Iterator[str]:
         yield (
             f"the weight of the penalty stayed {frozen.weight:.3g}: no planned episode had a"
             f" decision with all of its horizon of {config.planner.horizon}, or all rewards were 0"
+        )
+
+
+def _cut_short(results: Sequence[EpisodeResult]) -> Iterator[str]:
+    """Says so where episodes of an evaluation were cut short."""
+    if cut := sum(result.ended == CUT_SHORT for result in results):
+        yield (
+            f"{cut} of {len(results)} episodes of the evaluation were cut short after {LONGEST:,}"
+            " steps: give the environment a time limit (max_episode_steps in --env.kwargs)"
         )
 
 
@@ -151,5 +153,6 @@ def evaluate_run(run_dir: Path, episodes: int | None, seed: int | None, gif: boo
     count = config.evaluation.episodes if episodes is None else episodes
     if gif:
         print(f"animation  {animate(frozen, first, run_dir / ANIMATION)}")
-    _, summary = evaluate_frozen(frozen, count, first)
-    print(*describe_evaluation(summary, frozen.progress.env_steps), sep="\n")
+    results, summary = evaluate_frozen(frozen, count, first)
+    lines = describe_evaluation(summary, frozen.progress.env_steps)
+    print(*lines, *_cut_short(results), sep="\n")

@@ -6,6 +6,7 @@ survives: OpenGL is loaded once, before a simulator is imported, and may be miss
 
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,12 +22,13 @@ from numpy.typing import NDArray
 
 from agents.analysis import animation
 from agents.envs import EpisodeRunner, describe, render_environment
+from agents.envs.simulator import BACKEND
 from agents.errors import UserError, one_line
 from agents.reporting.imagined_paths import draw_paths
 
 _MOST_FRAMES = 400
 _SECONDS = 900
-_REFUSED = 2
+_FILM, _GIF, _ERROR = "film.pkl", "film.gif", "error.txt"
 
 
 @dataclass(frozen=True)
@@ -72,23 +74,37 @@ def draw(film: Film) -> None:
       UserError: frames cannot be drawn, or the episode does not repeat itself.
     """
     with tempfile.TemporaryDirectory() as directory:
-        file = Path(directory) / "film.pkl"
-        file.write_bytes(cloudpickle.dumps(film))
+        place = Path(directory)
+        try:
+            (place / _FILM).write_bytes(cloudpickle.dumps(film))
+        except (TypeError, AttributeError, pickle.PicklingError) as error:
+            raise UserError(
+                f"the environment cannot be handed to the process that draws: {one_line(error)}"
+            ) from error
         try:
             process = subprocess.run(
-                [sys.executable, "-m", __name__, str(file)],
+                [sys.executable, "-m", __name__, directory],
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
                 stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
                 timeout=_SECONDS, check=False,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             raise UserError(f"drawing it took longer than {_SECONDS} seconds") from None
-    if process.returncode:
-        said = process.stderr.strip().splitlines() or [f"exit status {process.returncode}"]
-        raise UserError(one_line(said[-1]))
+        if not (place / _GIF).is_file():
+            raise UserError(_reason(place, process))
+        shutil.move(place / _GIF, film.path)
 
 
-def _draw(film: Film) -> None:
+def _reason(place: Path, process: subprocess.CompletedProcess[str]) -> str:
+    """Why there is no film: what the process wrote, or how it ended."""
+    if (place / _ERROR).is_file():
+        return (place / _ERROR).read_text(encoding="utf-8")
+    said = process.stderr.strip().splitlines()
+    ended = f"the process that draws ended with exit status {process.returncode}"
+    return one_line(f"{ended}: {said[-1]}" if said else ended)
+
+
+def _draw(film: Film, gif: Path) -> None:
     """Acts again, and writes the frames."""
     if film.registered is not None:
         gym.registry.setdefault(film.registered.id, film.registered)
@@ -98,6 +114,8 @@ def _draw(film: Film) -> None:
     every = -(-len(film.shots) // _MOST_FRAMES)
     frames = []
     for place, (shot, action) in enumerate(zip(film.shots, film.record["actions"], strict=True)):
+        if runner.ended:
+            break
         if place % every == 0:
             frame = _checked(env.render())
             picture = frame if shot.paths is None else draw_paths(frame, *shot.paths)
@@ -107,25 +125,30 @@ def _draw(film: Film) -> None:
         raise UserError("the environment does not repeat itself, and the episode was not filmed")
     # 50 frames a second are the most that a GIF can show.
     fps = env.metadata.get("render_fps", 50) / film.steps_per_plan / every
-    animation.write_gif(film.path, frames, fps=min(50.0, fps))
-    env.close()
+    animation.write_gif(gif, frames, fps=min(50.0, fps))
 
 
 def _checked(frame: Any) -> NDArray[np.uint8]:
     if not isinstance(frame, np.ndarray) or frame.ndim != 3 or frame.shape[2] != 3:
+        kind = type(frame).__name__
+        form = f"of shape {frame.shape}" if isinstance(frame, np.ndarray) else f"of type {kind}"
         raise UserError(
-            f"the environment's frame is {one_line(frame)}; allowed: an array of height x width x 3"
+            f"the environment's frame is {form}; allowed: an array of shape (height, width, 3)"
         )
     return frame.astype(np.uint8)
 
 
 def main() -> None:
-    """Draws the film in the file that is named on the command line."""
+    """Draws the film in the directory that is named on the command line, or writes why not."""
+    place = Path(sys.argv[1])
     try:
-        _draw(pickle.loads(Path(sys.argv[1]).read_bytes()))
-    except UserError as error:
-        print(error, file=sys.stderr)
-        sys.exit(_REFUSED)
+        _draw(pickle.loads((place / _FILM).read_bytes()), place / _GIF)
+    except Exception as error:  # whatever it is, the other process says it
+        text = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+        if "mujoco" in sys.modules or BACKEND in text:
+            backend = os.environ.get(BACKEND, "not set")
+            text += f" ({BACKEND} is {backend}; allowed: egl, osmesa or glfw, where installed)"
+        (place / _ERROR).write_text(one_line(text), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import warnings
 from typing import Any
 
 import gymnasium as gym
@@ -132,8 +133,10 @@ def test_the_reachers_cylinder_is_out_of_the_way_and_the_goal_where_it_is_observ
 
 def test_mujoco_writes_no_log_and_warns_once(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for _ in range(2):
-        made("HalfCheetah").close()  # its model file has a deprecated attribute
+    made("HalfCheetah").close()  # its model file has a deprecated attribute
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Gymnasium's, of an id without a version
+        make_environment("HalfCheetah", {}).close()
     assert os.listdir(tmp_path) == []
     for second in ("0.1", "0.2"):  # the same text, which Python shows once
         with pytest.warns(RuntimeWarning, match="^MuJoCo: the simulation is unstable$"):
@@ -145,6 +148,19 @@ def test_without_mujoco_one_line_names_the_extra(id, monkeypatch):
     monkeypatch.setattr(simulator, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"needs MuJoCo.*'mujoco'.*\.\[mujoco\]") as error:
         make_environment(id, {})
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_an_argument_that_would_change_the_reward_is_refused(name):
+    with pytest.raises(UserError, match=r"unexpected keyword argument '\w+_weight'"):
+        made(name, ctrl_cost_weight=5.0)
+
+
+@pytest.mark.parametrize("kwargs", [{"xml_file": "nope.xml"}, {"frame_skip": 0}])
+def test_what_gymnasiums_own_refuses_is_one_line_too(kwargs):
+    with pytest.raises(UserError, match="cannot be made") as error:
+        make_environment("HalfCheetah-v5", kwargs)
     assert "\n" not in str(error.value)
 
 

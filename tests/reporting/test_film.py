@@ -2,6 +2,7 @@
 
 import ctypes.util
 import os
+import threading
 import time
 from pathlib import Path
 from typing import Any, cast
@@ -81,6 +82,15 @@ class Deadly(Square):
         os.abort()
 
 
+class Leaving(Square):
+    """Ends the process, and calls that a success."""
+
+    __module__ = "__main__"
+
+    def render(self):
+        os._exit(0)
+
+
 class Restless(Square):
     """Ignores its seed."""
 
@@ -90,7 +100,14 @@ class Restless(Square):
         return np.zeros(1, np.float32), float(time.perf_counter()), False, False, {}
 
 
-for kind in (Square, Blind, Deadly, Restless):
+class Locked(Square):
+    """Cannot be handed to another process."""
+
+    __module__ = "__main__"
+    lock = threading.Lock()
+
+
+for kind in (Square, Blind, Deadly, Leaving, Locked, Restless):
     gym.register(f"{kind.__name__}-v0", entry_point=cast(Any, kind), disable_env_checker=True)
 
 
@@ -111,7 +128,9 @@ def test_a_film_has_a_frame_a_decision(id, tmp_path):
 @pytest.mark.parametrize(
     ("id", "why"),
     [
-        ("Blind-v0", "the environment's frame is None; allowed: an array of height x width x 3"),
+        ("Blind-v0", r"the environment's frame is of type NoneType; allowed: an array of shape"),
+        ("Leaving-v0", "the process that draws ended with exit status 0"),
+        ("Locked-v0", "cannot be handed to the process that draws"),
         ("Deadly-v0", "driver: lost the device"),
         ("Restless-v0", "the environment does not repeat itself"),
     ],

@@ -9,8 +9,6 @@ no cost of torques or contacts. Differences from the paper: the observation lack
 (84 of its 111 numbers), and has `v`.
 """
 
-from typing import Any
-
 import jax
 import numpy as np
 from gymnasium import spaces
@@ -29,14 +27,14 @@ class Ant(AntEnv):
     mean forward velocity over the last step (after a reset: the velocity there is).
     """
 
-    def __init__(self, **kwargs: Any):
+    def __init__(self, render_mode: str | None = None):
         super().__init__(
             ctrl_cost_weight=0.0,
             contact_cost_weight=0.0,
             healthy_reward=0.0,
             terminate_when_unhealthy=False,
             include_cfrc_ext_in_observation=False,
-            **kwargs,
+            render_mode=render_mode,
         )
         self.model.actuator_gear[:, 0] = _GEAR
         self.observation_space = spaces.Box(-np.inf, np.inf, (_SIZE,), np.float64)

@@ -10,7 +10,7 @@ Difference from the paper: none that we know of.
 """
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -34,14 +34,14 @@ class Cartpole(MujocoEnv, utils.EzPickle):
 
     metadata: ClassVar = {"render_modes": ["human", "rgb_array", "depth_array"], "render_fps": 25}
 
-    def __init__(self, **kwargs: Any):
-        utils.EzPickle.__init__(self, **kwargs)
+    def __init__(self, render_mode: str | None = None):
+        utils.EzPickle.__init__(self, render_mode)
         super().__init__(
             str(Path(__file__).with_name("cartpole.xml")),
             frame_skip=2,
             observation_space=spaces.Box(-np.inf, np.inf, (_SIZE,), np.float64),
             default_camera_config={"trackbodyid": 0, "distance": 4.0, "elevation": -10.0},
-            **kwargs,
+            render_mode=render_mode,
         )
 
     def step(self, action):

@@ -10,8 +10,6 @@ Differences from `HalfCheetah-v5`: the observation has `v`, and the pitch as sin
 a cheetah that somersaults turns without bound. The reward is the same.
 """
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -32,8 +30,8 @@ class HalfCheetah(HalfCheetahEnv):
     forward velocity over the last step (after a reset: the velocity there is).
     """
 
-    def __init__(self, **kwargs: Any):
-        super().__init__(**kwargs)
+    def __init__(self, render_mode: str | None = None):
+        super().__init__(render_mode=render_mode)
         self.observation_space = spaces.Box(-np.inf, np.inf, (_SIZE,), np.float64)
 
     def step(self, action):

@@ -6,12 +6,11 @@ of the positions after the step, |.|_1 the sum of absolute values and `a` the to
 
 Differences from `Pusher-v5`, all of the paper: these weights and distances instead of 1 and 0.5
 with Euclidean ones; four simulation steps an action instead of five; the cylinder starts near one
-place (0.25 m from the goal in x, 0.15 in y, sd 0.025); the goal, which never moves, is not
-observed. Differences from the paper: the paper's environment pays for the positions before the
-step, its planner for those after it, as both do here; its cylinder is lighter than air.
+place (0.25 m from the goal in y, 0.15 in x, sd 0.025); the goal, which never moves, is not
+observed. Differences from the paper: its environment pays for the positions before the step and
+its planner for those after it, as both do here; its cylinder has a density of 0.00001 instead of
+0.01.
 """
-
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -35,8 +34,8 @@ class Pusher(PusherEnv):
     They are seven joint angles, their velocities, and the positions of finger and cylinder.
     """
 
-    def __init__(self, **kwargs: Any):
-        super().__init__(frame_skip=4, **kwargs)
+    def __init__(self, render_mode: str | None = None):
+        super().__init__(frame_skip=4, render_mode=render_mode)
         self.observation_space = spaces.Box(-np.inf, np.inf, (_SIZE,), np.float64)
 
     def reset_model(self):

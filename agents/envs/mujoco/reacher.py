@@ -11,8 +11,6 @@ and the damping of the shoulder; it observes the goal, ours the way from the fin
 is drawn as there, around a point 0.44 m in front of the shoulder (sd 0.1 m each way).
 """
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -34,13 +32,14 @@ class Reacher(PusherEnv):
     fingers to the goal.
     """
 
-    def __init__(self, **kwargs: Any):
-        super().__init__(frame_skip=2, **kwargs)
+    def __init__(self, render_mode: str | None = None):
+        super().__init__(frame_skip=2, render_mode=render_mode)
         self.observation_space = spaces.Box(-np.inf, np.inf, (_SIZE,), np.float64)
         self._goal = np.array(_MEAN_GOAL)
-        # The cylinder touches nothing, and is out of sight.
+        # The cylinder is out of sight, and touches nothing on its way there.
         cylinder = self.model.body("object").id
-        self.model.geom_contype[self.model.geom_bodyid == cylinder] = 0
+        parts = self.model.geom_bodyid == cylinder
+        self.model.geom_contype[parts] = self.model.geom_conaffinity[parts] = 0
         self.model.body_pos[cylinder, 2] = _FAR_BELOW
 
     def reset_model(self):

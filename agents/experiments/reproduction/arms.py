@@ -6,12 +6,16 @@ are scored by the mean return; with five, by the mean less a standard deviation 
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from agents.config import PRESETS, Config, override
 from agents.errors import UserError, shown
 from agents.experiments.learning.trials import Contender, Protocol, Study, make_trials
+
+NAMESPACE = "agents.envs.mujoco:Boney"
+"""What the ids of the tasks begin with."""
 
 TASKS = ("half-cheetah", "ant", "pusher", "reacher", "cartpole")
 """Presets in the paper's form."""
@@ -35,45 +39,72 @@ _ENSEMBLE: dict[tuple[str, ...], Any] = {
 }
 
 
-def contender(task: str, planner: str, arm: str, steps: int | None) -> Contender:
+@dataclass(frozen=True)
+class Arm:
+    """A penalty with a weight, and the number of networks in the model.
+
+    Attributes:
+      penalty: one of `PENALTIES`.
+      weight: of it; 0 for `none`.
+      ensemble: whether there are five members instead of one.
+    """
+
+    penalty: str
+    weight: float
+    ensemble: bool
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        """Reads `PENALTY`, `PENALTY@WEIGHT` or `PENALTY-5@WEIGHT`; the weight is 1 if not given.
+
+        Raises:
+          UserError: it is of another form, gives a weight to no penalty, or compares members where
+            there is one.
+        """
+        found = _ARM.fullmatch(text)
+        penalty, ensemble, weight = found.groups() if found else ("", None, None)
+        if found is None or (penalty == "none" and weight):
+            raise UserError(
+                f"--arms: {shown(text)} is not allowed; give none, PENALTY, PENALTY@WEIGHT or"
+                f" PENALTY-5@WEIGHT (five members), with a PENALTY of {', '.join(PENALTIES[1:])}"
+            )
+        if penalty == "disagreement" and not ensemble:
+            raise UserError(
+                f"--arms: {shown(text)} compares members, of which there is one; give"
+                " disagreement-5"
+            )
+        return cls(penalty, 0.0 if penalty == "none" else float(weight or 1), bool(ensemble))
+
+    def __str__(self) -> str:
+        members = "-5" * self.ensemble
+        weight = "" if self.weight in (0.0, 1.0) else f"-w{self.weight:g}"
+        return f"{self.penalty}{members}{weight}"
+
+
+def contender(task: str, planner: str, arm: Arm, steps: int) -> Contender:
     """The agent of an arm.
 
     Args:
       task: one of `TASKS`.
       planner: one of `PLANNERS`.
-      arm: `PENALTY`, `PENALTY@WEIGHT` or `PENALTY-5@WEIGHT` for five members; the weight is 1
-        where none is given.
-      steps: simulator steps of an episode; None as in the preset.
-
-    Raises:
-      UserError: the arm is of another form, or compares members where there is one.
+      arm: its penalty and members.
+      steps: simulator steps of an episode; 0 as in the preset.
     """
-    found = _ARM.fullmatch(arm)
-    if found is None:
-        raise UserError(
-            f"--arms: {shown(arm)} is not allowed; give PENALTY, PENALTY@WEIGHT or"
-            f" PENALTY-5@WEIGHT (five members), with a PENALTY of {', '.join(PENALTIES)}"
-        )
-    penalty, ensemble, weight = found.groups()
-    if penalty == "disagreement" and not ensemble:
-        raise UserError(
-            f"--arms: {shown(arm)} compares members, of which there is one; give disagreement-5"
-        )
-    config = of_length(PRESETS[task], steps)
-    options = PLANNERS[planner] | (_ENSEMBLE if ensemble else {})
+    preset = PRESETS[task]
+    own = steps in (0, preset.env.kwargs["max_episode_steps"])
+    options = PLANNERS[planner] | (_ENSEMBLE if arm.ensemble else {})
     options = options | {
-        ("regularizer", "name"): penalty,
-        ("regularizer", "weight"): 0.0 if penalty == "none" else float(weight or 1),
+        ("regularizer", "name"): arm.penalty,
+        ("regularizer", "weight"): arm.weight,
     }
-    label = "-".join(filter(None, (task, str(steps or ""), planner, arm.replace("@", "-w"))))
-    return Contender(label, "planner", override(config, options))
+    label = "-".join([task, *([] if own else [str(steps)]), planner, str(arm)])
+    return Contender(label, "planner", override(of_length(preset, steps), options))
 
 
-def of_length(config: Config, steps: int | None) -> Config:
-    """A preset with episodes of another length, and as many of them."""
-    if steps is None:
-        return config
+def of_length(config: Config, steps: int) -> Config:
+    """A preset with episodes of another length, and as many of them; 0: as they are."""
     own = int(config.env.kwargs["max_episode_steps"])
+    steps = steps or own
     scaled = ("env_steps", "random_steps", "fit_every", "checkpoint_every")
     options: dict[tuple[str, ...], Any] = {
         (name,): getattr(config, name) // own * steps for name in scaled
@@ -86,16 +117,12 @@ def of_length(config: Config, steps: int | None) -> Config:
 def study(
     tasks: Sequence[str],
     planners: Sequence[str],
-    arms: Sequence[str],
+    arms: Sequence[Arm],
     seeds: Sequence[int],
-    steps: int | None,
+    steps: int,
     out: Path,
 ) -> Study:
-    """Every task with every planner, every arm and every seed, trained and not evaluated.
-
-    Raises:
-      UserError: as for `contender`.
-    """
+    """Every task with every planner, every arm and every seed, trained and not evaluated."""
     trials = []
     for task in tasks:
         contenders = [contender(task, planner, arm, steps) for planner in planners for arm in arms]

@@ -1,8 +1,8 @@
 """How far each search exploits a model: plans executed to their end, over the weight of a penalty.
 
-The models are those of penalised trials after five episodes, and the states those that such an
-agent meets. More search makes plans that are better in the model; whether they are better in the
-environment is what a weight of 0 and the other weights show.
+The models are those of penalised trials after half of their episodes, and the states those that the
+agents meet at their end, with their penalty. More search makes plans that are better in the model;
+whether they are better in the environment is what a weight of 0 and the other weights show.
 """
 
 from collections.abc import Iterator, Sequence
@@ -40,6 +40,8 @@ def measure_open_loop(run_dirs: Sequence[Path], out: Path) -> Iterator[str]:
     Raises:
       UserError: a trial cannot be read or lacks the checkpoint, or `out` cannot be written to.
     """
+    with writing(out):
+        pass
     rows: list[Row] = []
     for search in SEARCHES:
         pairs: list[Pair] = []
@@ -55,9 +57,9 @@ def measure_open_loop(run_dirs: Sequence[Path], out: Path) -> Iterator[str]:
             for found, _ in measure_run(run, options):
                 pairs += found
         rows += _summary(search, pairs)
-    with writing(out):
-        write_csv(out / "open-loop.csv", [row | {"commit": commit()} for row in rows])
-        _draw(rows, out / "open-loop.png")
+        with writing(out):  # at once: the whole takes long
+            write_csv(out / "open-loop.csv", [row | {"commit": commit()} for row in rows])
+            _draw(rows, out / "open-loop.png")
     cells = [
         (row["search"], f"{row['weight']:g}", str(row["states"]), *(_cell(row, k) for k in _KEYS))
         for row in rows

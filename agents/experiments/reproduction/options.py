@@ -1,9 +1,9 @@
 """The command line of `scripts/reproduce_boney.py`. Nothing here imports JAX."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -18,10 +18,12 @@ from agents.experiments.learning.options import (
     seeds_of,
 )
 from agents.experiments.learning.trials import Study
-from agents.experiments.reproduction.arms import TASKS, study
+from agents.experiments.reproduction.arms import TASKS, Arm, study
 
 REPRODUCE = "python scripts/reproduce_boney.py"
 OUT = "runs/boney"
+_FEWEST = 50
+"""Steps of an episode: more than the decisions of a plan."""
 
 
 class ReproductionOptions(RayOptions):
@@ -31,17 +33,23 @@ class ReproductionOptions(RayOptions):
         default=("adam",), min_length=1, strict=False, description="Searches"
     )
     arms: tuple[str, ...] = Field(
-        default=("none", "window-dae", "rnn-dae"),
+        default=("none", "window-dae", "rnn-dae@10"),
         min_length=1,
         strict=False,
+        examples=["none", "rnn-dae@10", "disagreement-5"],
         description="PENALTY[-5][@WEIGHT]: its weight (1), -5 for five members",
     )
     seeds: Seeds = Field(
         default=("0..2",), min_length=1, strict=False, examples=["0..2"], description="Of training"
     )
-    steps: Annotated[int, Field(ge=50, le=1_000)] | None = Field(
-        default=None, description="Simulator steps of an episode"
+    steps: int = Field(
+        default=0, ge=0, le=1_000, description="Simulator steps of an episode; 0: the preset's"
     )
+
+    def conflicts(self) -> Iterable[str]:
+        """An episode is longer than a plan."""
+        if 0 < self.steps < _FEWEST:
+            yield f"--steps: {self.steps} is not allowed; give 0, or {_FEWEST} to 1000"
 
 
 @dataclass(frozen=True)
@@ -66,9 +74,9 @@ _FIELDS = ReproductionOptions.model_fields
 _ARGUMENTS = (
     Argument("tasks", declared(Path, "Presets"), "TASK ...", positional=True),
     Argument("planners", _FIELDS["planners"], "NAME [NAME ...]", "default: adam"),
-    Argument("arms", _FIELDS["arms"], "ARM [ARM ...]", "default: none window-dae rnn-dae"),
+    Argument("arms", _FIELDS["arms"], "ARM [ARM ...]", "default: none window-dae rnn-dae@10"),
     Argument("seeds", _FIELDS["seeds"], "SEED [SEED ...]", "default: 0..2"),
-    Argument("steps", _FIELDS["steps"], "INT", "default: the preset's"),
+    Argument("steps", _FIELDS["steps"], "INT", "default: 0"),
     *RAY_ARGUMENTS,
     Argument("out", declared(Path, "Of the trials, tables and figures"), "DIR", f"default: {OUT}"),
     Argument("open_loop", declared(bool, "Execute plans of the finished trials; train nothing")),
@@ -92,7 +100,8 @@ def parse_reproduction(args: Sequence[str]) -> Reproduction:
     for task in tasks:
         if task not in TASKS:
             raise UserError(f"unknown task {shown(task)}; give one of: {', '.join(TASKS)}")
-    planners, arms = once("--planners", options.planners), once("--arms", options.arms)
+    planners = once("--planners", options.planners)
+    arms = once("--arms", [Arm.of(word) for word in options.arms])
     trials = study(tasks, planners, arms, seeds_of(options.seeds), options.steps, out)
     if parsed.values["open_loop",]:
         _check_open_loop(trials)
@@ -106,9 +115,14 @@ def parse_reproduction(args: Sequence[str]) -> Reproduction:
 
 def _check_open_loop(study: Study) -> None:
     """Refuses trials whose plans cannot be executed at several weights of one penalty."""
+    labels = dict.fromkeys(trial.contender.label for trial in study.trials)
+    penalised = all(trial.config.regularizer.name != "none" for trial in study.trials)
+    if len(labels) > 1 or not penalised:
+        raise UserError(
+            f"--open-loop: {', '.join(labels)} is not one arm with a penalty; give one task, one"
+            " planner and one arm, such as --arms rnn-dae@10"
+        )
     for trial in study.trials:
-        if trial.config.regularizer.name == "none":
-            raise UserError("--open-loop: an arm has no penalty; give --arms with one")
         if not trial.finished:
             raise UserError(
                 f"--open-loop: {trial.name} is not trained yet; run the command without it first"
@@ -118,7 +132,7 @@ def _check_open_loop(study: Study) -> None:
 _TEXT = f"""\
 Train agents on the tasks of Boney et al. (2019) with and without a penalty, and compare what they
 reach and what their plans were worth:
-  {REPRODUCE} half-cheetah --arms none window-dae rnn-dae --seeds 0..2
+  {REPRODUCE} half-cheetah --arms none window-dae rnn-dae@10 --seeds 0..2
 
 A task is one of {", ".join(TASKS)}. Tables and figures are written when the trials are
 done, and of those that are when it is interrupted; the same command resumes it.

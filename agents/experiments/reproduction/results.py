@@ -17,7 +17,8 @@ from agents.analysis.tables import Row, grouped, markdown, of_kind, write_csv, w
 from agents.analysis.text import interval, number
 from agents.config import CONFIG_FILE, Config, load_run
 from agents.experiments.learning.trials import TRAINED
-from agents.experiments.reproduction.arms import PLANNERS, TASKS
+from agents.experiments.learning.worker import OUTPUT
+from agents.experiments.reproduction.arms import NAMESPACE, PLANNERS, TASKS
 from agents.experiments.reproduction.figures import plot_study
 from agents.training.log import METRICS, TIMINGS
 
@@ -40,7 +41,8 @@ def write_results(out: Path) -> list[str]:
     Raises:
       UserError: a trial cannot be read, or `out` cannot be written to.
     """
-    episodes = [row for run_dir in sorted(out.glob("*-seed*")) for row in _episodes(run_dir)]
+    found = sorted(file.parent for file in out.glob(f"*-seed*/{OUTPUT}"))
+    episodes = [row for run_dir in found for row in _episodes(run_dir)]
     if not episodes:
         return []
     arms = compare(episodes)
@@ -53,10 +55,12 @@ def write_results(out: Path) -> list[str]:
 
 
 def _episodes(run_dir: Path) -> Iterator[Row]:
-    """A row an episode of a trial, finished or not."""
+    """A row an episode of a trial, finished or not; none of trials of other studies."""
     if not (run_dir / CONFIG_FILE).is_file() or not (run_dir / METRICS).is_file():
         return
     config = load_run(run_dir)
+    if not config.env.id.startswith(f"{NAMESPACE}/"):
+        return
     timings = read_rows(run_dir / TIMINGS) if (run_dir / TIMINGS).is_file() else []
     plans = sum(row["plans"] for row in timings)
     seconds = sum(row["planning_seconds"] for row in timings)

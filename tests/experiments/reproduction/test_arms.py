@@ -4,12 +4,12 @@ import pytest
 
 from agents.config import PRESETS
 from agents.errors import UserError
-from agents.experiments.reproduction.arms import TASKS, contender, of_length, study
+from agents.experiments.reproduction.arms import TASKS, Arm, contender, of_length, study
 from agents.experiments.reproduction.options import parse_reproduction
 
 
-def config_of(arm: str, planner: str = "adam", steps: int | None = None):
-    config = contender("half-cheetah", planner, arm, steps).config
+def config_of(arm: str, planner: str = "adam", steps: int = 0):
+    config = contender("half-cheetah", planner, Arm.of(arm), steps).config
     assert config is not None
     return config
 
@@ -31,15 +31,23 @@ def test_arms_differ_in_nothing_else():
     assert first.model_copy(update={"regularizer": other.regularizer}) == other
 
 
-@pytest.mark.parametrize("arm", ["window", "none-3", "rnn-dae@", "rnn-dae@-1", "rnn-dae@1e2", ""])
+@pytest.mark.parametrize(
+    "arm", ["window", "none-3", "rnn-dae@", "rnn-dae@-1", "rnn-dae@1e2", "none@3", ""]
+)
 def test_another_arm_is_refused(arm):
-    with pytest.raises(UserError, match=r"--arms: .* is not allowed; give PENALTY"):
+    with pytest.raises(UserError, match=r"--arms: .* is not allowed; give none, PENALTY"):
         config_of(arm)
 
 
 def test_disagreement_of_one_member_is_refused():
     with pytest.raises(UserError, match="compares members, of which there is one"):
         config_of("disagreement")
+
+
+def test_the_length_of_a_preset_is_the_same_trial_by_its_number_and_without_one():
+    plain, numbered = (contender("half-cheetah", "adam", Arm.of("none"), n) for n in (0, 200))
+    assert plain == numbered
+    assert contender("half-cheetah", "adam", Arm.of("none"), 300).label != plain.label
 
 
 def test_the_planner_changes_the_search_alone():
@@ -55,12 +63,12 @@ def test_longer_episodes_are_as_many(task):
     assert long.env_steps == 10_000
     assert (long.random_steps, long.fit_every) == (2_000, 1_000)
     assert long.env.id == short.env.id
-    assert of_length(short, None) == short
+    assert of_length(short, 0) == short
 
 
 def test_the_grid_has_every_trial_once_with_a_directory_of_its_own(tmp_path):
-    found = study(["half-cheetah", "cartpole"], ["adam", "cem"], ["none", "rnn-dae@10"], [3, 4],
-                  None, tmp_path)  # fmt: skip
+    arms = [Arm.of("none"), Arm.of("rnn-dae@10")]
+    found = study(["half-cheetah", "cartpole"], ["adam", "cem"], arms, [3, 4], 0, tmp_path)
     names = [trial.name for trial in found.trials]
     assert len(names) == len(set(names)) == 16
     assert "half-cheetah-cem-rnn-dae-w10-seed4" in names
@@ -77,14 +85,17 @@ def test_the_command_line(tmp_path):
     assert found.options.planners == ("adam",)
     assert not found.background
     assert not found.open_loop
-    with pytest.raises(UserError, match="--open-loop: an arm has no penalty"):
+    with pytest.raises(UserError, match=r"--open-loop: .*none, .* is not one arm with a penalty"):
         parse_reproduction([*words, "--open-loop"])
     words.remove("none")
     with pytest.raises(UserError, match="cartpole-adam-rnn-dae-w10-seed5 is not trained yet"):
         parse_reproduction([*words, "--open-loop"])
     with pytest.raises(UserError, match="unknown task 'lunar-lander'; give one of: half-cheetah"):
         parse_reproduction(["lunar-lander"])
-    with pytest.raises(UserError, match="--arms: 'none' is given twice"):
-        parse_reproduction(["--arms", "none", "none"])
+    for twice in (["none", "none"], ["window-dae", "window-dae@1"]):
+        with pytest.raises(UserError, match=r"--arms: .* is given twice"):
+            parse_reproduction(["--arms", *twice])
+    with pytest.raises(UserError, match="--steps: 49 is not allowed; give 0, or 50 to 1000"):
+        parse_reproduction(["--steps", "49"])
     with pytest.raises(UserError, match="--planners: 'mppi' is not"):
         parse_reproduction(["--planners", "mppi"])

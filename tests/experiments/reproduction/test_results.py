@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from agents.config import CONFIG_FILE, dump
+from agents.config import CONFIG_FILE, PRESETS, dump
 from agents.experiments.learning.trials import TRAINED
-from agents.experiments.reproduction.arms import study
+from agents.experiments.learning.worker import OUTPUT
+from agents.experiments.reproduction.arms import Arm, study
 from agents.experiments.reproduction.results import write_results
 
 GAINS = {0: 90.0, 1: 120.0, 2: 150.0}
@@ -19,10 +20,12 @@ GAINS = {0: 90.0, 1: 120.0, 2: 150.0}
 @pytest.fixture
 def out(tmp_path):
     """Two arms with three seeds; the last one of them is not finished."""
-    trials = study(["half-cheetah"], ["adam"], ["none", "window-dae"], [0, 1, 2, 3], None, tmp_path)
+    arms = [Arm.of("none"), Arm.of("window-dae")]
+    trials = study(["half-cheetah"], ["adam"], arms, [0, 1, 2, 3], 0, tmp_path)
     for trial in trials.trials:
         trial.run_dir.mkdir()
         (trial.run_dir / CONFIG_FILE).write_text(dump(trial.config))
+        (trial.run_dir / OUTPUT).write_text("")
         penalised = trial.config.regularizer.name != "none"
         gain = GAINS.get(trial.seed, 1e6) if penalised else 0.0
         episodes = 10 if trial.seed in GAINS else 4
@@ -75,6 +78,17 @@ def test_episodes_of_all_trials_are_written_and_drawn(out):
     assert len(rows) == 2 * (3 * 10 + 4)
     assert {row["task"] for row in rows} == {"half-cheetah"}
     assert (out / "half-cheetah-200.png").stat().st_size > 10_000
+
+
+def test_runs_of_other_studies_are_left_out(out):
+    other = out / "lunar-lander-seed3"
+    other.mkdir()
+    (other / CONFIG_FILE).write_text(dump(PRESETS["lunar-lander"]))
+    row = {"kind": "episode", "episode": 0, "env_steps": 9, "return": 1.0, "gap": None}
+    (other / "metrics.jsonl").write_text(json.dumps(row) + "\n")
+    (other / OUTPUT).write_text("")
+    write_results(out)
+    assert len(rows_in(out / "arms.csv")) == 2
 
 
 def test_nothing_is_written_before_an_episode_has_ended(tmp_path):
