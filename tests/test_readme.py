@@ -18,6 +18,7 @@ from agents.config.benchmarks import (
 )
 from agents.experiments.learning.options import LearningOptions
 from agents.experiments.learning.sweep import SweepOptions
+from agents.experiments.reproduction.options import ReproductionOptions
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
@@ -81,13 +82,13 @@ def test_it_names_every_preset(name: str) -> None:
 def test_every_option_that_is_shown_exists() -> None:
     known = {"--" + ".".join(path).replace("_", "-") for path in options(Config)}
     every = (
-        DenoiseOptions, DetectionOptions, LearningOptions, ReturnsOptions, SpeedOptions,
-        StudyOptions, SweepOptions,
+        DenoiseOptions, DetectionOptions, LearningOptions, ReproductionOptions, ReturnsOptions,
+        SpeedOptions, StudyOptions, SweepOptions,
     )  # fmt: skip
     for studied in every:
         known |= {"--" + ".".join(path).replace("_", "-") for path in options(studied)}
     known |= {"--config", "--resume", "--gif", "--help", "--run-dir", "--peers", "--out"}
-    known |= {"--background", "--name", "--alphas"}
+    known |= {"--background", "--name", "--alphas", "--open-loop"}
     for page in (README, *STUDIES):
         shown = set(re.findall(r"(?<![\w-])--[a-z][\w.-]*", "\n".join(_blocks("sh", page))))
         assert shown <= known, page
@@ -133,6 +134,24 @@ def test_the_learning_table_agrees_with_its_file(page: Path) -> None:
         (line,) = re.findall(rf"^\| {re.escape(said)} \|(.*)\|$", _text(page), re.MULTILINE)
         means = [float(cell.split()[0]) for cell in line.split("|")]
         assert means == [round(found[label][age]) for age in (5_000, 8_000, 10_000, 15_000, 20_000)]
+
+
+def test_the_returns_of_the_paper_task_agree_with_their_file() -> None:
+    place = RESULTS / "boney"
+    page, readme = _text(place / "README.md"), _text(README)
+    arms = {row["penalty"]: row for row in _rows(place / "arms.csv")}
+    assert set(arms) == {"none", "rnn-dae", "window-dae"}
+    for row in arms.values():
+        mean, low, high = (float(row[f"return{end}"]) for end in ("", "_low", "_high"))
+        assert f"{mean:.1f} [{low:.1f}, {high:.1f}]" in page
+        if row["difference"]:
+            mean, low, high = (float(row[f"difference{end}"]) for end in ("", "_low", "_high"))
+            assert f"{mean:.1f} [{low:.1f}, {high:.1f}]" in page
+    for name in ("none", "rnn-dae"):
+        mean, low, high = (
+            round(float(arms[name][f"return{end}"])) for end in ("", "_low", "_high")
+        )
+        assert f"{mean} [{low}, {high}]" in readme
 
 
 def test_the_comparisons_agree_with_their_files() -> None:

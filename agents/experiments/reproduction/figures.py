@@ -1,4 +1,8 @@
-"""The figure of a task: returns by episode beside the paper's, and the gap of the plans."""
+"""The figure of a task: returns by episode beside the paper's, and the gap of the plans.
+
+Lines are means of returns and medians of gaps over seeds: one early model that is wrong by
+thousands would hide all the others. The scale of the gaps is logarithmic beyond 10 for that reason.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import StrMethodFormatter
 
 from agents.analysis.style import GREY, frame, series, write
 from agents.analysis.tables import Row, grouped
@@ -16,7 +21,7 @@ _PAPER_LINES = (":", "-.", "--")
 
 
 def plot_study(rows: Sequence[Row], path: Path, task: str, steps: int) -> Path:
-    """Draws a row of panels a planner: mean over seeds, and every seed as a point.
+    """Draws a row of panels a planner: a line over seeds, and every seed as a point.
 
     Args:
       rows: of `episodes.csv`, of one task and length of episode.
@@ -37,6 +42,8 @@ def plot_study(rows: Sequence[Row], path: Path, task: str, steps: int) -> Path:
             axes.set_title(f"{task}, {planner}: {title}", loc="left", fontsize=10)
             axes.set_xlabel("episode")
             frame(axes)
+        line[1].set_yscale("symlog", linthresh=10)
+        line[1].yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         _draw_paper(line[0], task, steps, planner)
         line[0].legend(frameon=False, fontsize=8)
     return write(figure, path)
@@ -46,9 +53,10 @@ def _draw(axes: Axes, rows: Sequence[Row], key: str, label: str, index: int) -> 
     known = [row for row in rows if row[key] is not None]
     episodes = grouped(known, "episode")
     style = series(index)
-    means = [np.mean([row[key] for row in mine]) for mine in episodes.values()]
+    centre = np.mean if key == "return" else np.median
+    middles = [centre([row[key] for row in mine]) for mine in episodes.values()]
     seeds = len({row["seed"] for row in rows})
-    axes.plot(list(episodes), means, lw=2, label=f"{label} ({seeds} seeds)", **style)
+    axes.plot(list(episodes), middles, lw=2, label=f"{label} ({seeds} seeds)", **style)
     axes.plot(
         [row["episode"] for row in known], [row[key] for row in known],
         ls="", ms=3, alpha=0.45, **style,
