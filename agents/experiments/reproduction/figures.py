@@ -45,7 +45,8 @@ def plot_study(rows: Sequence[Row], path: Path, task: str, steps: int) -> Path:
         line[1].set_yscale("symlog", linthresh=10)
         line[1].yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         _draw_paper(line[0], task, steps, planner)
-        line[0].legend(frameon=False, fontsize=8)
+    handles, labels = grid[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=5, fontsize=8, frameon=False)
     return write(figure, path)
 
 
