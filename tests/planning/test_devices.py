@@ -138,6 +138,7 @@ print(json.dumps(jax.device_count()))
 def test_importing_the_library_sets_nothing(tmp_path):
     code = """
 import importlib, json, os, pkgutil
+os.environ |= {"CRC32C_SW_MODE": "auto", "PYGAME_HIDE_SUPPORT_PROMPT": "hide"}  # tensorboardX, pygame
 before = dict(os.environ)
 import agents, mbrl
 for package in (agents, mbrl):

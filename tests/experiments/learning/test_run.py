@@ -156,6 +156,7 @@ def test_help_and_refusals_come_without_jax_and_ray(tmp_path):
         assert ("--seeds SEED [SEED ...]" in done.stdout) == (status == 0)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not WITH_RAY, reason="Ray is not installed")
 def test_on_ray_a_killed_trial_ends_as_one_that_was_not(tmp_path):
     flags = {"XLA_FLAGS": "--xla_backend_optimization_level=0", "JAX_PLATFORMS": "cpu"}
