@@ -33,21 +33,18 @@ def simulator_for(id: str, *, frames: bool) -> Iterator[None]:
         UserError: the environment is one of MuJoCo's, which is not installed.
     """
     module, _, name = id.rpartition(":")
-    if frames:
-        if sys.platform == "linux":
-            os.environ.setdefault(BACKEND, "egl")
-        _prepare(id, module, name)
-        yield
-        return
     named = os.environ.get(BACKEND)
-    os.environ[BACKEND] = "disabled"
+    wanted = (named or "egl" * (sys.platform == "linux")) if frames else "disabled"
+    os.environ[BACKEND] = wanted
     try:
         _prepare(id, module, name)
         yield
     finally:
-        os.environ.pop(BACKEND)
-        if named is not None:
-            os.environ[BACKEND] = named
+        # MuJoCo reads it again when it draws its first frame.
+        if not (frames and "mujoco" in sys.modules):
+            os.environ.pop(BACKEND)
+            if named is not None:
+                os.environ[BACKEND] = named
 
 
 def _prepare(id: str, module: str, name: str) -> None:
