@@ -61,10 +61,9 @@ _BONEY: dict[str, Any] = {
 }
 
 
-def _paper_task(name: str, steps: int, **differences: dict[str, Any]) -> dict[str, Any]:
-    """A task of `agents.envs.mujoco`: two random episodes, then eight planned ones."""
-    module = "agents.envs.mujoco"
-    file = {"HalfCheetah": "half_cheetah"}.get(name, name.lower())
+def _paper_task(file: str, steps: int, **differences: dict[str, Any]) -> dict[str, Any]:
+    """A task of `agents.envs.mujoco`, by its file: two random episodes, then eight planned ones."""
+    module, name = "agents.envs.mujoco", file.title().replace("_", "")
     own = {
         "env": {"id": f"{module}:Boney/{name}-v0", "kwargs": {"max_episode_steps": steps}},
         "env_steps": 10 * steps,
@@ -111,13 +110,13 @@ _DIFFERENCES: dict[str, dict[str, Any]] = {
         "planner": {"population": 32},
         "evaluation": {"episodes": 2},
     },
-    "half-cheetah": _paper_task("HalfCheetah", 200),
+    "half-cheetah": _paper_task("half_cheetah", 200),
     # Weights in the paper's proportion to half-cheetah's: a penalty is given up in return, and
     # these tasks have rewards of other sizes.
-    "ant": _paper_task("Ant", 200, planner={"horizon": 35}, regularizer={"weight": 1.0}),
-    "pusher": _paper_task("Pusher", 150, planner={"horizon": 25}, regularizer={"weight": 0.02}),
-    "reacher": _paper_task("Reacher", 150, planner={"horizon": 25}, regularizer={"weight": 0.02}),
-    "cartpole": _paper_task("Cartpole", 200, planner={"horizon": 25}, regularizer={"weight": 0.01}),
+    "ant": _paper_task("ant", 200, planner={"horizon": 35}, regularizer={"weight": 1.0}),
+    "pusher": _paper_task("pusher", 150, planner={"horizon": 25}, regularizer={"weight": 0.02}),
+    "reacher": _paper_task("reacher", 150, planner={"horizon": 25}, regularizer={"weight": 0.02}),
+    "cartpole": _paper_task("cartpole", 200, planner={"horizon": 25}, regularizer={"weight": 0.01}),
 }
 
 PRESETS: dict[str, Config] = {

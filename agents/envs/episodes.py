@@ -118,6 +118,11 @@ class EpisodeRunner:
         """Decisions of this episode so far."""
         return len(self._actions)
 
+    @property
+    def time_limit(self) -> int | None:
+        """Simulator steps after which the environment truncates an episode; None: it never does."""
+        return self.env.spec.max_episode_steps if self.env.spec else None
+
     def start(self, index: int, seed: int) -> None:
         """Resets the environment; what was recorded of the last episode is forgotten.
 

@@ -149,8 +149,7 @@ class LiveDisplay(Callback):
         steps, config = run.progress.env_steps, run.config
         if self._warned or steps < config.random_steps or run.replay.episodes:
             return
-        spec = run.environments[0].runner.env.spec
-        limit = spec.max_episode_steps if spec else None
+        limit = run.environments[0].runner.time_limit
         if limit is None or limit > config.env_steps / config.num_envs:
             self._warned = True
             self._display.note(

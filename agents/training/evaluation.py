@@ -201,9 +201,7 @@ def evaluate_frozen(
 
 def _lasts_too_long(runner: EpisodeRunner) -> bool:
     """Whether an episode is to be cut short, since nothing else need ever end it."""
-    spec = runner.env.spec
-    limited = spec is not None and spec.max_episode_steps is not None
-    return not limited and runner.steps >= LONGEST
+    return runner.time_limit is None and runner.steps >= LONGEST
 
 
 def evaluation_steps_per_plan(config: Config) -> int:

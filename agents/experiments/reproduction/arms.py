@@ -14,9 +14,6 @@ from agents.config import PRESETS, Config, override
 from agents.errors import UserError, shown
 from agents.experiments.learning.trials import Contender, Protocol, Study, make_trials
 
-NAMESPACE = "agents.envs.mujoco:Boney"
-"""What the ids of the tasks begin with."""
-
 TASKS = ("half-cheetah", "ant", "pusher", "reacher", "cartpole")
 """Presets in the paper's form."""
 

@@ -15,15 +15,18 @@ from agents.analysis.jsonl import read_rows
 from agents.analysis.statistics import mean_ci95
 from agents.analysis.tables import Row, grouped, markdown, of_kind, write_csv, writing
 from agents.analysis.text import interval, number
-from agents.config import CONFIG_FILE, Config, load_run
+from agents.config import CONFIG_FILE, PRESETS, Config, load_run
 from agents.experiments.learning.trials import TRAINED
 from agents.experiments.learning.worker import OUTPUT
-from agents.experiments.reproduction.arms import NAMESPACE, PLANNERS, TASKS
+from agents.experiments.reproduction.arms import PLANNERS, TASKS
 from agents.experiments.reproduction.figures import plot_study
 from agents.training.log import METRICS, TIMINGS
 
 LAST = 3
 """Episodes at the end of a trial whose mean return is what an arm reaches."""
+
+_TASKS = {PRESETS[task].env.id: task for task in TASKS}
+"""By the environment's id."""
 
 SETTING = ("task", "steps", "planner", "members")
 ARM = (*SETTING, "penalty", "weight")
@@ -59,7 +62,7 @@ def _episodes(run_dir: Path) -> Iterator[Row]:
     if not (run_dir / CONFIG_FILE).is_file() or not (run_dir / METRICS).is_file():
         return
     config = load_run(run_dir)
-    if not config.env.id.startswith(f"{NAMESPACE}/"):
+    if config.env.id not in _TASKS:
         return
     timings = read_rows(run_dir / TIMINGS) if (run_dir / TIMINGS).is_file() else []
     plans = sum(row["plans"] for row in timings)
@@ -77,12 +80,10 @@ def _episodes(run_dir: Path) -> Iterator[Row]:
 
 
 def _arm(config: Config) -> Row:
-    tasks = {name.replace("-", ""): name for name in TASKS}
-    task = config.env.id.rpartition("/")[2].removesuffix("-v0").lower()
     planners = {options["planner", "name"]: name for name, options in PLANNERS.items()}
     penalty = config.regularizer
     return {
-        "task": tasks.get(task, task),
+        "task": _TASKS[config.env.id],
         "steps": config.env.kwargs["max_episode_steps"],
         "planner": planners.get(config.planner.name, config.planner.name),
         "members": config.model.members,
