@@ -97,7 +97,7 @@ def allowed(field: FieldInfo, several: bool = False) -> str:
     if kind is tuple:
         return f"one or more {allowed(element(field), several=True)}"
     if kind is Union:
-        return f"{allowed(element(field))}, or {alternative(field)}"
+        return f"{allowed(element(field))}, or {' or '.join(alternatives(field))}"
     if kind is dict:
         return "names with values: true, false, finite numbers or texts"
     if kind in (bool, Path):
@@ -112,9 +112,9 @@ def allowed(field: FieldInfo, several: bool = False) -> str:
     )
 
 
-def alternative(field: FieldInfo) -> str:
-    """The word that may stand in a number's place."""
-    return str(get_args(get_args(field.annotation)[1])[0])
+def alternatives(field: FieldInfo) -> tuple[str, ...]:
+    """The words that may stand in a number's place."""
+    return get_args(get_args(field.annotation)[1])
 
 
 def element(field: FieldInfo) -> FieldInfo:

@@ -21,7 +21,7 @@ from agents.config.base import (
     OptionPath,
     Options,
     allowed,
-    alternative,
+    alternatives,
     bounds,
     closest,
     element,
@@ -244,7 +244,7 @@ def _metavar(field: FieldInfo) -> str:
         each = _metavar(element(field))
         return f"{each} ..." if each.startswith("{") else f"{each} [{each} ...]"
     if kind is Union:
-        return f"{_metavar(element(field))}|{alternative(field)}"
+        return "|".join([_metavar(element(field)), *alternatives(field)])
     return _METAVARS[kind]
 
 

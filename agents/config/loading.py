@@ -12,8 +12,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from agents.config.base import OptionPath, Options, allowed, closest, flag, options, sections
-from agents.config.presets import PRESETS
-from agents.config.schema import Config, EnvConfig
+from agents.config.presets import PRESETS, from_data
+from agents.config.schema import NO_ENVIRONMENT, Config, EnvConfig
 from agents.config.yaml_files import load_yaml
 from agents.errors import UserError, shown
 
@@ -27,6 +27,8 @@ def load(
 ) -> Config:
     """Puts together the configuration of a new run.
 
+    With a data set the preset's fits make way for those of `agents.config.presets.from_data`.
+
     Args:
         preset: a name in `PRESETS`.
         file: YAML with the options to change; the `config.yaml` of another run will do.
@@ -37,7 +39,14 @@ def load(
     """
     if preset not in PRESETS:
         raise UserError(f"unknown preset {shown(preset)}; choose one of: {', '.join(PRESETS)}")
-    return _validate(Config, PRESETS[preset].model_dump(), flags or {}, file)
+    values, flags = PRESETS[preset].model_dump(), flags or {}
+    written = {} if file is None else load_yaml(file)
+    if flags.get(("data",), written.get("data")):
+        section = written.get("regularizer")
+        named = section.get("name") if isinstance(section, Mapping) else None
+        penalty = flags.get(("regularizer", "name"), named)
+        values = _merge(Config, values, from_data(penalised=penalty != "none"), "")
+    return _validate(Config, values, flags, file)
 
 
 def load_run(run_dir: Path) -> Config:
@@ -105,7 +114,7 @@ def _merge(
             raise UserError(
                 f"{where}{name}: {shown(value)} is not a mapping; give some of: {known}"
             )
-    if model is EnvConfig and merged.get("id") != base.get("id"):
+    if model is EnvConfig and merged.get("id") not in (base.get("id"), NO_ENVIRONMENT):
         # Arguments and the action repeat belong to the environment that they were chosen for.
         for name in {"kwargs", "action_repeat"} - set(layer):
             merged.pop(name, None)

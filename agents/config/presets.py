@@ -119,6 +119,23 @@ _DIFFERENCES: dict[str, dict[str, Any]] = {
     "cartpole": _paper_task("cartpole", 200, planner={"horizon": 25}, regularizer={"weight": 0.01}),
 }
 
+
+def from_data(*, penalised: bool) -> dict[str, Any]:
+    """What changes in a preset where a data set is learned from.
+
+    There is one fit, until held-out episodes stop getting better, in place of many short ones that
+    begin where the last one ended. No acting can correct the weight of the penalty.
+
+    Args:
+        penalised: whether there is a penalty, whose weight can be chosen.
+    """
+    once = {"min_epochs": 0, "max_epochs": 500, "passes": 0.0, "patience": 25}
+    return {
+        "fit": {**once, "holdout": 0.2, "holdout_from": 1},
+        "regularizer": {**once, "weight": "familiar"} if penalised else once,
+    }
+
+
 PRESETS: dict[str, Config] = {
     name: Config.model_validate(difference) for name, difference in _DIFFERENCES.items()
 }

@@ -75,8 +75,10 @@ class RegularizerConfig(Options):
     """The penalty that keeps plans where the model was trained."""
 
     name: RegularizerName = Field(default="rnn-dae", description="Penalty")
-    weight: Annotated[float, Field(ge=0)] | Literal["auto"] = Field(
-        default=0.03, description="Return given up per unit of penalty; auto: see regularizer.auto"
+    weight: Annotated[float, Field(ge=0)] | Literal["auto", "familiar"] = Field(
+        default=0.03,
+        description="Return given up per unit of penalty; auto: see regularizer.auto; familiar: the"
+        " smallest whose plans are as familiar as the data",
     )
     auto: AutoConfig = AutoConfig()
     corruption: Literal["additive", "multiplicative", "masking", "salt-and-pepper"] = Field(
@@ -105,8 +107,13 @@ class RegularizerConfig(Options):
     deen: DeenConfig = DeenConfig()
 
     def conflicts(self) -> Iterable[str]:
-        """Epochs are in order, and energies are fitted with Gaussian noise."""
+        """Epochs are in order, a penalty is there, and energies are fitted with Gaussian noise."""
         yield from epochs_conflicts("regularizer", self.min_epochs, self.max_epochs)
+        if self.name == "none" and self.weight == "familiar":
+            yield (
+                "regularizer.weight 'familiar' does not go with regularizer.name none, which cannot"
+                " tell what is familiar; give a number or another penalty"
+            )
         if self.name == "deen" and self.corruption != "additive":
             yield (
                 f"regularizer.corruption {self.corruption!r} does not go with regularizer.name"

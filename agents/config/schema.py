@@ -26,13 +26,17 @@ _LARGEST_SEED = 2**31 - 1
 _MOST_STEPS = 10**9
 
 
+NO_ENVIRONMENT = "none"
+"""The id of an environment that is not there: only data from it are."""
+
+
 class EnvConfig(Options):
     """The environment that the agent acts in."""
 
     id: str = Field(
         min_length=1,
         examples=["LunarLander-v3"],
-        description="Gymnasium id, or module:Id",
+        description="Gymnasium id, or module:Id; none: only the data are there",
     )
     kwargs: dict[str, bool | int | float | str] = Field(
         default={}, description="Its arguments, instead of the preset's"
@@ -152,6 +156,12 @@ class Config(Options):
     """One run, from the first random episode to the evaluation."""
 
     seed: int = Field(default=0, ge=0, le=_LARGEST_SEED, description="Random seed")
+    data: str = Field(
+        default="",
+        examples=["replay.npz", "lander/expert-v0"],
+        description="Learn from this data set (a .npz file, or the id of a Minari one) and do not"
+        " act; empty: act",
+    )
     env_steps: int = Field(default=10_000, ge=1, le=_MOST_STEPS, description="Steps in all")
     num_envs: int = Field(default=1, ge=1, le=256, description="Environments at once")
     random_steps: int = Field(default=1_000, ge=1, description="Steps of random episodes first")
@@ -179,7 +189,14 @@ class Config(Options):
     evaluation: EvaluationConfig = EvaluationConfig()
 
     def conflicts(self) -> Iterable[str]:
-        """An expectation is one path, and a window of the denoiser fits in a plan."""
+        """One path by expectation, a denoiser's window within a plan, data or an environment."""
+        if self.env.id == NO_ENVIRONMENT and not self.data:
+            yield f"env.id {NO_ENVIRONMENT} leaves nothing to learn from; give --data, or another"
+        if self.data and self.regularizer.weight == "auto":
+            yield (
+                "regularizer.weight 'auto' follows the episodes that an agent acts in, and with"
+                " data it does not act; give familiar, or a number"
+            )
         if self.model.propagation == "expectation" and self.planner.particles != 1:
             yield (
                 f"planner.particles {self.planner.particles} does not go with model.propagation"
