@@ -5,6 +5,7 @@ Nothing here imports JAX or Minari, so that a command line can be refused at onc
 
 import os
 import re
+from importlib.util import find_spec
 from pathlib import Path
 
 from agents.errors import UserError, shown
@@ -38,6 +39,21 @@ def minari_directory(id: str) -> Path:
     return (Path(root) if root is not None else Path.home() / ".minari" / "datasets") / id
 
 
+def refuse_without_minari(what: str) -> None:
+    """Refuses a data set of Minari's where Minari, or what it reads files with, is missing.
+
+    Args:
+      what: needs Minari; begins the message.
+
+    Raises:
+      UserError: it is not installed.
+    """
+    if find_spec("minari") is None or find_spec("h5py") is None:
+        raise UserError(
+            f"{what} needs Minari, which is not installed: pip install 'mbrl-dae[minari]'"
+        )
+
+
 def refuse_unusable(option: str, name: str) -> None:
     """Refuses the name of a data set that is to be written.
 
@@ -46,11 +62,16 @@ def refuse_unusable(option: str, name: str) -> None:
       name: as given.
 
     Raises:
-      UserError: the name is of neither form, is taken, or stands where nothing can be written.
+      UserError: the name is of neither form, is taken, or stands where nothing can be written; or
+        Minari is not installed.
     """
-    if not is_file(name) and not is_minari_id(name):
+    if is_file(name):
+        path = Path(name)
+    elif is_minari_id(name):
+        refuse_without_minari(f"{option}: {shown(name)}")
+        path = minari_directory(name)
+    else:
         raise UserError(f"{option}: {shown(name)} is not allowed; give {FORMS}")
-    path = Path(name) if is_file(name) else minari_directory(name)
     try:
         if os.path.lexists(path):
             raise UserError(f"{option}: {shown(name)} exists already; give another name")

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from agents.data.dataset import Dataset, LoggedEpisode, from_replay, refuse_misfit, to_replay
+from agents.data.minari_files import load_minari, save_minari
 from agents.data.npz import load_npz, save_npz
-from agents.dataset_names import refuse_unusable
+from agents.dataset_names import is_file, refuse_unusable
 
 __all__ = [
     "Dataset",
@@ -26,7 +27,7 @@ def load(name: str) -> Dataset:
     Raises:
       UserError: it is not there or cannot be used, or Minari is not installed.
     """
-    return load_npz(name)
+    return load_npz(name) if is_file(name) else load_minari(name)
 
 
 def save(dataset: Dataset, name: str) -> None:
@@ -41,4 +42,7 @@ def save(dataset: Dataset, name: str) -> None:
         installed.
     """
     refuse_unusable("the data set", name)
-    save_npz(dataset, Path(name))
+    if is_file(name):
+        save_npz(dataset, Path(name))
+    else:
+        save_minari(dataset, name)
