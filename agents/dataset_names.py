@@ -73,13 +73,15 @@ def refuse_unusable(option: str, name: str) -> None:
     else:
         raise UserError(f"{option}: {shown(name)} is not allowed; give {FORMS}")
     try:
-        if os.path.lexists(path):
-            raise UserError(f"{option}: {shown(name)} exists already; give another name")
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
         existing = next(each for each in path.absolute().parents if os.path.lexists(each))
     except OSError as error:
         raise UserError(
             f"{option}: {shown(name)} cannot be used ({error.strerror}); give another name"
         ) from None
+    else:
+        raise UserError(f"{option}: {shown(name)} exists already; give another name")
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
         problem = "cannot be written to" if existing.is_dir() else "is not a directory"
         raise UserError(

@@ -127,7 +127,8 @@ def load_npz(name: str) -> Dataset:
 
 def _read(where: str, name: str) -> tuple[_Meta, dict[str, NDArray]]:
     try:
-        with np.load(name, allow_pickle=False) as archive:
+        # Opened here, since NumPy leaves a file that it refuses open.
+        with open(name, "rb") as stream, np.load(stream, allow_pickle=False) as archive:
             damaged = archive.zip.testzip()
             if damaged is not None:
                 raise UserError(f"{where} is damaged: the checksum of {shown(damaged)} is another")

@@ -14,7 +14,7 @@ from agents.training.evaluation import CUT_SHORT, LONGEST
 from mbrl import Episode
 
 _STREAM = 2**31
-"""Begins the seeds of noise and random actions; no run's seed is as large, so that none is alike."""
+"""Begins the seeds of noise and random actions; larger than any run's, so that none is the same."""
 
 _LINES = 20
 """Of progress, at most, for each policy."""

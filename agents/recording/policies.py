@@ -78,7 +78,7 @@ def _trained(run_dir: Path, runner: EpisodeRunner, seed: int) -> Act:
     def act(runner: EpisodeRunner, rng: np.random.Generator) -> NDArray[np.float32]:
         if runner.decisions == 0:
             actor.reset(0)
-        return actor.plan(frozen.learned, [runner], weight, bonus).actions[0, 0]
+        return np.asarray(actor.plan(frozen.learned, [runner], weight, bonus).actions[0, 0])
 
     return act
 
