@@ -79,11 +79,16 @@ def make_numbered(path: Path) -> Path:
             return made
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Writes a text file; a process killed at any moment leaves the old one or the new one."""
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Writes a file; a process killed at any moment leaves the old one or the new one.
+
+    Args:
+      path: of the file.
+      content: a text, written as UTF-8, or bytes.
+    """
     temporary = path.with_name(f"{path.name}.tmp")
-    with temporary.open("w", encoding="utf-8") as stream:
-        stream.write(text)
+    with temporary.open("wb") as stream:
+        stream.write(content.encode() if isinstance(content, str) else content)
         stream.flush()
         os.fsync(stream.fileno())
     temporary.replace(path)

@@ -154,7 +154,7 @@ def parse_evaluate(args: Sequence[str]) -> EvaluateCommand:
         "Evaluate a saved run on fresh episodes, planning with what it learned.",
         _EVALUATE_ARGUMENTS,
     )
-    run_dir = _saved_run(parsed)
+    run_dir = saved_run(parsed)
     values = parsed.values
     override(  # refuses what a configuration would
         load_run(run_dir),
@@ -173,7 +173,7 @@ def parse_report(args: Sequence[str]) -> Path:
       SystemExit: help was asked for, and printed.
     """
     text = "Write the report of a finished run again, from what its directory holds."
-    return _saved_run(parse(args, "python scripts/report.py", text, _REPORT_ARGUMENTS))
+    return saved_run(parse(args, "python scripts/report.py", text, _REPORT_ARGUMENTS))
 
 
 def runnable(command: str) -> str:
@@ -242,7 +242,7 @@ def _only(parsed: Parsed, what: str) -> str:
     return first
 
 
-def _saved_run(parsed: Parsed) -> Path:
+def saved_run(parsed: Parsed) -> Path:
     """The directory of a saved run that was given by place."""
     if not parsed.positionals:
         raise UserError("a run directory is missing; give the RUN_DIR of a saved run")

@@ -1,4 +1,4 @@
-"""What an environment observes and takes, and the way from the planner's units to its own.
+"""What an environment observes and takes, and the way between the planner's units and its own.
 
 The planner acts in [-1, 1], or in one-hot rows where actions are discrete.
 
@@ -6,6 +6,7 @@ Shapes: O observation size, A action size.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -49,10 +50,27 @@ def describe(env: gym.Env) -> EnvironmentSpec:
             of at most one dimension with finite bounds.
     """
     id = env.spec.id if env.spec is not None else type(env.unwrapped).__name__
-    observed, acted = env.observation_space, env.action_space
+    what = f"environment {shown(id)}"
+    return describe_spaces(what, id, env.observation_space, env.action_space)
+
+
+def describe_spaces(
+    what: str, id: str, observed: spaces.Space, acted: spaces.Space
+) -> EnvironmentSpec:
+    """Reads the sizes and bounds off two spaces, where there is no environment to ask.
+
+    Args:
+        what: has these spaces, for the messages.
+        id: of the environment; empty where it is not known.
+        observed: the space of observations.
+        acted: the space of actions.
+
+    Raises:
+        UserError: as `describe` does.
+    """
     if not isinstance(observed, spaces.Box) or len(observed.shape) != 1 or observed.shape == (0,):
         raise UserError(
-            f"environment {shown(id)} has observation space {one_line(observed)}; "
+            f"{what} has observation space {one_line(observed)}; "
             "allowed: a Box with one dimension (gymnasium.wrappers.FlattenObservation makes one)"
         )
     discrete = isinstance(acted, spaces.Discrete)
@@ -67,7 +85,7 @@ def describe(env: gym.Env) -> EnvironmentSpec:
         low, high = (np.atleast_1d(each).astype(np.float64) for each in (acted.low, acted.high))
     else:
         raise UserError(
-            f"environment {shown(id)} has action space {one_line(acted)}; "
+            f"{what} has action space {one_line(acted)}; "
             "allowed: Discrete, or a Box with one dimension and finite bounds"
         )
     return EnvironmentSpec(
@@ -80,6 +98,19 @@ def describe(env: gym.Env) -> EnvironmentSpec:
         action_shape=() if discrete else acted.shape,
         action_dtype="int64" if discrete else np.dtype(acted.dtype).name,
     )
+
+
+def spaces_of(spec: EnvironmentSpec) -> tuple[spaces.Box, spaces.Box | spaces.Discrete]:
+    """Spaces that `describe_spaces` reads as `spec`: observations without bounds, and actions."""
+    observed = spaces.Box(-np.inf, np.inf, (spec.observation_size,), np.float32)
+    if spec.discrete:
+        return observed, spaces.Discrete(spec.action_size, start=int(spec.action_low[0]))
+    dtype: Any = np.dtype(spec.action_dtype)
+    low, high = (
+        np.array(bound, dtype).reshape(spec.action_shape)
+        for bound in (spec.action_low, spec.action_high)
+    )
+    return observed, spaces.Box(low, high, spec.action_shape, dtype)
 
 
 def to_native(spec: EnvironmentSpec, action: ArrayLike) -> NDArray | int:
@@ -98,13 +129,70 @@ def to_native(spec: EnvironmentSpec, action: ArrayLike) -> NDArray | int:
     action = np.asarray(action, np.float64)
     if spec.discrete:
         return int(spec.action_low[0]) + int(np.argmax(action))
+    return _scaled(spec, action).reshape(spec.action_shape)
+
+
+def from_native(spec: EnvironmentSpec, native: ArrayLike) -> NDArray[np.float32]:
+    """Turns actions in the environment's own units into those of the planner.
+
+    The inverse of `to_native`: `to_native(spec, from_native(spec, x))` is `x` to the last bit for
+    every `x` that `to_native` makes of a float32 action in [-1, 1]. Any other `x` becomes the
+    nearest action that float32 has.
+
+    Args:
+        spec: of the environment.
+        native: [..., *spec.action_shape], one action or several.
+
+    Returns:
+        [..., A] in [-1, 1], or one-hot rows.
+
+    Raises:
+        UserError: an action is not finite or outside the bounds, or is no number of a choice.
+    """
+    numbers = np.asarray(native)
+    batch = numbers.shape[: numbers.ndim - len(spec.action_shape)]
     low, high = np.asarray(spec.action_low), np.asarray(spec.action_high)
-    # Halved before they meet, so that bounds near the largest float do not overflow; and around
-    # the centre, so that bounds of -1 and 1 hand the action over unchanged to the last bit.
-    native = (0.5 * high + 0.5 * low) + action * (0.5 * high - 0.5 * low)
+    numbers = numbers.reshape(*batch, len(low))
+    inside = (numbers >= low) & (numbers <= high)  # not of NaN
+    if spec.discrete:
+        inside &= numbers == np.rint(numbers)
+    if not inside.all():
+        first = numbers[~inside.all(axis=-1)][0].reshape(spec.action_shape)
+        kind = "whole numbers" if spec.discrete else "finite numbers"
+        raise UserError(
+            f"the action {one_line(first)} is not allowed; give {kind} from"
+            f" {one_line(low.reshape(spec.action_shape))} to"
+            f" {one_line(high.reshape(spec.action_shape))}"
+        )
+    if spec.discrete:
+        choices = numbers - int(spec.action_low[0])
+        return (choices == np.arange(spec.action_size)).astype(np.float32)
+    middle, half = _middle_and_half(spec)
+    found = np.clip((numbers - middle) / np.where(half > 0, half, 1.0), -1.0, 1.0)
+    found = found.astype(np.float32)
+    # Rounding may have left the numbers that scale to the wanted one, but by no more than one step.
+    for end in (-1.0, 1.0):
+        neighbour = np.nextafter(found, np.float32(end))
+        better = (_scaled(spec, found) != numbers) & (_scaled(spec, neighbour) == numbers)
+        found = np.where(better, neighbour, found)
+    return found
+
+
+def _middle_and_half(spec: EnvironmentSpec) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The centre of the bounds and half of their range, [A] each, native units."""
+    low, high = np.asarray(spec.action_low), np.asarray(spec.action_high)
+    # Halved before they meet, so that bounds near the largest float do not overflow.
+    return 0.5 * high + 0.5 * low, 0.5 * high - 0.5 * low
+
+
+def _scaled(spec: EnvironmentSpec, action: ArrayLike) -> NDArray:
+    """Actions [..., A] of a `Box` in native units and of the native type, in the same shape."""
+    middle, half = _middle_and_half(spec)
+    # Around the centre, so that bounds of -1 and 1 hand the action over unchanged to the last bit.
+    native = middle + np.asarray(action, np.float64) * half
     if np.issubdtype(np.dtype(spec.action_dtype), np.integer):
         native = np.rint(native)
-    return np.clip(native, low, high).astype(spec.action_dtype).reshape(spec.action_shape)
+    return np.clip(native, spec.action_low, spec.action_high).astype(spec.action_dtype)
 
 
 def random_action(spec: EnvironmentSpec, rng: np.random.Generator) -> NDArray[np.float32]:

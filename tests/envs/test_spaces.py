@@ -4,13 +4,18 @@ import numpy as np
 import pytest
 import worlds
 from gymnasium import spaces
+from hypothesis import example, given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from agents.envs import (
     EnvironmentSpec,
     describe,
     explored,
+    from_native,
     make_environment,
     random_action,
+    spaces_of,
     to_native,
 )
 from agents.errors import UserError
@@ -120,6 +125,104 @@ def test_integer_actions_are_rounded():
 def test_discrete_actions_name_choices_from_start_on():
     spec = spec_of(spaces.Discrete(3, start=1))
     assert [to_native(spec, row) for row in np.eye(3)] == [1, 2, 3]
+
+
+UNITS = st.floats(-1.0, 1.0, width=32)
+RANGES = {
+    np.float32: st.floats(-1e6, 1e6, width=32),
+    np.float64: st.floats(-1e6, 1e6),
+    np.int32: st.integers(-1_000, 1_000),
+    np.uint8: st.integers(0, 255),
+}
+
+
+@st.composite
+def boxes(draw):
+    dtype = draw(st.sampled_from(list(RANGES)))
+    size = draw(st.integers(1, 3))
+    ends = draw(arrays(dtype, (2, size), elements=RANGES[dtype]))
+    return spaces.Box(ends.min(axis=0), ends.max(axis=0), dtype=dtype)
+
+
+@given(space=boxes(), data=st.data())
+def test_from_native_finds_an_action_that_is_executed_as_it_was(space, data):
+    spec = spec_of(space)
+    native = to_native(spec, data.draw(arrays(np.float32, spec.action_size, elements=UNITS)))
+    action = from_native(spec, native)
+    assert action.dtype == np.float32
+    assert np.abs(action).max() <= 1.0
+    again = to_native(spec, action)
+    assert isinstance(native, np.ndarray)
+    assert isinstance(again, np.ndarray)
+    assert (again + 0).tobytes() == (native + 0).tobytes()  # but for the sign of zero
+
+
+def test_from_native_corrects_what_rounding_leaves():
+    spec = spec_of(spaces.Box(np.float32(0.1), np.float32(0.7), (1,), np.float32))
+    rng = np.random.default_rng(0)
+    natives = np.array([to_native(spec, random_action(spec, rng)) for _ in range(1_000)])
+
+    def executed(actions):
+        return np.array([to_native(spec, each) for each in actions])
+
+    low, high = spec.action_low[0], spec.action_high[0]
+    solved = ((natives - (high + low) / 2) / ((high - low) / 2)).astype(np.float32)
+    assert np.mean(executed(solved) != natives) > 0.2
+    np.testing.assert_array_equal(executed(from_native(spec, natives)), natives)
+
+
+@given(arrays(np.float32, (4, 2), elements=UNITS))
+@example(np.array([[0.0, -0.0], [1e-38, -1e-45], [1.0, -1.0], [0.1, 0.3]], np.float32))
+def test_from_native_changes_no_bit_where_units_agree(actions):
+    spec = describe(make_environment(*LANDER))
+    assert from_native(spec, actions).tobytes() == actions.tobytes()
+
+
+@pytest.mark.parametrize("start", [0, 1, -2])
+def test_choices_become_one_hot_rows_and_come_back(start):
+    spec = spec_of(spaces.Discrete(3, start=start))
+    rows = from_native(spec, np.arange(start, start + 3))
+    np.testing.assert_array_equal(rows, np.eye(3))
+    assert rows.dtype == np.float32
+    assert [to_native(spec, row) for row in rows] == list(range(start, start + 3))
+    assert from_native(spec, start).tolist() == [1.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("space", "native", "named"),
+    [
+        (worlds.ONE_NUMBER, [[0.0], [1.5]], "[1.5] is not allowed; give finite numbers from [-1.]"),
+        (worlds.ONE_NUMBER, [np.nan], "[nan] is not"),
+        (worlds.ONE_NUMBER, [-np.inf], "[-inf] is not"),
+        (
+            spaces.Box(-2.0, 6.0, ()),
+            6.5,
+            "6.5 is not allowed; give finite numbers from -2.0 to 6.0",
+        ),
+        (spaces.Box(0, 10, (1,), np.int32), [11], "[11] is not"),
+        (spaces.Discrete(3), [0, 3], "3 is not allowed; give whole numbers from 0.0 to 2.0"),
+        (spaces.Discrete(3), 0.5, "0.5 is not"),
+        (spaces.Discrete(3, start=1), 0, "0 is not"),
+    ],
+)
+def test_native_actions_that_do_not_belong_are_refused(space, native, named):
+    with pytest.raises(UserError) as error:
+        from_native(spec_of(space), native)
+    assert named in str(error.value)
+    worlds.assert_one_line(error)
+
+
+@pytest.mark.parametrize(
+    "space",
+    [worlds.ONE_NUMBER, spaces.Box(0, 9, (2,), np.uint8), spaces.Box(-1.0, 3.0, (), np.float64),
+     spaces.Discrete(4, start=-2)],
+    ids=str,
+)  # fmt: skip
+def test_spaces_are_made_as_they_were_described(space):
+    spec = spec_of(space)
+    observed, acted = spaces_of(spec)
+    assert acted == space
+    assert observed == worlds.LINE
 
 
 def test_random_actions_are_uniform():

@@ -1,0 +1,1 @@
+"""Data sets made here: policies recorded, and the training episodes of runs exported."""
