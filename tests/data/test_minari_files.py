@@ -12,6 +12,7 @@ import pytest
 from gymnasium import spaces
 from logged import ONE_NUMBER, assert_same_episodes, small_dataset, spec_of
 from minari.data_collector import EpisodeBuffer
+from minari.storage import hosting
 from worlds import assert_one_line
 
 from agents.data import load, refuse_misfit, save, to_replay
@@ -81,7 +82,7 @@ def test_a_time_limit_of_ones_own_is_kept():
 
 
 def test_an_environment_that_has_no_record_is_left_out():
-    gym.register("Called-v0", entry_point=lambda: gym.make("worlds:Walk-v0").unwrapped)
+    gym.register("Called-v0", entry_point=lambda **kwargs: gym.make("worlds:Walk-v0").unwrapped)
     try:
         save(replace(small_dataset(spec_of(id="Called-v0")), env_kwargs={}), ID)
     finally:
@@ -302,6 +303,6 @@ def test_damaged_data_sets_are_refused_in_one_line(case, root):
 
 
 def test_nothing_is_downloaded(monkeypatch):
-    monkeypatch.setattr(minari.storage.local.hosting, "download_dataset", pytest.fail)
+    monkeypatch.setattr(hosting, "download_dataset", pytest.fail)
     with pytest.raises(UserError, match="is not there"):
         load(ID)

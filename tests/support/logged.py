@@ -1,12 +1,17 @@
-"""Small data sets without an environment, and when two are the same."""
+"""Small data sets without an environment, when two are the same, and a run to record from."""
 
+import functools
+import tempfile
 from dataclasses import fields
+from pathlib import Path
 
 import numpy as np
+import tiny
 from gymnasium import spaces
 
 from agents.data import Dataset, from_replay
 from agents.envs import EnvironmentSpec, describe_spaces, random_action
+from agents.training import session
 from mbrl import Episode
 
 PLANE = spaces.Box(-np.inf, np.inf, (2,), np.float32)
@@ -52,3 +57,24 @@ def assert_same_episodes(left, right) -> None:
             one, other = (np.asarray(getattr(each, field.name)) for each in (ours, theirs))
             assert (one.dtype, one.shape) == (other.dtype, other.shape), field.name
             assert one.tobytes() == other.tobytes(), field.name
+
+
+@functools.cache
+def random_run() -> Path:
+    """A run of `worlds:Walk-v0` that has recorded random episodes and learned nothing.
+
+    Made once per process; not to be changed.
+    """
+    config = tiny.tiny(
+        env_steps=120,
+        random_steps=1_000,
+        planner={"name": "random-shooting"},
+        regularizer={"name": "none"},
+    )
+    run_dir = Path(_KEPT.name) / "run"
+    with tiny.sharing(), session.begin(config, run_dir) as opened:
+        opened.train()
+    return run_dir
+
+
+_KEPT = tempfile.TemporaryDirectory()
