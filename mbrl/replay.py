@@ -39,6 +39,11 @@ class Episode:
     rewards: np.ndarray
     terminated: bool
 
+    @property
+    def decision_rewards(self) -> np.ndarray:
+        """`[D]` float32, the sum of the rewards of each action."""
+        return np.add.reduceat(self.rewards, np.cumsum(self.repeats) - self.repeats)
+
 
 class _Table:
     """Decisions of several episodes: row numbers into their joined observations and rewards."""

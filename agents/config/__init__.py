@@ -5,11 +5,12 @@ from agents.config.loading import CONFIG_FILE, difference, load, load_file, load
 from agents.config.planner_schema import PlannerConfig, RiskConfig
 from agents.config.presets import PRESETS, SUMMARIES, listing
 from agents.config.regularizer_schema import RegularizerConfig, RegularizerName, RnnDaeConfig
-from agents.config.schema import Config, EnvConfig, FitConfig
+from agents.config.schema import NO_ENVIRONMENT, Config, EnvConfig, FitConfig
 from agents.config.yaml_files import dump, load_yaml, read_scalar
 
 __all__ = [
     "CONFIG_FILE",
+    "NO_ENVIRONMENT",
     "PRESETS",
     "SUMMARIES",
     "Config",

@@ -225,6 +225,8 @@ def _resumed(parsed: Parsed) -> ResumeCommand:
             )
     run_dir = _run_directory(parsed.values[("resume",)])
     config = load_run(run_dir)
+    if config.data and ("env_steps",) in parsed.values:
+        raise UserError(f"--env-steps: {shown(run_dir.name)} learns from data, and does not act")
     steps = override(config, parsed.given(Config)).env_steps
     if steps < config.env_steps:
         raise UserError(

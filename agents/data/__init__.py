@@ -5,15 +5,18 @@ from pathlib import Path
 from agents.data.dataset import Dataset, LoggedEpisode, from_replay, refuse_misfit, to_replay
 from agents.data.minari_files import load_minari, save_minari
 from agents.data.npz import load_npz, save_npz
+from agents.data.summary import describe, summarise
 from agents.dataset_names import is_file, refuse_unusable
 
 __all__ = [
     "Dataset",
     "LoggedEpisode",
+    "describe",
     "from_replay",
     "load",
     "refuse_misfit",
     "save",
+    "summarise",
     "to_replay",
 ]
 

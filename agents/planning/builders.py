@@ -2,10 +2,19 @@
 
 import optax
 
-from agents.config import Config, EnvConfig, FitConfig, PlannerConfig, RegularizerConfig, RiskConfig
+from agents.config import (
+    NO_ENVIRONMENT,
+    Config,
+    EnvConfig,
+    FitConfig,
+    PlannerConfig,
+    RegularizerConfig,
+    RiskConfig,
+)
 from agents.envs import EnvironmentSpec, EpisodeRunner, describe, make_environment
 from agents.envs.dynamics import AnalyticDynamics, with_dynamics
 from agents.envs.rewards import find_reward
+from agents.errors import UserError
 from agents.planning.agent import PlanningAgent
 from agents.planning.fits import FitSchedule
 from agents.planning.layout import divide
@@ -36,8 +45,13 @@ def build_runner(env: EnvConfig, steps_per_plan: int | None = None) -> EpisodeRu
             when None.
 
     Raises:
-        UserError: it cannot be used.
+        UserError: it cannot be used, or there is none.
     """
+    if env.id == NO_ENVIRONMENT:
+        raise UserError(
+            f"env.id {NO_ENVIRONMENT}: only data are there, and no environment to act in; a run with"
+            " the environment's id can"
+        )
     made = make_environment(env.id, env.kwargs)
     return EpisodeRunner(made, describe(made), env.action_repeat, steps_per_plan)
 

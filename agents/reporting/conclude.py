@@ -1,4 +1,7 @@
-"""How a run ends: frozen evaluation, summary, film and report, and what the terminal says of it."""
+"""How a run ends: frozen evaluation, summary, film and report, and what the terminal says of it.
+
+Without an environment there is nothing to evaluate in, to film or to execute plans in.
+"""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -6,9 +9,11 @@ from typing import Any
 
 from agents.analysis.provenance import commit, versions
 from agents.analysis.text import number
+from agents.config import NO_ENVIRONMENT
 from agents.config.benchmarks import ReturnsOptions
 from agents.diagnostics.returns import MeasuredRun, measure_returns
 from agents.errors import UserError
+from agents.reporting import from_data
 from agents.reporting.film import animate
 from agents.reporting.html import write_report
 from agents.reporting.learning_curve import plot_run
@@ -27,44 +32,59 @@ def conclude(session: Session) -> None:
     run_dir, log, display = session.run_dir, session.log, session.display
     frozen = session.run.frozen()
     config, env_steps = frozen.config, frozen.progress.env_steps
-    episodes = config.evaluation.episodes
-
-    def show(done: int) -> None:
-        display.progress(env_steps, f"evaluating, {done}/{episodes} episodes done")
-
-    show(0)
-    results, summary = evaluate_frozen(frozen, episodes, config.evaluation.seed, show)
-    figures = summary["evaluation"]
-    log.metrics(
-        "evaluation",
-        env_steps=env_steps,
-        **figures,
-        **{name: summary[name] for name in ("planned", "realised", "penalty", "survival_bonus")},
-        lengths=[result.length for result in results],
-    )
-    write_summary(
-        run_dir,
-        {
-            "env_steps": env_steps,
-            "weight": frozen.weight,
-            **summary,
-            "wall_seconds": session.wall_seconds,
-            "versions": versions(),
-            "commit": commit(),
-        },
-    )
-    plot = plot_run(run_dir)
-    for note in (*_add_to_report(session, frozen), *_warnings(frozen), *_cut_short(results)):
+    acts = config.env.id != NO_ENVIRONMENT
+    summary: dict[str, Any] = {"env_steps": env_steps, "weight": frozen.weight}
+    notes: list[str] = []
+    if config.data:
+        display.progress(env_steps, "planning from held-out states")
+        summary |= from_data.summarise(frozen)
+        notes += from_data.warnings(frozen, summary)
+    if acts:
+        results, evaluated = _evaluate(session, frozen)
+        summary |= evaluated
+        notes += _cut_short(results)
+    summary |= {
+        "wall_seconds": session.wall_seconds, "versions": versions(), "commit": commit(),
+    }  # fmt: skip
+    write_summary(run_dir, summary)
+    files = [str(run_dir / SUMMARY)]
+    if not config.data:
+        files.append(plot_run(run_dir).name)
+    if acts:
+        notes = [*_add_to_report(session, frozen), *notes]
+    for note in (*notes, *_warnings(frozen)):
         display.note(note)
     page = write_report(run_dir)
-    display.evaluation(figures["returns"])
+    if acts:
+        display.evaluation(summary["evaluation"]["returns"])
     display.finish(
         [
-            *describe_evaluation(summary, env_steps),
-            f"results    {run_dir / SUMMARY}, {plot.name}",
+            *(from_data.describe_plans(summary) if config.data else ()),
+            *(describe_evaluation(summary, env_steps) if acts else ()),
+            f"results    {', '.join(files)}",
             f"report     {page}",
         ]
     )
+
+
+def _evaluate(session: Session, frozen: FrozenAgent) -> tuple[list[EpisodeResult], dict[str, Any]]:
+    """The frozen evaluation of a run, shown and logged; as `evaluate_frozen` returns it."""
+    settings, env_steps = frozen.config.evaluation, frozen.progress.env_steps
+
+    def show(done: int) -> None:
+        doing = f"evaluating, {done}/{settings.episodes} episodes done"
+        session.display.progress(env_steps, doing)
+
+    show(0)
+    results, summary = evaluate_frozen(frozen, settings.episodes, settings.seed, show)
+    session.log.metrics(
+        "evaluation",
+        env_steps=env_steps,
+        **summary["evaluation"],
+        **{name: summary[name] for name in ("planned", "realised", "penalty", "survival_bonus")},
+        lengths=[result.length for result in results],
+    )
+    return results, summary
 
 
 def _add_to_report(session: Session, frozen: FrozenAgent) -> Iterator[str]:

@@ -24,10 +24,11 @@ from agents.analysis.page import (
 )
 from agents.analysis.tables import Row
 from agents.analysis.text import interval, number
-from agents.config import CONFIG_FILE, Config
+from agents.config import CONFIG_FILE, NO_ENVIRONMENT, Config
 from agents.config.commands import RETURNS, runnable
 from agents.diagnostics.return_figures import FIGURES, shown_regularizer
 from agents.errors import UserError, shown
+from agents.reporting import from_data
 from agents.reporting.imagined_paths import PLACES
 from agents.reporting.learning_curve import plot_run
 from agents.training.log import ANIMATION, RETURNS_FILE, SUMMARY
@@ -84,9 +85,7 @@ def write_report(run_dir: Path) -> Path:
     sections = list(_sections(run_dir, config, summary))
     path = run_dir / REPORT
     try:
-        path.write_text(
-            page(f"{config.env.id}, seed {config.seed}", header, sections), encoding="utf-8"
-        )
+        path.write_text(page(_title(config), header, sections), encoding="utf-8")
     except OSError as error:
         raise UserError(
             f"{shown(str(path))} cannot be written: {error.strerror or error}"
@@ -95,14 +94,18 @@ def write_report(run_dir: Path) -> Path:
 
 
 def _sections(run_dir: Path, config: Config, summary: Mapping[str, Any]) -> Iterator[Section]:
-    curve = image(plot_run(run_dir).read_bytes(), "png", "Learning curve")
-    yield Section("learning", "Learning", figure(curve, _CAPTIONS["learning"]))
+    if config.data:
+        yield Section("data", "The data, and plans from its states", from_data.section(summary))
+    else:
+        curve = image(plot_run(run_dir).read_bytes(), "png", "Learning curve")
+        yield Section("learning", "Learning", figure(curve, _CAPTIONS["learning"]))
     gif = run_dir / ANIMATION
     if gif.exists() and gif.stat().st_size <= _LARGEST_ANIMATION:
         picture = image(gif.read_bytes(), "gif", "An episode with rollouts of its plans")
         paths = _CAPTIONS["paths"] if config.env.id in PLACES else ""
         yield Section("episode", "An episode", figure(picture, _CAPTIONS["episode"] + paths))
-    yield Section("returns", "Planned against realised", _returns(run_dir))
+    if config.env.id != NO_ENVIRONMENT:
+        yield Section("returns", "Planned against realised", _returns(run_dir))
     text = (run_dir / CONFIG_FILE).read_text(encoding="utf-8")
     versions = ((name, each or "not installed") for name, each in summary["versions"].items())
     yield Section(
@@ -114,12 +117,20 @@ def _sections(run_dir: Path, config: Config, summary: Mapping[str, Any]) -> Iter
     )
 
 
+def _title(config: Config) -> str:
+    source = f" from {config.data}" if config.data else ""
+    where = "" if config.env.id == NO_ENVIRONMENT else config.env.id
+    return f"{where}{source}, seed {config.seed}".strip()
+
+
 def _headline(config: Config, summary: Mapping[str, Any]) -> str:
     regularizer = config.regularizer
-    auto = f", {summary['weight']:.3g} at the end" if regularizer.weight == "auto" else ""
-    penalty = f"penalty {regularizer.name}, weight {regularizer.weight}{auto}"
+    weight, found = regularizer.weight, f"{summary['weight']:.3g}"
+    chosen = {"auto": f", {found} at the end", "familiar": f", {found}"}.get(str(weight), "")
+    penalty = f"penalty {regularizer.name}, weight {weight}{chosen}"
+    steps = f"{summary['env_steps']:,} {'logged' if config.data else 'simulator'} steps"
     return (
-        f"{summary['env_steps']:,} simulator steps in {summary['wall_seconds'] / 60:.1f} minutes;"
+        f"{steps} in {summary['wall_seconds'] / 60:.1f} minutes;"
         f" planner {config.planner.name}, {config.planner.horizon} decisions ahead;"
         f" {'no penalty' if regularizer.name == 'none' else penalty}."
     )
@@ -127,7 +138,11 @@ def _headline(config: Config, summary: Mapping[str, Any]) -> str:
 
 def _figures(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The numbers at the top."""
-    evaluation = summary["evaluation"]
+    if "data" in summary:
+        yield number(summary["data"]["mean_return"]), "mean return of the data"
+    evaluation = summary.get("evaluation")
+    if evaluation is None:  # no environment
+        return
     yield number(evaluation["mean"]), f"mean return, {evaluation['episodes']} frozen episodes"
     if evaluation["share_solved"] is not None:
         yield f"{evaluation['share_solved']:.0%}", "of the episodes solved"

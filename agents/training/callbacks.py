@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from agents.training.display import Display
@@ -45,7 +45,7 @@ class Callback:
         """Model and regulariser have been fitted; `errors` are held-out ones, by name."""
 
     def next_episode(self, run: Run) -> None:
-        """All that follows from an episode is done; the next one begins."""
+        """All that follows from an episode, or from a data set, is done."""
 
     def decision(self, run: Run) -> None:
         """A decision has been taken in every environment. The run may be left here."""
@@ -108,6 +108,7 @@ class Stopwatch(Callback):
             plans_per_second=self.plans_per_second,
         )
         self._clear()
+        run.progress.wall_seconds = self.wall_seconds
 
     def decision(self, run: Run) -> None:
         """The run remembers its wall time."""
@@ -133,7 +134,13 @@ class MetricsLog(Callback):
 
     def fit(self, run: Run, errors: Mapping[str, float]) -> None:
         """A row `fit`."""
-        self._log.metrics("fit", env_steps=run.progress.env_steps, **errors)
+        chosen = run.held_out_plans
+        self._log.metrics(
+            "fit",
+            env_steps=run.progress.env_steps,
+            **errors,
+            **({"weight": chosen.weight, "held_out_plans": asdict(chosen)} if chosen else {}),
+        )
 
 
 class LiveDisplay(Callback):

@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from agents.config import Config
+import jax
+
+from agents.config import NO_ENVIRONMENT, Config
 from agents.planning import builders
 from agents.planning.agent import AgentState, PlanningAgent
+from agents.planning.familiar import GRID, HeldOutPlans, plan_held_out, typical_return
 from agents.training import checkpoint, saved
 from agents.training.saved import CHECKPOINTS, Progress, RunKeys
 from mbrl import Replay
@@ -44,6 +47,24 @@ class FrozenAgent:
         """Survival bonus of evaluated plans."""
         return self.progress.survival_bonus(self.config)
 
+    def plan_held_out(self) -> HeldOutPlans:
+        """Plans from states of held-out episodes, for every weight of a grid and its own."""
+        config, planner = self.config, self.config.planner
+        weights = {0.0}
+        if config.regularizer.name != "none":
+            unit = typical_return(self.replay, planner.horizon, planner.discount)
+            weights |= {unit * each for each in GRID} | {self.weight}
+        return plan_held_out(
+            self.agent,
+            self.learned,
+            # Fits count from 1, so that 0 is free.
+            jax.random.fold_in(jax.random.fold_in(self.keys.fit, 0), self.progress.fits),
+            self.replay,
+            sorted(weights),
+            horizon=planner.horizon,
+            survival_bonus=self.survival_bonus,
+        )
+
 
 def load_frozen(
     run_dir: Path, *, env_steps: int | None = None, agent: PlanningAgent | None = None
@@ -59,7 +80,8 @@ def load_frozen(
       UserError: no run, no such checkpoint, or an environment that cannot be used.
     """
     config = saved.load_config(run_dir)
-    agent = agent or builders.build_agent(config)
+    spec = saved.read_spec(run_dir) if config.env.id == NO_ENVIRONMENT else None
+    agent = agent or builders.build_agent(config, spec)
     step = None if env_steps is None else checkpoint.at_or_after(run_dir / CHECKPOINTS, env_steps)
     found = saved.read(run_dir, agent, config, step)
     replay = make_replay(config)

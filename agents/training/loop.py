@@ -6,7 +6,8 @@
             append it to the replay
             fit model and regulariser to all episodes so far, if enough of them are new
 
-The first episodes have random actions. The log, the display, the stopwatch and the checkpoints are
+The first episodes have random actions. With a data set nobody acts: its episodes are in the replay
+from the start, and there is one fit. The log, the display, the stopwatch and the checkpoints are
 callbacks.
 """
 
@@ -17,31 +18,35 @@ import numpy as np
 
 from agents.envs import explored, random_action
 from agents.planning.actor import plan_of
+from agents.planning.familiar import GRID, STATES
 from agents.training.callbacks import Callback, Finished, during
 from agents.training.evaluation import result_of
 from agents.training.run import Run
 
 
 def train(run: Run, callbacks: Sequence[Callback]) -> None:
-    """Trains until all steps of the run are spent.
+    """Trains until all steps of the run are spent, or the data set is learned from.
 
     Args:
-      run: with an episode under way in every environment.
+      run: with an episode under way in every environment; without any if it learns from data.
       callbacks: see `agents.training.callbacks.Callback`; called in the order of the list.
 
     Raises:
       UserError: an environment or a fit failed; the last checkpoint is good.
       KeyboardInterrupt: from a callback, where the run can be left.
     """
+    if run.config.data and not run.done:
+        run.progress.env_steps = run.replay.steps
+        fit(run, callbacks)
+        for each in callbacks:
+            each.next_episode(run)
     while not run.done:
         for index, weight in collect(run, callbacks):
             finished = append(run, index, weight)
             for each in callbacks:
                 each.episode(run, finished)
             if run.fit_is_due:
-                errors = fit(run, callbacks)
-                for each in callbacks:
-                    each.fit(run, errors)
+                fit(run, callbacks)
             for each in callbacks:
                 each.next_episode(run)
             run.start_episode(index)
@@ -93,12 +98,16 @@ def append(run: Run, index: int, weight: float) -> Finished:
     return Finished(opened.runner.index, result, gap, weight)
 
 
-def fit(run: Run, callbacks: Sequence[Callback]) -> dict[str, float]:
-    """Fits model and regulariser to the replay; returns the held-out errors by name."""
+def fit(run: Run, callbacks: Sequence[Callback]) -> None:
+    """Fits model and regulariser to the replay, and chooses the weight `familiar`."""
     run.progress.fits += 1
     run.progress.unfitted_steps = 0
     number = run.progress.fits
     key = jax.random.fold_in(run.keys.fit, number)
     with during("fitting", run, callbacks):
         run.learned, errors = run.agent.fit(run.learned, key, run.replay, number)
-    return errors
+    if run.config.regularizer.weight == "familiar":
+        with during("planning", run, callbacks, plans=len(GRID) * STATES):
+            run.choose_weight()
+    for each in callbacks:
+        each.fit(run, errors)

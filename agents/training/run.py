@@ -5,12 +5,20 @@ from pathlib import Path
 
 import numpy as np
 
-from agents.config import Config
-from agents.envs import EpisodeRunner, ReplayMismatch, episode_seed, repeats_itself
-from agents.errors import UserError
+from agents import data
+from agents.config import NO_ENVIRONMENT, Config
+from agents.envs import (
+    EnvironmentSpec,
+    EpisodeRunner,
+    ReplayMismatch,
+    episode_seed,
+    repeats_itself,
+)
+from agents.errors import UserError, shown
 from agents.planning import builders
 from agents.planning.actor import Actor
 from agents.planning.agent import AgentState
+from agents.planning.familiar import HeldOutPlans
 from agents.training import saved
 from agents.training.evaluation import PlanRecord
 from agents.training.frozen import FrozenAgent, make_replay
@@ -41,25 +49,51 @@ class OpenEpisode:
 class Run:
     """A run: its agent, what that has learned, its open episodes, its replay and its counters.
 
+    With logged data the replay holds them from the start, and no environment is acted in.
+
     Args:
       config: the resolved configuration.
+      spec: of the environment of a run that is resumed, whose checkpoint holds its data; None reads
+        the data set, if there is one.
 
     Raises:
-      UserError: the environment or its analytic reward cannot be used.
+      UserError: the environment, its analytic reward or the data set cannot be used.
     """
 
-    def __init__(self, config: Config):
+    def __init__(self, config: Config, spec: EnvironmentSpec | None = None):
         self.config = config
         self.keys = RunKeys.of(config.seed)
-        # The environments come first: a bad one should be refused before anything is compiled.
-        self.environments = [
-            OpenEpisode(builders.build_runner(config.env)) for _ in range(config.num_envs)
-        ]
-        self.agent = builders.build_agent(config, self.environments[0].runner.spec)
-        self.learned: AgentState = self.agent.init(self.keys.init)
-        self.actor = Actor(self.agent, self.keys.plan, config.num_envs)
         self.progress = Progress(dual=DualState(config.regularizer.auto.first))
         self.replay = make_replay(config)
+        self.environments: list[OpenEpisode] = []
+        # The world comes first: a bad one should be refused before anything is compiled.
+        if not config.data:
+            runners = [builders.build_runner(config.env) for _ in range(config.num_envs)]
+            self.environments = [OpenEpisode(runner) for runner in runners]
+            spec = runners[0].spec
+        self.spec = spec or self._read_data()
+        self.agent = builders.build_agent(config, self.spec)
+        self.learned: AgentState = self.agent.init(self.keys.init)
+        self.actor = Actor(self.agent, self.keys.plan, config.num_envs)
+        self.held_out_plans: HeldOutPlans | None = None
+
+    def _read_data(self) -> EnvironmentSpec:
+        """Fills the replay with a data set; returns the spec of its environment."""
+        config = self.config
+        dataset = data.load(config.data)
+        spec = dataset.spec
+        if config.env.id != NO_ENVIRONMENT:
+            spec = builders.read_spec(config.env)
+            data.refuse_misfit(dataset, spec)
+        if len(dataset.episodes) < 2:
+            raise UserError(
+                f"data set {shown(config.data)} has one episode; give two or more, one of which is"
+                " held out"
+            )
+        for episode in data.to_replay(dataset, config.env.action_repeat):
+            self.replay.append(episode)
+        self.progress.recent_returns = dataset.returns.tolist()
+        return spec
 
     @property
     def weight(self) -> float:
@@ -68,7 +102,9 @@ class Run:
 
     @property
     def done(self) -> bool:
-        """Whether all simulator steps are spent."""
+        """Whether all simulator steps are spent, or the data set has been learned from."""
+        if self.config.data:
+            return self.progress.fits > 0
         return self.progress.env_steps >= self.config.env_steps
 
     @property
@@ -86,6 +122,11 @@ class Run:
         return FrozenAgent(
             self.config, self.agent, self.learned, replace(self.progress), self.replay
         )
+
+    def choose_weight(self) -> None:
+        """Chooses the weight `familiar` by plans from held-out episodes."""
+        self.held_out_plans = self.frozen().plan_held_out()
+        self.progress.familiar = self.held_out_plans.weight
 
     def start_episode(self, index: int) -> None:
         """Begins the run's next episode in environment `index`."""
@@ -113,7 +154,7 @@ class Run:
         if not opened.explores:
             returns = [*progress.recent_returns, opened.runner.return_]
             progress.recent_returns = returns[-RECENT:]
-        rewards = np.add.reduceat(episode.rewards, np.cumsum(episode.repeats) - episode.repeats)
+        rewards = episode.decision_rewards
         realised = horizon_returns(
             rewards, planner.horizon, discount=planner.discount, terminated=episode.terminated
         )
@@ -150,6 +191,7 @@ class Run:
                 replay=self.replay.to_arrays(),
                 open_episodes=episodes,
                 log_position=log_position,
+                spec=self.spec,
             ),
             self.config,
         )

@@ -16,6 +16,7 @@ import jax
 import numpy as np
 
 from agents.config import CONFIG_FILE, Config, difference, load_run
+from agents.envs import EnvironmentSpec
 from agents.errors import UserError, shown
 from agents.planning.agent import AgentState, PlanningAgent
 from agents.training import checkpoint
@@ -54,7 +55,9 @@ class Progress:
       unfitted_steps: steps of finished episodes since the last fit.
       wall_seconds: spent so far, over all sessions; the only one that depends on the clock.
       dual: of the adaptive weight; unused where the weight is a number.
-      recent_returns: of the last planned episodes, oldest first, at most `RECENT` of them.
+      recent_returns: of the last planned episodes, oldest first, at most `RECENT` of them; of all
+        episodes of a data set.
+      familiar: the weight `familiar`, as of the last fit; 0 before it.
     """
 
     env_steps: int = 0
@@ -64,6 +67,7 @@ class Progress:
     wall_seconds: float = 0.0
     dual: DualState = field(default_factory=lambda: DualState(0.0))
     recent_returns: list[float] = field(default_factory=list)
+    familiar: float = 0.0
 
     @classmethod
     def of(cls, saved: Mapping[str, Any]) -> Progress:
@@ -72,8 +76,13 @@ class Progress:
 
     def weight(self, config: Config) -> float:
         """Weight of the penalty at the moment."""
-        weight = config.regularizer.weight
-        return self.dual.weight if weight == "auto" else weight
+        match config.regularizer.weight:
+            case "auto":
+                return self.dual.weight
+            case "familiar":
+                return self.familiar
+            case weight:
+                return weight
 
     def survival_bonus(self, config: Config) -> float:
         """Survival bonus at the horizon, for plans of a frozen evaluation.
@@ -97,6 +106,7 @@ class Saved:
       open_episodes: for each environment the episode under way: `explores`, `promise` (what its
         plans predicted, None where actions are random) and `episode` (`EpisodeRunner.snapshot`).
       log_position: `agents.training.log.RunLog.position`.
+      spec: what the environment observes and takes; older checkpoints have None.
     """
 
     learned: AgentState
@@ -105,6 +115,7 @@ class Saved:
     replay: Mapping[str, Any]
     open_episodes: list[dict[str, Any]]
     log_position: Mapping[str, int]
+    spec: EnvironmentSpec | None
 
 
 def write(run_dir: Path, saved: Saved, config: Config) -> None:
@@ -119,6 +130,7 @@ def write(run_dir: Path, saved: Saved, config: Config) -> None:
             "slots": saved.open_episodes,  # names of the format, as older checkpoints have them
             "replay": saved.replay,
             "log_position": saved.log_position,
+            "spec": saved.spec and asdict(saved.spec),
         },
         keep=config.keep_checkpoints,
         milestones=config.milestones,
@@ -149,6 +161,15 @@ def load_config(run_dir: Path) -> Config:
     return config
 
 
+def read_spec(run_dir: Path) -> EnvironmentSpec | None:
+    """What the environment of a run observes and takes; None where no checkpoint says so.
+
+    Raises:
+      UserError: the newest checkpoint cannot be read.
+    """
+    return _spec_of(checkpoint.stored(run_dir / CHECKPOINTS, "spec"))
+
+
 def read(run_dir: Path, agent: PlanningAgent, config: Config, step: int | None = None) -> Saved:
     """Reads a checkpoint.
 
@@ -174,4 +195,13 @@ def read(run_dir: Path, agent: PlanningAgent, config: Config, step: int | None =
         replay=arrays["replay"],
         open_episodes=arrays["slots"],
         log_position=arrays["log_position"],
+        spec=_spec_of(arrays.get("spec")),
     )
+
+
+def _spec_of(stored: Mapping[str, Any] | None) -> EnvironmentSpec | None:
+    """Out of `dataclasses.asdict` of one, whose tuples JSON made lists."""
+    if stored is None:
+        return None
+    lists = {name: tuple(value) for name, value in stored.items() if isinstance(value, list)}
+    return EnvironmentSpec(**{**stored, **lists})

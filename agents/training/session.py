@@ -10,10 +10,11 @@ How to use it:
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-from agents.config import CONFIG_FILE, Config, dump
+from agents import data
+from agents.config import CONFIG_FILE, NO_ENVIRONMENT, Config, dump
 from agents.config.commands import refuse_taken
 from agents.directories import locked, make_numbered, write_whole
 from agents.errors import shown
@@ -47,15 +48,18 @@ class Session:
         return self._watch.wall_seconds
 
     def train(self) -> None:
-        """Trains until all steps are spent.
+        """Trains until all steps are spent, or the data set has been learned from.
 
-        An interrupt takes effect after the decision under way, once a checkpoint is written.
+        An interrupt takes effect after the decision under way, once a checkpoint is written; at
+        once where a data set is learned from.
 
         Raises:
           KeyboardInterrupt: on an interrupt.
           UserError: an environment or a fit failed.
         """
-        with _deferred_interrupt() as interrupted:
+        # A fit to a whole data set may take minutes; an interrupt loses nothing but that.
+        deferred = nullcontext(lambda: False) if self.run.config.data else _deferred_interrupt()
+        with deferred as interrupted:
             loop.train(
                 self.run,
                 [
@@ -81,9 +85,7 @@ def begin(config: Config, run_dir: Path, *, numbered: bool = False) -> Iterator[
       UserError: the environment cannot be used, or the directory holds a run; nothing has been
         written then.
     """
-    run = Run(config)
-    for index in range(config.num_envs):
-        run.start_episode(index)
+    run = _new(config)
     if numbered:
         run_dir = make_numbered(run_dir)
     else:
@@ -91,8 +93,11 @@ def begin(config: Config, run_dir: Path, *, numbered: bool = False) -> Iterator[
     with locked(run_dir, _refusal(run_dir)):
         refuse_taken(run_dir)
         write_whole(run_dir / CONFIG_FILE, dump(config))
-        with RunLog(run_dir) as log, Display(config.env_steps, _title(config)) as display:
+        with RunLog(run_dir) as log, Display(_total_steps(run), _title(config)) as display:
             run.save(run_dir, log.position())
+            if config.data:
+                used = data.describe(data.summarise(run.replay))
+                display.note(f"learning from {config.data}: {used}")
             yield Session(run, run_dir, log, display)
 
 
@@ -114,17 +119,17 @@ def resume(run_dir: Path, env_steps: int | None = None) -> Iterator[Session]:
         config = saved.load_config(run_dir)
         if env_steps is not None:
             config = config.model_copy(update={"env_steps": env_steps})
-        run = Run(config)
         if checkpoint.latest(run_dir / saved.CHECKPOINTS) is None:
-            for index in range(config.num_envs):
-                run.start_episode(index)
+            run = _new(config)
             notes, position = ["there is no checkpoint yet: the run begins again"], START
         else:
+            run = Run(config, saved.read_spec(run_dir))
             found = saved.read(run_dir, run.agent, config)
             dropped, position = run.restore(found), found.log_position
             notes = [f"resumed at step {run.progress.env_steps:,}", *dropped]
         start = run.progress.env_steps
-        with RunLog(run_dir) as log, Display(config.env_steps, _title(config), start=start) as show:
+        total = _total_steps(run)
+        with RunLog(run_dir) as log, Display(total, _title(config), start=start) as show:
             log.truncate(position)
             write_whole(run_dir / CONFIG_FILE, dump(config))
             for note in notes:
@@ -134,13 +139,27 @@ def resume(run_dir: Path, env_steps: int | None = None) -> Iterator[Session]:
             yield Session(run, run_dir, log, show)
 
 
+def _new(config: Config) -> Run:
+    """A run that begins."""
+    run = Run(config)
+    for index in range(len(run.environments)):
+        run.start_episode(index)
+    return run
+
+
+def _total_steps(run: Run) -> int:
+    """Simulator steps of the whole run: of acting, or in the data set."""
+    return run.replay.steps if run.config.data else run.config.env_steps
+
+
 def _refusal(run_dir: Path) -> str:
     where = shown(str(run_dir))
     return f"another process is training in {where}; wait for its end, or give another --run-dir"
 
 
 def _title(config: Config) -> str:
-    return f"{config.env.id}, seed {config.seed}"
+    world = config.data if config.env.id == NO_ENVIRONMENT else config.env.id
+    return f"{world}, seed {config.seed}"
 
 
 @contextmanager

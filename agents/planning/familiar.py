@@ -1,0 +1,176 @@
+"""Plans from states of held-out episodes: planned return, penalty, and distance from the data.
+
+They need no environment. `agents.reporting` shows them, and the weight `familiar` is chosen by
+them; see `mbrl.familiar`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import jax
+import numpy as np
+from jaxtyping import Float
+from scipy.spatial import KDTree
+
+from agents.envs.episodes import LARGEST
+from agents.planning.agent import HOLDOUT_WINDOWS, AgentState, PlanningAgent
+from mbrl import KeyArray, Replay, Trajectory, Window, as_trajectory, survival
+from mbrl.dual import horizon_returns
+from mbrl.familiar import per_decision, smallest_familiar
+
+STATES = 24
+"""Held-out windows, from whose first states plans are made."""
+
+GRID = (0.0, *(10.0 ** (half / 2) for half in range(-7, 2)))
+"""Weights that are tried, in typical returns: those of Lunar Lander learned online and of logged
+data lie two decades apart."""
+
+_NEIGHBOURS = 20_000  # decisions of the data that distances are measured to
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """What happens in the model from the states of held-out windows; medians over them.
+
+    Attributes:
+      penalty: a decision, in calibrated units.
+      return_: over the horizon, until the episode ends.
+      distance: from an imagined state and action to the nearest of the data, a decision; states
+        are in standard deviations, actions in half-ranges.
+    """
+
+    penalty: float
+    return_: float
+    distance: float
+
+
+@dataclass(frozen=True)
+class HeldOutPlans:
+    """Plans for several weights, beside the actions that the data hold.
+
+    Attributes:
+      logged: the data's own actions, rolled out in the model.
+      recorded_penalty: of the same windows as they were recorded.
+      weights: of the penalty, increasing.
+      plans: for each weight.
+      chosen: index of the smallest weight that keeps plans as familiar as `logged`.
+      reached: whether it does; else it is the largest of them.
+    """
+
+    logged: Behaviour
+    recorded_penalty: float
+    weights: tuple[float, ...]
+    plans: tuple[Behaviour, ...]
+    chosen: int
+    reached: bool
+
+    @property
+    def weight(self) -> float:
+        """The chosen weight."""
+        return self.weights[self.chosen]
+
+
+def typical_return(replay: Replay, horizon: int, discount: float) -> float:
+    """Root mean square of the returns over the horizon in the data; 1 where all are 0."""
+    found = [
+        horizon_returns(
+            episode.decision_rewards, horizon, discount=discount, terminated=episode.terminated
+        )
+        for episode in replay.episodes
+    ]
+    scale = float(np.sqrt(np.mean(np.square(np.concatenate(found) if found else [0.0]))))
+    return scale if scale > 0 and np.isfinite(scale) else 1.0
+
+
+def plan_held_out(
+    agent: PlanningAgent,
+    state: AgentState,
+    key: KeyArray,
+    replay: Replay,
+    weights: Sequence[float],
+    *,
+    horizon: int,
+    survival_bonus: float = 0.0,
+) -> HeldOutPlans:
+    """Plans from states of held-out episodes at each of several weights.
+
+    Args:
+      agent: the compiled functions.
+      state: what is learned.
+      key: random key, consumed. Every weight plans with the same random numbers, and plans are
+        rolled out again with fresh ones.
+      replay: with a held-out episode.
+      weights: of the penalty, increasing.
+      horizon: H, decisions of a plan.
+      survival_bonus: of every plan; see `mbrl.objective`.
+    """
+    plan_key, rollout_key = jax.random.split(key)
+    windows = _windows(replay, horizon)
+    starts, recorded = windows.observations[:, 0], np.asarray(windows.mask, np.float64)
+    nearest = _distance_to(replay)
+
+    def behaviour(actions, made) -> tuple[Behaviour, Float[np.ndarray, " N"]]:
+        paths = agent.rollouts(state, rollout_key, starts, actions)
+        alive = made[:, None] * np.asarray(_survival(paths.continue_probs))
+        penalties = per_decision(_penalties(agent, state, paths), alive).mean(axis=1)
+        found = Behaviour(
+            penalty=float(np.median(penalties)),
+            return_=float(np.median((alive * paths.rewards).sum(axis=-1).mean(axis=1))),
+            distance=float(np.median(per_decision(nearest(paths), alive).mean(axis=1))),
+        )
+        return found, penalties
+
+    logged, _ = behaviour(windows.actions, recorded)
+    keys, fresh = jax.random.split(plan_key, STATES), agent.initial_plans(STATES)
+    plans, penalties = [], []
+    for weight in weights:
+        made, _ = agent.act(state, keys, fresh, starts, weight, survival_bonus)
+        found, each = behaviour(made.actions, np.ones_like(recorded))
+        plans.append(found)
+        penalties.append(each)
+    seen = np.asarray(agent.penalties(state, as_trajectory(windows)))
+    chosen, reached = smallest_familiar(weights, np.array(penalties), logged.penalty)
+    return HeldOutPlans(
+        logged=logged,
+        recorded_penalty=float(np.median(per_decision(seen, recorded))),
+        weights=tuple(weights),
+        plans=tuple(plans),
+        chosen=chosen,
+        reached=reached,
+    )
+
+
+_survival = jax.jit(jax.vmap(jax.vmap(survival)))
+
+
+def _windows(replay: Replay, horizon: int) -> Window:
+    """Windows of held-out episodes, evenly spaced; whole ones where there are any."""
+    windows = replay.held_out_windows(HOLDOUT_WINDOWS, horizon)
+    decisions = np.asarray(windows.mask).sum(axis=1)
+    longest = np.flatnonzero(decisions == decisions.max())
+    rows = longest[np.linspace(0, len(longest) - 1, STATES).round().astype(int)]
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[rows], windows)
+
+
+def _penalties(agent: PlanningAgent, state: AgentState, paths: Trajectory) -> np.ndarray:
+    """Of every decision of paths `[N, E, ...]`, `[N, E, H]`."""
+    flat = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), paths)
+    return np.asarray(agent.penalties(state, flat), np.float64).reshape(paths.rewards.shape)
+
+
+def _distance_to(replay: Replay) -> Callable[[Trajectory], Float[np.ndarray, "N E H"]]:
+    """The distance from every state and action of paths to the nearest one of the training data."""
+    data = replay.transitions()
+    scale = np.std(data.observation, axis=0)
+    scale[scale == 0] = 1.0  # of numbers that never change
+    rows = np.linspace(0, len(data.reward) - 1, _NEIGHBOURS).round().astype(int)
+    points = np.concatenate([data.observation / scale, data.action], axis=1)
+    tree = KDTree(points[np.unique(rows)])
+
+    def distance(paths: Trajectory) -> Float[np.ndarray, "N E H"]:
+        observations = np.asarray(paths.observations)[..., :-1, :]
+        found = np.concatenate([observations / scale, np.asarray(paths.actions)], axis=-1)
+        # A rollout that diverged is as far away as numbers go.
+        return tree.query(np.nan_to_num(found, nan=np.inf).clip(-LARGEST, LARGEST))[0]
+
+    return distance

@@ -1,0 +1,101 @@
+"""What a run that learned from a data set says of it: the data, and plans from its held-out states.
+
+Both are known without an environment.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from agents import data
+from agents.analysis.page import drawing, figure, paragraph, table
+from agents.analysis.style import BLUE, GREY, ORANGE, frame
+from agents.analysis.text import number
+from agents.training.frozen import FrozenAgent
+
+_CAPTION = (
+    "Plans from held-out states, medians. The dashed line is what the data's own actions have in"
+    " the model: plans below it on the left are as familiar as the data. The dotted line is the"
+    " agent's weight."
+)
+
+
+def summarise(frozen: FrozenAgent) -> dict[str, Any]:
+    """`data` and `held_out_plans` of a run's summary."""
+    plans = frozen.plan_held_out()
+    return {"data": data.summarise(frozen.replay), "held_out_plans": asdict(plans)}
+
+
+def describe_plans(summary: Mapping[str, Any]) -> Iterator[str]:
+    """Plans from held-out states in a few lines for the terminal."""
+    plans = summary["held_out_plans"]
+    own = plans["plans"][plans["weights"].index(summary["weight"])]
+    logged = plans["logged"]
+    yield (
+        f"weight     {summary['weight']:.3g}: plans from held-out states have a penalty of"
+        f" {number(own['penalty'])} a decision, the data's own actions"
+        f" {number(logged['penalty'])}"
+    )
+    yield (
+        f"           planned return {number(own['return_'])}, of the data's own actions"
+        f" {number(logged['return_'])} (medians, over the horizon)"
+    )
+
+
+def warnings(frozen: FrozenAgent, summary: Mapping[str, Any]) -> Iterator[str]:
+    """What a user may not have meant."""
+    plans = summary["held_out_plans"]
+    if frozen.config.regularizer.weight == "familiar" and not plans["reached"]:
+        yield (
+            f"no weight up to {frozen.weight:.3g} keeps plans as familiar as the data; that one is"
+            " taken"
+        )
+
+
+def section(summary: Mapping[str, Any]) -> str:
+    """The part of a report about the data and the plans from its states."""
+    plans, used = summary["held_out_plans"], summary["data"]
+    rows = [
+        ("the data's actions", plans["logged"]),
+        *((f"plan, weight {w:.3g}", each) for w, each in zip(plans["weights"], plans["plans"], strict=True)),
+    ]  # fmt: skip
+    body = [
+        (name, *(number(row[key]) for key in ("return_", "penalty", "distance")))
+        for name, row in rows
+    ]
+    return (
+        paragraph(f"{data.describe(used)}.")
+        + figure(drawing(draw_plans(summary), "held-out-plans"), _CAPTION)
+        + table(("from held-out states", "return", "penalty a decision", "distance"), body)
+        + paragraph(
+            "Medians over held-out states, in the model, over the horizon. Penalty: 0 is typical of"
+            " the data, 1 unusual; as they were recorded, the same windows have"
+            f" {number(plans['recorded_penalty'])}. Distance: of an imagined state and action to"
+            " the nearest of the data, in standard deviations."
+        )
+    )
+
+
+def draw_plans(summary: Mapping[str, Any]) -> Figure:
+    """Penalty and planned return over the weight, beside those of the data's own actions."""
+    plans = summary["held_out_plans"]
+    result = Figure(figsize=(8, 3), layout="constrained")
+    panels = result.subplots(1, 2)
+    places = np.arange(len(plans["weights"]))
+    for axes, key, title in (
+        (panels[0], "penalty", "penalty a decision"),
+        (panels[1], "return_", "planned return over the horizon"),
+    ):
+        values = [np.nan if each[key] is None else each[key] for each in plans["plans"]]
+        axes.plot(places, values, "o-", color=BLUE, label="plans")
+        axes.axhline(plans["logged"][key], color=GREY, ls="--", label="the data's actions")
+        axes.axvline(plans["weights"].index(summary["weight"]), color=ORANGE, ls=":")
+        axes.set_xticks(places, [f"{weight:.2g}" for weight in plans["weights"]], fontsize=8)
+        axes.set_xlabel("weight of the penalty")
+        axes.set_title(title, fontsize="medium")
+        frame(axes)
+    panels[1].legend(frameon=False, fontsize="small")
+    return result
