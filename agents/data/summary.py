@@ -32,7 +32,7 @@ def summarise(replay: Replay) -> dict[str, Any]:
 def describe(summary: Mapping[str, Any]) -> str:
     """A summary in one line."""
     return (
-        f"{summary['episodes']} episodes, {summary['steps']:,} steps, of which"
-        f" {summary['held_out_episodes']} episodes ({summary['held_out_steps']:,} steps) are held out;"
-        f" mean return {number(summary['mean_return'])}; {summary['terminated']} terminated"
+        f"{summary['episodes']} episodes, {summary['steps']:,} steps, mean return"
+        f" {number(summary['mean_return'])}, {summary['terminated']} terminated;"
+        f" {summary['held_out_episodes']} episodes ({summary['held_out_steps']:,} steps) held out"
     )

@@ -29,7 +29,7 @@ def conclude(session: Session) -> None:
     Args:
       session: of a run at the end of its steps; its checkpoint has been written.
     """
-    run_dir, log, display = session.run_dir, session.log, session.display
+    run_dir, display = session.run_dir, session.display
     frozen = session.run.frozen()
     config, env_steps = frozen.config, frozen.progress.env_steps
     acts = config.env.id != NO_ENVIRONMENT

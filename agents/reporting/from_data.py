@@ -58,13 +58,11 @@ def warnings(frozen: FrozenAgent, summary: Mapping[str, Any]) -> Iterator[str]:
 def section(summary: Mapping[str, Any]) -> str:
     """The part of a report about the data and the plans from its states."""
     plans, used = summary["held_out_plans"], summary["data"]
-    rows = [
-        ("the data's actions", plans["logged"]),
-        *((f"plan, weight {w:.3g}", each) for w, each in zip(plans["weights"], plans["plans"], strict=True)),
-    ]  # fmt: skip
+    weights = [f"plan, weight {weight:.3g}" for weight in plans["weights"]]
+    names = ("the data's actions", *weights)
     body = [
         (name, *(number(row[key]) for key in ("return_", "penalty", "distance")))
-        for name, row in rows
+        for name, row in zip(names, (plans["logged"], *plans["plans"]), strict=True)
     ]
     return (
         paragraph(f"{data.describe(used)}.")

@@ -130,7 +130,7 @@ def write(run_dir: Path, saved: Saved, config: Config) -> None:
             "slots": saved.open_episodes,  # names of the format, as older checkpoints have them
             "replay": saved.replay,
             "log_position": saved.log_position,
-            "spec": saved.spec and asdict(saved.spec),
+            "spec": saved.spec and _as_json(saved.spec),
         },
         keep=config.keep_checkpoints,
         milestones=config.milestones,
@@ -199,8 +199,15 @@ def read(run_dir: Path, agent: PlanningAgent, config: Config, step: int | None =
     )
 
 
+def _as_json(spec: EnvironmentSpec) -> dict[str, Any]:
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in asdict(spec).items()
+    }
+
+
 def _spec_of(stored: Mapping[str, Any] | None) -> EnvironmentSpec | None:
-    """Out of `dataclasses.asdict` of one, whose tuples JSON made lists."""
+    """The inverse of `_as_json`."""
     if stored is None:
         return None
     lists = {name: tuple(value) for name, value in stored.items() if isinstance(value, list)}
