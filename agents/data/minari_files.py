@@ -83,13 +83,14 @@ def save_minari(dataset: Dataset, id: str) -> None:
     import minari
     from minari.data_collector import EpisodeBuffer
 
+    buffer_of: Any = EpisodeBuffer  # for lists, says Minari; of arrays it keeps the type
     buffers = [
-        EpisodeBuffer(
-            observations=episode.observations,  # pyright: ignore[reportArgumentType]
-            actions=episode.actions,  # pyright: ignore[reportArgumentType]
-            rewards=episode.rewards,  # pyright: ignore[reportArgumentType]
-            terminations=_last(episode, episode.terminated),  # pyright: ignore[reportArgumentType]
-            truncations=_last(episode, episode.truncated),  # pyright: ignore[reportArgumentType]
+        buffer_of(
+            observations=episode.observations,
+            actions=episode.actions,
+            rewards=episode.rewards,
+            terminations=_last(episode, episode.terminated),
+            truncations=_last(episode, episode.truncated),
             infos={},
         )
         for episode in dataset.episodes
