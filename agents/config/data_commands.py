@@ -125,7 +125,7 @@ _EXPORT_ARGUMENTS = (
 _COLLECT_TEXT = f"""\
 Record episodes of policies as a data set to learn and to plan from:
   {COLLECT} PRESET --policy POLICY[@NOISE][:EPISODES] ... --out DATASET [options]
-  {COLLECT} lunar-lander --policy heuristic@0.2:30 random:15 --out data/mixed.npz
+  {COLLECT} lunar-lander --policy heuristic@0.2:30 random:15 --out runs/mixed.npz
 
 A policy is {_POLICIES}. NOISE is in half-ranges
 of the action; of discrete actions it is the chance of a random one. Every action is held for

@@ -7,6 +7,7 @@ Shapes: T simulator steps.
 """
 
 import contextlib
+import math
 import shutil
 import warnings
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from agents.data.checking import checked_episode
 from agents.data.dataset import Dataset, LoggedEpisode
 from agents.dataset_names import FORMS, is_minari_id, minari_directory, refuse_without_minari
-from agents.envs import describe_spaces, make_environment, spaces_of
+from agents.envs import EnvironmentSpec, describe_spaces, make_environment, spaces_of
 from agents.errors import UserError, one_line, shown
 
 
@@ -28,8 +29,8 @@ def load_minari(id: str) -> Dataset:
     """Reads a data set that is on this machine; nothing is downloaded.
 
     Observations of other number types become float32. The environment and its arguments come from
-    the data set's own record of it, where there is one; of the arguments only truth values, numbers
-    and texts are kept.
+    the data set's own record of it, where there is one; of the arguments only truth values, finite
+    numbers and texts are kept.
 
     Args:
       id: `namespace/name-vN`.
@@ -57,21 +58,11 @@ def load_minari(id: str) -> Dataset:
     spec = describe_spaces(
         where, recorded.id if recorded else "", found.observation_space, found.action_space
     )
-    episodes: list[LoggedEpisode] = []
     with _reading(where):
-        for each in found.iterate_episodes():
-            named = f"{where}, episode {len(episodes)}"
-            episodes.append(
-                checked_episode(
-                    named,
-                    spec,
-                    observations=each.observations,
-                    actions=each.actions,
-                    rewards=each.rewards,
-                    terminated=_ends(named, "terminated", each.terminations, len(each.rewards)),
-                    truncated=_ends(named, "truncated", each.truncations, len(each.rewards)),
-                )
-            )
+        logged = list(found.iterate_episodes())
+    episodes = [
+        _checked(f"{where}, episode {index}", spec, each) for index, each in enumerate(logged)
+    ]
     if not episodes:
         raise UserError(f"{where} has no episodes; allowed: one or more")
     return Dataset(id, spec, _arguments(recorded), tuple(episodes), description=str(description))
@@ -92,13 +83,14 @@ def save_minari(dataset: Dataset, id: str) -> None:
     import minari
     from minari.data_collector import EpisodeBuffer
 
+    buffer_of: Any = EpisodeBuffer  # for lists, says Minari; of arrays it keeps the type
     buffers = [
-        EpisodeBuffer(
-            observations=episode.observations,  # pyright: ignore[reportArgumentType]
-            actions=episode.actions,  # pyright: ignore[reportArgumentType]
-            rewards=episode.rewards,  # pyright: ignore[reportArgumentType]
-            terminations=_last(episode, episode.terminated),  # pyright: ignore[reportArgumentType]
-            truncations=_last(episode, episode.truncated),  # pyright: ignore[reportArgumentType]
+        buffer_of(
+            observations=episode.observations,
+            actions=episode.actions,
+            rewards=episode.rewards,
+            terminations=_last(episode, episode.terminated),
+            truncations=_last(episode, episode.truncated),
             infos={},
         )
         for episode in dataset.episodes
@@ -131,8 +123,6 @@ def _reading(where: str) -> Iterator[None]:
     """Says in one line that a data set cannot be read."""
     try:
         yield
-    except UserError:
-        raise
     # What Minari, h5py and Gymnasium raise for files that are missing, cut short or overwritten,
     # for a format or a version that is not known, and for an environment that is not installed.
     except (
@@ -141,6 +131,20 @@ def _reading(where: str) -> Iterator[None]:
     ) as error:  # fmt: skip
         reason = one_line(error, 160) or type(error).__name__
         raise UserError(f"{where} cannot be read: {reason}") from error
+
+
+def _checked(where: str, spec: EnvironmentSpec, episode: Any) -> LoggedEpisode:
+    """One of Minari's episodes."""
+    steps = len(episode.rewards)
+    return checked_episode(
+        where,
+        spec,
+        observations=episode.observations,
+        actions=episode.actions,
+        rewards=episode.rewards,
+        terminated=_ends(where, "terminated", episode.terminations, steps),
+        truncated=_ends(where, "truncated", episode.truncations, steps),
+    )
 
 
 def _ends(where: str, how: str, flags: Any, steps: int) -> bool:
@@ -169,11 +173,11 @@ def _arguments(recorded: EnvSpec | None) -> dict[str, bool | int | float | str]:
     """What an environment was made with, its time limit included where it is not the usual one."""
     if recorded is None:
         return {}
-    kinds = (bool, int, float, str)
     found = {
         name: value
         for name, value in recorded.kwargs.items()
-        if isinstance(value, kinds) and name != "render_mode"
+        if (isinstance(value, int | str) or (isinstance(value, float) and math.isfinite(value)))
+        and name != "render_mode"
     }
     usual = getattr(gym.registry.get(recorded.id), "max_episode_steps", None)
     if recorded.max_episode_steps not in (None, usual):

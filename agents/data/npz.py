@@ -130,20 +130,9 @@ def _read(where: str, name: str) -> tuple[_Meta, dict[str, NDArray]]:
         # Opened here, since NumPy leaves a file that it refuses open.
         with open(name, "rb") as stream, np.load(stream, allow_pickle=False) as archive:
             damaged = archive.zip.testzip()
-            if damaged is not None:
-                raise UserError(f"{where} is damaged: the checksum of {shown(damaged)} is another")
-            missing = {"meta", *_ARRAYS} - set(archive.files)
-            if missing:
-                raise UserError(
-                    f"{where} is no data set of this library: {', '.join(sorted(missing))} is"
-                    " missing; scripts/collect.py and scripts/export.py write one"
-                )
-            meta = _read_meta(where, archive["meta"])
-            return meta, {name: archive[name] for name in _ARRAYS}
-    except UserError:
-        raise
+            arrays = {each: archive[each] for each in ("meta", *_ARRAYS) if each in archive.files}
     # What NumPy and zipfile raise for files that are missing, cut short or overwritten; a file
-    # with a single array has no `zip`, a pickle is refused by a ValueError.
+    # with a single array is no context, a pickle is refused by a ValueError.
     except (
         OSError, ValueError, EOFError, AttributeError, TypeError, NotImplementedError, RuntimeError,
         zipfile.BadZipFile, zlib.error,
@@ -152,6 +141,15 @@ def _read(where: str, name: str) -> tuple[_Meta, dict[str, NDArray]]:
         raise UserError(
             f"{where} cannot be read ({reason}); allowed: a .npz file as scripts/collect.py writes"
         ) from None
+    if damaged is not None:
+        raise UserError(f"{where} is damaged: the checksum of {shown(damaged)} is another")
+    missing = {"meta", *_ARRAYS} - set(arrays)
+    if missing:
+        raise UserError(
+            f"{where} is no data set of this library: {', '.join(sorted(missing))} is missing;"
+            " scripts/collect.py and scripts/export.py write one"
+        )
+    return _read_meta(where, arrays.pop("meta")), arrays
 
 
 def _read_meta(where: str, text: NDArray) -> _Meta:

@@ -61,7 +61,7 @@ def _heuristic(runner: EpisodeRunner) -> Act:
 
 
 def _trained(run_dir: Path, runner: EpisodeRunner, seed: int) -> Act:
-    """The agent of a run's latest checkpoint, frozen, as in its evaluation."""
+    """The agent of a run's latest checkpoint, frozen, as it is evaluated with a plan a decision."""
     config = saved.load_config(run_dir)
     spec = builders.read_spec(config.env)
     if replace(spec, id="") != replace(runner.spec, id=""):
