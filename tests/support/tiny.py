@@ -326,6 +326,7 @@ def state_of(run_dir: Path, config: Config) -> dict[str, Any]:
     """All of a run's latest checkpoint that does not depend on the clock."""
     found = saved.read(run_dir, new_run(config).agent, config)
     state = {name: getattr(found, name) for name in vars(found)}
+    state["spec"] = repr(found.spec)
     state["progress"] = asdict(replace(found.progress, wall_seconds=0.0))
     state["log_position"] = {n: v for n, v in found.log_position.items() if n != "timings.jsonl"}
     return state

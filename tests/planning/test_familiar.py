@@ -1,0 +1,109 @@
+"""Plans from held-out states, and the weight `familiar`, in a world where the right one is known.
+
+A decision a, a single number in [-1, 1], brings the return a and has the penalty a^2. The best plan
+for a weight w has a = min(1, 1 / 2w) throughout. Where the data's actions are +c and -c, plans are
+as familiar as they are from the weight 1 / 2c on.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+from agents.planning.familiar import GRID, STATES, HeldOutPlans, plan_held_out, typical_return
+from mbrl import Episode, Plan, Replay, Trajectory
+
+HORIZON = 3
+
+
+class Parabola:
+    """Plans and judges as a `PlanningAgent` does, in closed form."""
+
+    def initial_plans(self, count):
+        return np.zeros(count)
+
+    def act(self, state, keys, plan_states, observations, weight, survival_bonus):
+        best = min(1.0, 1 / (2 * weight)) if weight else 1.0
+        actions = np.full((len(observations), HORIZON, 1), best)
+        nothing = np.zeros(len(observations))
+        plan = Plan(
+            actions=actions,
+            planned_return=nothing,
+            penalty=nothing,
+            spread=nothing,
+            score=nothing,
+            elite_scores=nothing[:, None],
+        )
+        return plan, plan_states
+
+    def rollouts(self, state, key, observations, actions):
+        moved = np.cumsum(actions, axis=1)
+        paths = np.concatenate([observations[:, None], observations[:, None] + moved], axis=1)
+        both = [np.repeat(leaf[:, None], 2, axis=1) for leaf in (paths, actions)]  # two members
+        return Trajectory(
+            observations=both[0],
+            actions=both[1],
+            rewards=both[1][..., 0],
+            continue_probs=np.ones_like(both[1][..., 0]),
+        )
+
+    def penalties(self, state, paths):
+        return np.asarray(paths.actions)[..., 0] ** 2
+
+
+def logged(size: float) -> Replay:
+    """Four episodes of actions of one size, either way."""
+    replay = Replay(members=1, repeat=1, holdout=0.5, seed=0)
+    rng = np.random.default_rng(0)
+    for _ in range(4):
+        actions = size * rng.choice([-1.0, 1.0], (8, 1)).astype(np.float32)
+        places = np.concatenate([[[0.0]], np.cumsum(actions, axis=0)]).astype(np.float32)
+        replay.append(Episode(places, actions, np.ones(8, np.int32), actions[:, 0], False))
+    return replay
+
+
+def plan(size: float, weights: Sequence[float]) -> HeldOutPlans:
+    agent: Any = Parabola()
+    state: Any = None
+    return plan_held_out(agent, state, jax.random.key(0), logged(size), weights, horizon=HORIZON)
+
+
+@pytest.mark.parametrize(("size", "right"), [(0.5, 1.0), (0.25, 2.0), (1.0, 0.0)])
+def test_the_known_weight_is_chosen(size, right):
+    weights = (0.0, 0.5, 0.99, 1.0, 1.9, 2.0, 8.0)
+    plans = plan_held_out(
+        Parabola(),
+        None,
+        jax.random.key(0),
+        logged(size),
+        weights,
+        horizon=HORIZON,  # pyright: ignore[reportArgumentType]
+    )
+    assert (plans.weight, plans.reached) == (right, True)
+    assert plans.logged.penalty == pytest.approx(size**2)
+    assert plans.recorded_penalty == pytest.approx(size**2)
+    best = [min(1.0, 1 / (2 * weight)) if weight else 1.0 for weight in weights]
+    np.testing.assert_allclose([each.penalty for each in plans.plans], np.square(best))
+    np.testing.assert_allclose([each.return_ for each in plans.plans], HORIZON * np.array(best))
+
+
+def test_a_plan_that_repeats_the_data_is_at_no_distance_from_them():
+    greedy, timid = plan(1.0, (0.0, 100.0)).plans
+    assert timid.distance > 0.4  # an action near 0, where all of the data are 1 or -1
+    assert greedy.distance < timid.distance
+
+
+def test_typical_return_scales_with_rewards_and_is_one_where_there_are_none():
+    replay = logged(0.5)
+    unit = typical_return(replay, HORIZON, 1.0)
+    assert unit == pytest.approx(2 * typical_return(logged(0.25), HORIZON, 1.0))
+    assert typical_return(logged(0.0), HORIZON, 1.0) == 1.0
+    assert typical_return(Replay(members=1, repeat=1, holdout=0.5, seed=0), HORIZON, 1.0) == 1.0
+
+
+def test_the_grid_begins_without_a_penalty_and_grows():
+    assert GRID[0] == 0.0
+    assert np.all(np.diff(GRID) > 0)
+    assert STATES > 1
