@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 from scipy.spatial import KDTree
@@ -106,7 +107,8 @@ def plan_held_out(
     """
     plan_key, rollout_key = jax.random.split(key)
     windows = _windows(replay, horizon)
-    starts, recorded = windows.observations[:, 0], np.asarray(windows.mask, np.float64)
+    starts = jnp.asarray(windows.observations[:, 0])
+    recorded = np.asarray(windows.mask, np.float64)
     nearest = _distance_to(replay)
 
     def behaviour(actions, made) -> tuple[Behaviour, Float[np.ndarray, " N"]]:

@@ -6,9 +6,10 @@ as familiar as they are from the weight 1 / 2c on.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -22,12 +23,12 @@ class Parabola:
     """Plans and judges as a `PlanningAgent` does, in closed form."""
 
     def initial_plans(self, count):
-        return np.zeros(count)
+        return jnp.zeros(count)
 
     def act(self, state, keys, plan_states, observations, weight, survival_bonus):
         best = min(1.0, 1 / (2 * weight)) if weight else 1.0
-        actions = np.full((len(observations), HORIZON, 1), best)
-        nothing = np.zeros(len(observations))
+        actions = jnp.full((len(observations), HORIZON, 1), best)
+        nothing = jnp.zeros(len(observations))
         plan = Plan(
             actions=actions,
             planned_return=nothing,
@@ -39,18 +40,18 @@ class Parabola:
         return plan, plan_states
 
     def rollouts(self, state, key, observations, actions):
-        moved = np.cumsum(actions, axis=1)
-        paths = np.concatenate([observations[:, None], observations[:, None] + moved], axis=1)
-        both = [np.repeat(leaf[:, None], 2, axis=1) for leaf in (paths, actions)]  # two members
+        moved = jnp.cumsum(actions, axis=1)
+        paths = jnp.concatenate([observations[:, None], observations[:, None] + moved], axis=1)
+        both = [jnp.repeat(leaf[:, None], 2, axis=1) for leaf in (paths, actions)]  # two members
         return Trajectory(
             observations=both[0],
             actions=both[1],
             rewards=both[1][..., 0],
-            continue_probs=np.ones_like(both[1][..., 0]),
+            continue_probs=jnp.ones_like(both[1][..., 0]),
         )
 
     def penalties(self, state, paths):
-        return np.asarray(paths.actions)[..., 0] ** 2
+        return jnp.asarray(paths.actions)[..., 0] ** 2
 
 
 def logged(size: float) -> Replay:
@@ -65,9 +66,9 @@ def logged(size: float) -> Replay:
 
 
 def plan(size: float, weights: Sequence[float]) -> HeldOutPlans:
-    agent: Any = Parabola()
-    state: Any = None
-    return plan_held_out(agent, state, jax.random.key(0), logged(size), weights, horizon=HORIZON)
+    agent, state = cast(Any, Parabola()), cast(Any, None)
+    key = jax.random.key(0)
+    return plan_held_out(agent, state, key, logged(size), weights, horizon=HORIZON)
 
 
 @pytest.mark.parametrize(("size", "right"), [(0.5, 1.0), (0.25, 2.0), (1.0, 0.0)])
@@ -85,8 +86,10 @@ def test_the_known_weight_is_chosen(size, right):
     assert plans.logged.penalty == pytest.approx(size**2)
     assert plans.recorded_penalty == pytest.approx(size**2)
     best = [min(1.0, 1 / (2 * weight)) if weight else 1.0 for weight in weights]
-    np.testing.assert_allclose([each.penalty for each in plans.plans], np.square(best))
-    np.testing.assert_allclose([each.return_ for each in plans.plans], HORIZON * np.array(best))
+    np.testing.assert_allclose([each.penalty for each in plans.plans], np.square(best), rtol=1e-6)
+    np.testing.assert_allclose(
+        [each.return_ for each in plans.plans], HORIZON * np.array(best), rtol=1e-6
+    )
 
 
 def test_a_plan_that_repeats_the_data_is_at_no_distance_from_them():
