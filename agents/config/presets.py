@@ -126,13 +126,22 @@ def from_data(*, penalised: bool) -> dict[str, Any]:
     There is one fit, until held-out episodes stop getting better, in place of many short ones that
     begin where the last one ended. No acting can correct the weight of the penalty.
 
+    Chosen on Lunar Lander (tuning seeds, 30 episodes of the heuristic): with a tenth of the online
+    weight decay the model's held-out error falls by a third; a denoiser of large noise does not see
+    that a touchdown at speed is unlike the data.
+
     Args:
         penalised: whether there is a penalty, whose weight can be chosen.
     """
     once = {"min_epochs": 0, "max_epochs": 500, "passes": 0.0, "patience": 25}
     return {
-        "fit": {**once, "holdout": 0.2, "holdout_from": 1},
-        "regularizer": {**once, "weight": "familiar"} if penalised else once,
+        "fit": {**once, "weight_decay": 0.1, "holdout": 0.2, "holdout_from": 1},
+        "regularizer": {
+            **once,
+            "noise_std": 0.3,
+            "rnn_dae": {"hidden": 48},
+            **({"weight": "familiar"} if penalised else {}),
+        },
     }
 
 

@@ -1,0 +1,165 @@
+"""Data sets, arms and the command line of `scripts/benchmark_data.py`. Nothing here imports JAX."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Self, get_args
+
+from pydantic import Field
+
+from agents.config import Config, RegularizerName, load, override
+from agents.config.base import Options
+from agents.config.data_commands import RecordedPolicy
+from agents.config.flags import Argument, declared, parse
+from agents.errors import UserError, shown
+from agents.experiments.learning.options import Seeds, once, seeds_of
+
+BENCHMARK = "python scripts/benchmark_data.py"
+OUT = "runs/data"
+PRESET = "lunar-lander"
+"""Of the agent, and of the environment that the policies act in."""
+
+CLONING = "cloning"
+"""The arm that imitates the data and has no model."""
+
+DATASETS: dict[str, tuple[RecordedPolicy, ...]] = {
+    "expert": (RecordedPolicy("heuristic", "heuristic", 0.1, 30),),
+    "noisy": (RecordedPolicy("heuristic", "heuristic", 0.5, 30),),
+    "mixed": (
+        RecordedPolicy("heuristic", "heuristic", 0.2, 30),
+        RecordedPolicy("random", "random", 0.0, 15),
+    ),
+    "random": (RecordedPolicy("random", "random", 0.0, 45),),
+}
+"""The policies that are recorded, by the name of the data set."""
+
+_NAMES: tuple[str, ...] = get_args(RegularizerName)
+_ARM = re.compile(rf"({'|'.join((*_NAMES, CLONING))})(?:@(\d+(?:\.\d+)?))?")
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A penalty with a weight, or behaviour cloning.
+
+    Attributes:
+      name: of the penalty; `none`, or `CLONING`.
+      weight: of it; `familiar` where none is given, 0 where there is no penalty.
+    """
+
+    name: str
+    weight: float | Literal["familiar"]
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        """Reads `PENALTY`, `PENALTY@WEIGHT`, `none` or `cloning`.
+
+        Raises:
+          UserError: it is of another form, or gives a weight to no penalty.
+        """
+        found = _ARM.fullmatch(text)
+        name, weight = found.groups() if found else ("", None)
+        free = name in ("none", CLONING)
+        if found is None or (free and weight):
+            raise UserError(
+                f"--arms: {shown(text)} is not allowed; give none, {CLONING}, PENALTY (its weight"
+                f" is familiar) or PENALTY@WEIGHT, with a PENALTY of {', '.join(_NAMES[1:])}"
+            )
+        return cls(name, 0.0 if free else float(weight) if weight else "familiar")
+
+    def __str__(self) -> str:
+        return self.name if self.weight in (0.0, "familiar") else f"{self.name}@{self.weight:g}"
+
+
+class LoggedOptions(Options):
+    """What is compared, on which data."""
+
+    arms: tuple[str, ...] = Field(
+        default=("none", "rnn-dae", "window-dae", "disagreement", CLONING),
+        min_length=1,
+        strict=False,
+        examples=["none", "rnn-dae", "rnn-dae@30"],
+        description="PENALTY[@WEIGHT]; without a weight it is familiar",
+    )
+    seeds: Seeds = Field(
+        default=("0..2",),
+        min_length=1,
+        strict=False,
+        examples=["0..2"],
+        description="Of data and model",
+    )
+    episodes: int = Field(default=30, ge=1, le=10_000, description="Of each frozen evaluation")
+
+
+@dataclass(frozen=True)
+class LoggedStudy:
+    """What the command line asks for.
+
+    Attributes:
+      datasets: names of `DATASETS`.
+      arms: what is compared on them.
+      seeds: of data and model.
+      episodes: of each frozen evaluation.
+      out: directory of data sets, models and tables.
+    """
+
+    datasets: tuple[str, ...]
+    arms: tuple[Arm, ...]
+    seeds: tuple[int, ...]
+    episodes: int
+    out: Path
+
+    def data(self, dataset: str, seed: int) -> Path:
+        """The file of a data set."""
+        return self.out / f"{dataset}-seed{seed}.npz"
+
+    def config(self, dataset: str, seed: int, arm: Arm) -> Config:
+        """The agent of an arm."""
+        changes = {
+            ("seed",): seed,
+            ("data",): str(self.data(dataset, seed)),
+            ("regularizer", "name"): arm.name,
+            ("regularizer", "weight"): arm.weight,
+        }
+        return load(PRESET, None, changes)
+
+
+_FIELDS = LoggedOptions.model_fields
+
+_ARGUMENTS = (
+    Argument("datasets", declared(Path, "Data sets"), "DATASET ...", positional=True),
+    Argument("arms", _FIELDS["arms"], "ARM [ARM ...]", "default: all but deen and gaussian"),
+    Argument("seeds", _FIELDS["seeds"], "SEED [SEED ...]", "default: 0..2"),
+    Argument("episodes", _FIELDS["episodes"], "INT", "default: 30"),
+    Argument("out", declared(Path, "Of data sets, models, tables"), "DIR", f"default: {OUT}"),
+)
+
+
+def parse_logged(args: Sequence[str]) -> LoggedStudy:
+    """Reads the command line.
+
+    Args:
+      args: the words after the script's name.
+
+    Raises:
+      UserError: whatever cannot be done as asked.
+      SystemExit: help was asked for, and printed.
+    """
+    parsed = parse(args, BENCHMARK, _TEXT, _ARGUMENTS)
+    options = override(LoggedOptions(), parsed.given(LoggedOptions))
+    out = Path(parsed.values.get(("out",), OUT))
+    datasets = once("DATASET", parsed.positionals or ["expert", "noisy"])
+    for name in datasets:
+        if name not in DATASETS:
+            raise UserError(f"unknown data set {shown(name)}; give one of: {', '.join(DATASETS)}")
+    arms = once("--arms", [Arm.of(word) for word in options.arms])
+    return LoggedStudy(tuple(datasets), tuple(arms), seeds_of(options.seeds), options.episodes, out)
+
+
+_TEXT = f"""\
+Learn Lunar Lander from logged data with and without a penalty, and compare what agents reach:
+  {BENCHMARK} expert noisy --arms none rnn-dae cloning --seeds 0..2
+
+A data set is one of {", ".join(DATASETS)}; each seed records its own. All arms of a seed
+share one model. The same command resumes what was interrupted; a second process may work on other
+seeds in the same directory."""

@@ -1,0 +1,91 @@
+"""Tables of the study: every arm on every data set, with intervals over seeds."""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from agents.analysis.statistics import mean_ci95
+from agents.analysis.tables import Row, grouped, markdown, write_csv, writing
+from agents.analysis.text import interval, number
+
+_MEANS = ("weight", "solved", "below_0", "planned", "realised")
+
+
+def write_results(out: Path) -> list[str]:
+    """Writes `rows.csv` and `arms.csv` from what a directory holds.
+
+    Args:
+      out: of the study, finished or not.
+
+    Returns:
+      The comparison in Markdown, as lines.
+    """
+    rows = [json.loads(file.read_text()) for file in sorted(out.glob("*-seed*-*.json"))]
+    if not rows:
+        return []
+    arms = compare(rows)
+    with writing(out):
+        write_csv(out / "rows.csv", rows)
+        write_csv(out / "arms.csv", arms)
+    return [*_table(arms), "", f"written to {out}: rows.csv, arms.csv"]
+
+
+def compare(rows: Sequence[Row]) -> list[Row]:
+    """A row a data set and arm: mean over seeds, and the paired difference from no penalty.
+
+    Returns:
+      `dataset`, `arm`, `seeds`; `return` with `_low` and `_high`, Student's 95 % interval of the
+      seeds' means; `difference` likewise, of the seeds that both arms have, `pairs` of them; means
+      of weight, shares, planned and realised return of first plans; the data's own `data_return`.
+    """
+    found = []
+    groups = grouped(rows, "dataset", "arm")
+    for (dataset, arm), mine in groups.items():
+        none = {row["seed"]: row["return"] for row in groups.get((dataset, "none"), ())}
+        shared = [row["return"] - none[row["seed"]] for row in mine if row["seed"] in none]
+        compared = shared if arm != "none" else []
+        found.append(
+            {"dataset": dataset, "arm": arm, "seeds": len(mine)}
+            | _with_interval("return", [row["return"] for row in mine])
+            | _with_interval("difference", compared)
+            | {"pairs": len(compared)}
+            | {name: _mean([row[name] for row in mine]) for name in (*_MEANS, "data_return")}
+        )
+    return found
+
+
+def _with_interval(name: str, values: Sequence[float]) -> Row:
+    low, high = mean_ci95(values) if values else (None, None)
+    return {name: _mean(values), f"{name}_low": low, f"{name}_high": high}
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
+
+
+def _table(arms: Sequence[Row]) -> Iterator[str]:
+    headings = (
+        "data", "mean return of the data", "arm", "weight", "mean return", "better than none by",
+        "solved", "below 0", "first plans: planned", "realised",
+    )  # fmt: skip
+    body = [
+        (
+            row["dataset"],
+            number(row["data_return"]),
+            f"`{row['arm']}`",
+            "-" if row["arm"] in ("none", "cloning") else number(row["weight"]),
+            *(
+                number(row[key]) + interval(row[f"{key}_low"], row[f"{key}_high"])
+                if row[key] is not None
+                else "-"
+                for key in ("return", "difference")
+            ),
+            *(f"{row[key]:.0%}" for key in ("solved", "below_0")),
+            *("-" if row[key] is None else number(row[key]) for key in ("planned", "realised")),
+        )
+        for row in arms
+    ]
+    yield from markdown(headings, body)
