@@ -6,7 +6,7 @@ as familiar as they are from the weight 1 / 2c on.
 """
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -66,9 +66,9 @@ def logged(size: float) -> Replay:
 
 
 def plan(size: float, weights: Sequence[float]) -> HeldOutPlans:
-    agent, state = cast(Any, Parabola()), cast(Any, None)
+    parts: dict[str, Any] = {"agent": Parabola(), "state": None}
     key = jax.random.key(0)
-    return plan_held_out(agent, state, key, logged(size), weights, horizon=HORIZON)
+    return plan_held_out(**parts, key=key, replay=logged(size), weights=weights, horizon=HORIZON)
 
 
 @pytest.mark.parametrize(("size", "right"), [(0.5, 1.0), (0.25, 2.0), (1.0, 0.0)])

@@ -12,6 +12,7 @@ import numpy as np
 from agents.analysis.provenance import commit
 from agents.analysis.tables import Row, writing
 from agents.analysis.text import number
+from agents.config import CONFIG_FILE
 from agents.config.data_commands import CollectCommand
 from agents.directories import write_whole
 from agents.experiments.logged.cloning import clone
@@ -21,7 +22,6 @@ from agents.recording.collect import collect
 from agents.training import session
 from agents.training.evaluation import EpisodeResult, evaluate_frozen, result_of
 from agents.training.frozen import FrozenAgent, load_frozen
-from agents.training.saved import CHECKPOINTS
 
 SEED = 20_000
 """Of the first evaluated episode."""
@@ -46,16 +46,14 @@ def carry_out(study: LoggedStudy) -> Iterator[str]:
         pass
     for seed in study.seeds:
         for dataset in study.datasets:
-            missing = [
-                arm for arm in study.arms if not row_file(study, dataset, seed, arm).exists()
-            ]
+            files = {arm: row_file(study, dataset, seed, arm) for arm in study.arms}
+            missing = [arm for arm, file in files.items() if not file.exists()]
             if not missing:
                 continue
             model = _learned(study, dataset, seed)
             for arm in missing:
                 row = _measure(study, dataset, seed, arm, model)
-                text = json.dumps(row, indent=1) + "\n"
-                write_whole(row_file(study, dataset, seed, arm), text)
+                write_whole(files[arm], json.dumps(row, indent=1) + "\n")
                 yield (
                     f"{dataset}, seed {seed}, {arm} at {number(row['weight'])}: mean return"
                     f" {number(row['return'])}, first plans {number(row['planned'])} planned,"
@@ -75,7 +73,7 @@ def _learned(study: LoggedStudy, dataset: str, seed: int) -> FrozenAgent:
     if not data.exists():
         for _ in collect(CollectCommand(config.env, DATASETS[dataset], seed, str(data))):
             pass
-    begun = (run_dir / CHECKPOINTS).exists()
+    begun = (run_dir / CONFIG_FILE).exists()
     with session.resume(run_dir) if begun else session.begin(config, run_dir) as opened:
         opened.train()
     return load_frozen(run_dir)
@@ -120,6 +118,8 @@ def _with_penalty(
     study: LoggedStudy, dataset: str, seed: int, arm: Arm, model: FrozenAgent
 ) -> FrozenAgent:
     """The model with another penalty, fitted to the same data."""
+    if arm == _MODEL:
+        return model
     config = study.config(dataset, seed, arm)
     agent = builders.build_agent(config)
     init, key, metrics = jax.random.split(model.keys.fit, 3)
