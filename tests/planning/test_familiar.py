@@ -74,22 +74,14 @@ def plan(size: float, weights: Sequence[float]) -> HeldOutPlans:
 @pytest.mark.parametrize(("size", "right"), [(0.5, 1.0), (0.25, 2.0), (1.0, 0.0)])
 def test_the_known_weight_is_chosen(size, right):
     weights = (0.0, 0.5, 0.99, 1.0, 1.9, 2.0, 8.0)
-    plans = plan_held_out(
-        Parabola(),
-        None,
-        jax.random.key(0),
-        logged(size),
-        weights,
-        horizon=HORIZON,  # pyright: ignore[reportArgumentType]
-    )
+    plans = plan(size, weights)
     assert (plans.weight, plans.reached) == (right, True)
     assert plans.logged.penalty == pytest.approx(size**2)
     assert plans.recorded_penalty == pytest.approx(size**2)
     best = [min(1.0, 1 / (2 * weight)) if weight else 1.0 for weight in weights]
     np.testing.assert_allclose([each.penalty for each in plans.plans], np.square(best), rtol=1e-6)
-    np.testing.assert_allclose(
-        [each.return_ for each in plans.plans], HORIZON * np.array(best), rtol=1e-6
-    )
+    returns = [each.return_ for each in plans.plans]
+    np.testing.assert_allclose(returns, HORIZON * np.array(best), rtol=1e-6)
 
 
 def test_a_plan_that_repeats_the_data_is_at_no_distance_from_them():
