@@ -1,13 +1,10 @@
 """Every planner, every regulariser, other environments and models: trained to the end."""
 
-import contextlib
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import pytest
 from tiny import (
-    CARTPOLE,
     CONTINUOUS,
     DISCRETE,
     JUDGED,
@@ -18,11 +15,8 @@ from tiny import (
     finished,
     resume,
     stopped,
-    tiny,
     train,
 )
-
-from agents.reporting import conclude as reporting
 
 
 def test_another_environment_with_analytic_rewards_runs_to_the_end():
@@ -44,9 +38,7 @@ def _with_both_kinds_of_actions():
 
 @pytest.mark.parametrize(("runs", "name"), list(_with_both_kinds_of_actions()))
 def test_every_planner_learns_and_acts_to_the_end_with_both_kinds_of_actions(name, runs):
-    shared = tiny(**runs[name]) in (tiny(), tiny(**CARTPOLE))  # with tests that look at its plot
-    with contextlib.nullcontext() if shared else mock.patch.object(reporting, "plot_run"):
-        run = finished(**runs[name])
+    run = finished(**runs[name])
     assert run.config.planner.name == name
     (evaluation,) = run.of_kind("evaluation")
     assert np.isfinite(evaluation["returns"]).all()
@@ -60,11 +52,10 @@ def test_every_regularizer_is_learned_and_judges_to_the_end_and_goes_on_if_inter
     name, tmp_path
 ):
     changes: dict[str, Any] = {"env_steps": 80, **JUDGED[name]}
-    with mock.patch.object(reporting, "plot_run"):
-        whole = finished(**changes)
-        with stopped(whole.of_kind("fit")[0]["env_steps"] + 5):
-            train(whole.config, tmp_path)
-        resume(tmp_path)
+    whole = finished(**changes)
+    with stopped(whole.of_kind("fit")[0]["env_steps"] + 5):
+        train(whole.config, tmp_path)
+    resume(tmp_path)
     assert_same_run(tmp_path, whole.run_dir, whole.config)
     assert whole.config.regularizer.name == name
     errors = {"regularizer_mse", "regularizer_copy_mse"}
