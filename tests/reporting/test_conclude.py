@@ -206,6 +206,7 @@ def test_pendulum_is_drawn(tmp_path):
 def test_an_environment_that_draws_no_frames_is_refused(tmp_path):
     env = {"id": "worlds:Counter-v0", "kwargs": {"truncate_at": 12}}
     run_dir = train(tiny(env=env), tmp_path)
+    (run_dir / "evaluation.gif").unlink()
     with pytest.raises(UserError, match=r"draws no frames: its render modes are \['ansi'\]"):
         evaluate_run(run_dir, gif=True)
     assert not (run_dir / "evaluation.gif").exists()

@@ -106,7 +106,7 @@ def test_a_run_whose_environment_draws_nothing_and_never_repeats_ends_all_the_sa
     tmp_path, capsys
 ):
     env = {"id": "worlds:Noisy-v0", "kwargs": {"source": "unseeded", "max_episode_steps": 12}}
-    run_dir = train(tiny(env=env, evaluation={"states": 8}), tmp_path / "run")
+    run_dir = train(tiny(env=env, evaluation={"states": 8}), tmp_path / "run", drawn=True)
     printed = "".join(capsys.readouterr())
     assert "no animation: " in printed
     assert "no plans executed: environment" in printed

@@ -197,15 +197,20 @@ def sharing() -> contextlib.AbstractContextManager:
 
 @contextlib.contextmanager
 def undrawn() -> Iterator[None]:
-    """Within it, learning curves are empty files: drawing one takes longer than a tiny run."""
+    """Within it, curves and films are empty files: each takes longer than a whole tiny run."""
 
     def plot_run(run_dir: Path) -> Path:
         (run_dir / "learning.png").touch()
         return run_dir / "learning.png"
 
+    def animate(frozen: FrozenAgent, seed: int, path: Path) -> Path:
+        path.touch()
+        return path
+
     with (
         mock.patch.object(conclude, "plot_run", plot_run),
         mock.patch.object(html, "plot_run", plot_run),
+        mock.patch.object(conclude, "animate", animate),
     ):
         yield
 

@@ -41,6 +41,7 @@ def test_processes_that_want_one_name_each_get_a_directory_of_their_own(tmp_path
 
 HOLDER = """
 import sys, time
+from pathlib import Path
 from agents.directories import locked
 with locked(Path(sys.argv[1]), "no"):
     print("locked", flush=True)
