@@ -194,7 +194,6 @@ def test_frames_come_at_the_environments_pace(copied):
         assert image.info["duration"] == 20
 
 
-@pytest.mark.slow
 def test_pendulum_is_drawn(tmp_path):
     run_dir = shutil.copytree(finished(**PENDULUM).run_dir, tmp_path / "run")
     evaluate_run(run_dir, episodes=1, gif=True)

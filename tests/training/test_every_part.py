@@ -14,7 +14,10 @@ from tiny import (
     assert_same_run,
     finished,
     resume,
+    rows_of,
+    rows_of_kind,
     stopped,
+    tiny,
     train,
 )
 
@@ -90,7 +93,9 @@ LANDER_DISCRETE = {"id": "LunarLander-v3", "kwargs": {"continuous": False}, "act
     ],
     ids=str,
 )
-def test_these_run_to_the_end_too(changes):
-    (evaluation,) = finished(env_steps=400, random_steps=200, **changes).of_kind("evaluation")
+def test_these_run_to_the_end_too(changes, tmp_path):
+    config = tiny(env_steps=400, random_steps=200, **changes)
+    rows = rows_of(train(config, tmp_path, drawn=True))
+    (evaluation,) = rows_of_kind(rows, "evaluation")
     assert np.isfinite(evaluation["returns"]).all()
     assert np.isfinite([evaluation["planned"], evaluation["penalty"]]).all()
