@@ -70,7 +70,10 @@ def test_without_a_penalty_all_regularisers_plan_alike_at_the_same_states(measur
         )
         for name in NAMES
     )  # fmt: skip
+    planned = [[row.pop("planned") for row in rows] for rows in (one, other)]
     assert one == other
+    # Each is a program of its own, and the compiler may have one of them sum in another order.
+    assert planned[0] == pytest.approx(planned[1], rel=1e-5)
 
 
 def test_a_copy_of_a_run_is_measured_as_the_run_is(measured):

@@ -48,19 +48,19 @@ def jacobian(name: str) -> np.ndarray:
 
 def test_a_feed_forward_network_is_swish_layers_with_a_linear_end(key):
     network = networks.mlp(2, (4,), 3)
-    params = jax.jit(network.init)(key)
+    params = quickly(network.init)(key)
     first, last = (jax.tree.map(np.asarray, params[f"mlp/~/linear_{i}"]) for i in (0, 1))
     x = np.array([0.3, -1.2], np.float32)
     before = x @ first["w"] + first["b"]
     expected = (before / (1 + np.exp(-before))) @ last["w"] + last["b"]
-    assert jax.jit(network.apply)(params, x) == pytest.approx(expected, rel=1e-5)
+    assert quickly(network.apply)(params, x) == pytest.approx(expected, rel=1e-5)
 
 
 def test_the_variance_keeps_within_its_bounds_far_outside_the_data(key):
     network = networks.gaussian_mlp(2, (8,), 3)
-    params = jax.jit(network.init)(key)
+    params = quickly(network.init)(key)
     inputs = np.random.default_rng(0).normal(size=(200, 2)) * np.logspace(0, 4, 200)[:, None]
-    _, variance = jax.jit(jax.vmap(network.apply, in_axes=(None, 0)))(params, inputs)
+    _, variance = quickly(jax.vmap(network.apply, in_axes=(None, 0)))(params, inputs)
     log_variance = np.log(variance)
     lower, upper = networks.log_variance_bounds(params)
     assert (lower.tolist(), upper.tolist()) == ([-10.0] * 3, [0.5] * 3)

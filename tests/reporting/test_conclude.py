@@ -194,7 +194,6 @@ def test_frames_come_at_the_environments_pace(copied):
         assert image.info["duration"] == 20
 
 
-@pytest.mark.slow
 def test_pendulum_is_drawn(tmp_path):
     run_dir = shutil.copytree(finished(**PENDULUM).run_dir, tmp_path / "run")
     evaluate_run(run_dir, episodes=1, gif=True)
@@ -206,6 +205,7 @@ def test_pendulum_is_drawn(tmp_path):
 def test_an_environment_that_draws_no_frames_is_refused(tmp_path):
     env = {"id": "worlds:Counter-v0", "kwargs": {"truncate_at": 12}}
     run_dir = train(tiny(env=env), tmp_path)
+    (run_dir / "evaluation.gif").unlink()
     with pytest.raises(UserError, match=r"draws no frames: its render modes are \['ansi'\]"):
         evaluate_run(run_dir, gif=True)
     assert not (run_dir / "evaluation.gif").exists()

@@ -113,7 +113,7 @@ def test_the_bounds_of_every_option_are_drawn():
 @pytest.mark.stress
 @pytest.mark.parametrize("number", range(COUNT))
 def test_a_valid_configuration_runs_to_its_end(number, tmp_path):
-    run_dir = train(draw_config(number), tmp_path / "run")
+    run_dir = train(draw_config(number), tmp_path / "run", drawn=True)
     with sharing():
         evaluate_run(run_dir, 1, None, gif=False)
     assert json.loads((run_dir / SUMMARY).read_text())["evaluation"]["returns"]

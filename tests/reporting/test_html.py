@@ -12,7 +12,7 @@ from tiny import finished, tiny, train
 from agents.analysis.text import number
 from agents.diagnostics.return_figures import FIGURES
 from agents.errors import UserError
-from agents.reporting.html import write_report
+from agents.reporting.html import REPORT, write_report
 
 
 @pytest.fixture
@@ -45,7 +45,11 @@ def report(run_dir, returns: str = "") -> tuple[str, int]:
     if returns:
         (run_dir / "returns").mkdir(exist_ok=True)
         (run_dir / "returns" / "returns.json").write_text(returns)
-    page = write_report(run_dir).read_text(encoding="utf-8")
+    return text_and_images(write_report(run_dir))
+
+
+def text_and_images(path) -> tuple[str, int]:
+    page = path.read_text(encoding="utf-8")
     return html.unescape(re.sub("<[^>]*>", "", page)), page.count("<img")
 
 
@@ -90,9 +94,10 @@ def test_damaged_and_old_returns_are_refused_in_one_line(copied, returns, said):
     assert "\n" not in str(info.value)
 
 
-def test_a_run_ends_with_its_report_film_and_returns(tmp_path):
-    run_dir = train(tiny(evaluation={"states": 2}), tmp_path / "run")
-    text, images = report(run_dir)
+def test_a_run_ends_with_its_curve_report_film_and_returns(tmp_path):
+    run_dir = train(tiny(evaluation={"states": 2}), tmp_path / "run", drawn=True)
+    assert (run_dir / "learning.png").stat().st_size > 10_000
+    text, images = text_and_images(run_dir / REPORT)
     assert "open loop, 100" in text
     assert images == 2 + len(FIGURES)
 
@@ -101,7 +106,7 @@ def test_a_run_whose_environment_draws_nothing_and_never_repeats_ends_all_the_sa
     tmp_path, capsys
 ):
     env = {"id": "worlds:Noisy-v0", "kwargs": {"source": "unseeded", "max_episode_steps": 12}}
-    run_dir = train(tiny(env=env, evaluation={"states": 8}), tmp_path / "run")
+    run_dir = train(tiny(env=env, evaluation={"states": 8}), tmp_path / "run", drawn=True)
     printed = "".join(capsys.readouterr())
     assert "no animation: " in printed
     assert "no plans executed: environment" in printed

@@ -10,11 +10,13 @@ from tiny import (
     CARTPOLE,
     assert_same_run,
     finished,
+    new_run,
     rows_of,
     rows_of_kind,
     sharing,
     state_of,
     tiny,
+    traces_of,
     train,
 )
 
@@ -103,14 +105,18 @@ def test_timings_say_where_the_time_went():
     assert {row["env_steps"] for row in rows if row["fitting_seconds"] > 0} == fitted
 
 
-def test_the_run_directory_holds_what_it_should():
+def test_the_run_directory_holds_what_it_should_and_to_draw_traces_nothing_again(tmp_path):
     whole = finished()
-    names = {path.name for path in whole.run_dir.iterdir()}
+    agent = new_run(whole.config).agent
+    before = traces_of(agent)
+    train(whole.config, tmp_path, drawn=True)
+    assert traces_of(agent) == before
+    names = {path.name for path in tmp_path.iterdir() if path.is_dir() or path.stat().st_size}
     assert names == {"config.yaml", "metrics.jsonl", "timings.jsonl", "tensorboard", "checkpoints",
                      "summary.json", "learning.png", "report.html", "evaluation.gif"}  # fmt: skip
-    assert load_run(whole.run_dir) == whole.config
-    assert list((whole.run_dir / "tensorboard").glob("events.*"))
-    steps = sorted(int(path.name) for path in (whole.run_dir / "checkpoints").iterdir())
+    assert load_run(tmp_path) == whole.config
+    assert list((tmp_path / "tensorboard").glob("events.*"))
+    steps = sorted(int(path.name) for path in (tmp_path / "checkpoints").iterdir())
     assert len(steps) == whole.config.keep_checkpoints
     assert steps[-1] == whole.of_kind("evaluation")[0]["env_steps"]
     every = whole.config.checkpoint_every
@@ -143,7 +149,6 @@ def test_env_steps_are_the_simulators_and_overshoot_by_less_than_one_decision(
         return step(self, action)
 
     monkeypatch.setattr(worlds.Walk, "step", counted)
-    monkeypatch.setattr(reporting, "animate", lambda *args: None)  # plays an episode more
     env = {"id": "worlds:Walk-v0", "kwargs": {"max_episode_steps": 15}, "action_repeat": repeat}
     config = tiny(env=env, env_steps=100)
     rows = rows_of(train(config, tmp_path))

@@ -106,8 +106,9 @@ def test_a_residual_network_denoises_a_gaussian_as_bayes_would():
         )
 
     start = fitter.init(quickly(dae.init)(jax.random.key(0)))
-    params = fitter.epoch(identity(3), start, jax.random.key(1), drawn(steps, 64)).average
-    found = dae.metrics(identity(3), params, jax.random.key(2), drawn(400))
+    epoch = quickly(fitter.epoch)
+    params = epoch(identity(3), start, jax.random.key(1), drawn(steps, 64)).average
+    found = quickly(dae.metrics)(identity(3), params, jax.random.key(2), drawn(400))
     assert found["regularizer_mse"] == pytest.approx(noise**2 / (1 + noise**2), rel=0.05)
     assert found["regularizer_copy_mse"] == pytest.approx(noise**2, rel=0.05)
 
