@@ -6,12 +6,14 @@ no less familiar than what the data's own actions would have brought from the sa
 
     pbar(path) = sum_t s_t p_t / sum_t s_t                       penalty a decision
     bound      = median_i pbar(rollout of the logged actions of window i)
-    weight     = min { w in grid : median_i pbar(rollout of the plan for w of window i) <= bound }
+    weight     = min { w in grid : pbar(rollout of the plan for w of window i) <= bound
+                                   for three quarters of the windows i }
 
 The bound is measured on rollouts of the model and not on the logged states: a rollout has no noise,
 which makes it smoother than what was observed, and plans are rollouts, too. The smallest weight is
-chosen since a larger one gives up return for nothing. The median over windows, since a few windows
-of any data are unusual.
+chosen since a larger one gives up return for nothing. Half of the windows would be too few: an
+agent that acts meets the states that its plans lead to, and their departures add up. All of them
+would be too many, since a few windows of any data are unusual.
 
 Source: none that we know. Boney et al. (2019) tune the weight by acting; `mbrl.dual` follows the
 gap between planned and realised return, which needs acting, too.
@@ -21,6 +23,9 @@ from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float
+
+SHARE = 0.75
+"""Of held-out windows, from which plans have to be as familiar as the data are."""
 
 
 def per_decision(
@@ -35,6 +40,12 @@ def per_decision(
     return (alive * values).sum(axis=-1) / alive.sum(axis=-1)
 
 
+def high_quantile(penalties: Float[np.ndarray, "*W N"]) -> Float[np.ndarray, "*W"]:
+    """The penalty that a `SHARE` of N plans keeps; NaN where one of them is."""
+    # Not interpolated: there is nothing between a number and infinity.
+    return np.quantile(np.asarray(penalties, np.float64), SHARE, axis=-1, method="higher")
+
+
 def smallest_familiar(
     weights: Sequence[float], penalties: Float[np.ndarray, "W N"], bound: float
 ) -> tuple[int, bool]:
@@ -44,11 +55,10 @@ def smallest_familiar(
       weights: W of them, increasing.
       penalties: a decision, of the plans for each weight from N states; NaN, from a rollout that
         diverged, is not familiar.
-      bound: on the median over states.
+      bound: that a `SHARE` of the plans has to keep.
 
     Returns:
       The index of the weight, and whether it keeps the bound. Where none does, it is the largest.
     """
-    medians = np.median(np.asarray(penalties, np.float64), axis=1)
-    within = np.flatnonzero(medians <= bound)
+    within = np.flatnonzero(high_quantile(penalties) <= bound)
     return (int(within[0]), True) if len(within) else (len(weights) - 1, False)

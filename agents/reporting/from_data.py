@@ -17,9 +17,10 @@ from agents.analysis.text import number
 from agents.training.frozen import FrozenAgent
 
 _CAPTION = (
-    "Plans from held-out states, medians. The dashed line is what the data's own actions have in"
-    " the model: plans below it on the left are as familiar as the data. The dotted line is the"
-    " agent's weight."
+    "Plans from held-out states: third quartile of their penalty, median of their return. The dashed"
+    " line is the median of what the data's own actions have in the model: where three quarters of"
+    " the plans are below it, they are as familiar as the data. The dotted line is the agent's"
+    " weight."
 )
 
 
@@ -35,8 +36,8 @@ def describe_plans(summary: Mapping[str, Any]) -> Iterator[str]:
     own = plans["plans"][plans["weights"].index(summary["weight"])]
     logged = plans["logged"]
     yield (
-        f"weight     {summary['weight']:.3g}: plans from held-out states have a penalty of"
-        f" {number(own['penalty'])} a decision, the data's own actions"
+        f"weight     {summary['weight']:.3g}: three quarters of the plans from held-out states have a"
+        f" penalty below {number(own['penalty_high'])} a decision; the data's own actions have"
         f" {number(logged['penalty'])}"
     )
     yield (
@@ -61,13 +62,16 @@ def section(summary: Mapping[str, Any]) -> str:
     weights = [f"plan, weight {weight:.3g}" for weight in plans["weights"]]
     names = ("the data's actions", *weights)
     body = [
-        (name, *(number(row[key]) for key in ("return_", "penalty", "distance")))
+        (name, *(number(row[key]) for key in ("return_", "penalty", "penalty_high", "distance")))
         for name, row in zip(names, (plans["logged"], *plans["plans"]), strict=True)
     ]
     return (
         paragraph(f"{data.describe(used)}.")
         + figure(drawing(draw_plans(summary), "held-out-plans"), _CAPTION)
-        + table(("from held-out states", "return", "penalty a decision", "distance"), body)
+        + table(
+            ("from held-out states", "return", "penalty a decision", "third quartile", "distance"),
+            body,
+        )
         + paragraph(
             "Medians over held-out states, in the model, over the horizon. Penalty: 0 is typical of"
             " the data, 1 unusual; as they were recorded, the same windows have"
@@ -84,12 +88,13 @@ def draw_plans(summary: Mapping[str, Any]) -> Figure:
     panels = result.subplots(1, 2)
     places = np.arange(len(plans["weights"]))
     for axes, key, title in (
-        (panels[0], "penalty", "penalty a decision"),
+        (panels[0], "penalty_high", "penalty a decision"),
         (panels[1], "return_", "planned return over the horizon"),
     ):
         values = [np.nan if each[key] is None else each[key] for each in plans["plans"]]
         axes.plot(places, values, "o-", color=BLUE, label="plans")
-        axes.axhline(plans["logged"][key], color=GREY, ls="--", label="the data's actions")
+        logged = plans["logged"]["penalty" if axes is panels[0] else key]
+        axes.axhline(logged, color=GREY, ls="--", label="the data's actions")
         axes.axvline(plans["weights"].index(summary["weight"]), color=ORANGE, ls=":")
         axes.set_xticks(places, [f"{weight:.2g}" for weight in plans["weights"]], fontsize=8)
         axes.set_xlabel("weight of the penalty")

@@ -70,7 +70,7 @@ def test_it_fits_once_and_acts_in_its_evaluation_only(learned):
 def test_the_weight_is_the_smallest_that_keeps_plans_familiar(learned):
     row = learned.of_kind("fit")[0]
     plans = row["held_out_plans"]
-    within = [each["penalty"] <= plans["logged"]["penalty"] for each in plans["plans"]]
+    within = [each["penalty_high"] <= plans["logged"]["penalty"] for each in plans["plans"]]
     chosen = within.index(True) if any(within) else len(within) - 1
     assert row["weight"] == plans["weights"][chosen]
     assert frozen_of(learned.run_dir).weight == row["weight"]

@@ -105,7 +105,7 @@ def _measure(study: LoggedStudy, dataset: str, seed: int, arm: Arm, model: Froze
         "planned": planned,
         "realised": realised,
         "penalty_logged": plans and plans.logged.penalty,
-        "penalty_planned": plans and plans.plans[plans.weights.index(row["weight"])].penalty,
+        "penalty_planned": plans and plans.plans[plans.weights.index(row["weight"])].penalty_high,
         "reached": plans and plans.reached,
         "data_return": float(np.mean(data)),
         "data_steps": model.replay.steps,
