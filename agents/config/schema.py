@@ -159,8 +159,8 @@ class Config(Options):
     data: str = Field(
         default="",
         examples=["replay.npz", "lander/expert-v0"],
-        description="Learn from this data set (a .npz file, or the id of a Minari one) and do not"
-        " act; empty: act",
+        description="Learn from this data set (a .npz file, or the id of a Minari one) in place of"
+        " acting; empty: act",
     )
     env_steps: int = Field(default=10_000, ge=1, le=_MOST_STEPS, description="Steps in all")
     num_envs: int = Field(default=1, ge=1, le=256, description="Environments at once")

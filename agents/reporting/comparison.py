@@ -179,6 +179,8 @@ def _read_run(label: str, run_dir: Path) -> FinishedRun:
     if not os.path.isfile(run_dir / CONFIG_FILE):  # unlike Path's, it bears any name
         raise UserError(f"{where} holds no run (no {CONFIG_FILE}); give directories of runs")
     config = load_run(run_dir)
+    if config.data:
+        raise UserError(f"{where} learned from data and did not act; give runs that did")
     try:
         summary = Summary.model_validate_json(file.read_bytes())
     except OSError as error:

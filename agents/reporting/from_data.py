@@ -17,11 +17,12 @@ from agents.analysis.text import number
 from agents.training.frozen import FrozenAgent
 
 _CAPTION = (
-    "Plans from held-out states: third quartile of their penalty, median of their return. The dashed"
-    " line is the median of what the data's own actions have in the model: where three quarters of"
-    " the plans are below it, they are as familiar as the data. The dotted line is the agent's"
-    " weight."
+    "Plans from held-out states: third quartile of their penalty, median of their return. Dashed:"
+    " what the data's own actions have in the model (median); where three quarters of the plans are"
+    " below it, they are as familiar as the data. Dotted: the agent's weight."
 )
+
+_HEADINGS = ("from held-out states", "return", "penalty", "third quartile", "distance")
 
 
 def summarise(frozen: FrozenAgent) -> dict[str, Any]:
@@ -33,17 +34,23 @@ def summarise(frozen: FrozenAgent) -> dict[str, Any]:
 def describe_plans(summary: Mapping[str, Any]) -> Iterator[str]:
     """Plans from held-out states in a few lines for the terminal."""
     plans = summary["held_out_plans"]
-    own = plans["plans"][plans["weights"].index(summary["weight"])]
-    logged = plans["logged"]
+    own, logged = plans["plans"][_own(summary)], plans["logged"]
+    if len(plans["weights"]) > 1:
+        yield (
+            f"weight     {summary['weight']:.3g}: three quarters of the plans from held-out states"
+            f" have a penalty below {number(own['penalty_high'])} a decision; the data's own"
+            f" actions have {number(logged['penalty'])}"
+        )
     yield (
-        f"weight     {summary['weight']:.3g}: three quarters of the plans from held-out states have a"
-        f" penalty below {number(own['penalty_high'])} a decision; the data's own actions have"
-        f" {number(logged['penalty'])}"
+        f"plans      planned return from held-out states {number(own['return_'])}, of the data's"
+        f" own actions {number(logged['return_'])} (medians, over the horizon)"
     )
-    yield (
-        f"           planned return {number(own['return_'])}, of the data's own actions"
-        f" {number(logged['return_'])} (medians, over the horizon)"
-    )
+
+
+def _own(summary: Mapping[str, Any]) -> int:
+    """The agent's own weight among those that were planned for; without a penalty there is one."""
+    weights = summary["held_out_plans"]["weights"]
+    return weights.index(summary["weight"]) if len(weights) > 1 else 0
 
 
 def warnings(frozen: FrozenAgent, summary: Mapping[str, Any]) -> Iterator[str]:
@@ -68,10 +75,7 @@ def section(summary: Mapping[str, Any]) -> str:
     return (
         paragraph(f"{data.describe(used)}.")
         + figure(drawing(draw_plans(summary), "held-out-plans"), _CAPTION)
-        + table(
-            ("from held-out states", "return", "penalty a decision", "third quartile", "distance"),
-            body,
-        )
+        + table(_HEADINGS, body)
         + paragraph(
             "Medians over held-out states, in the model, over the horizon. Penalty: 0 is typical of"
             " the data, 1 unusual; as they were recorded, the same windows have"
@@ -91,11 +95,12 @@ def draw_plans(summary: Mapping[str, Any]) -> Figure:
         (panels[0], "penalty_high", "penalty a decision"),
         (panels[1], "return_", "planned return over the horizon"),
     ):
-        values = [np.nan if each[key] is None else each[key] for each in plans["plans"]]
-        axes.plot(places, values, "o-", color=BLUE, label="plans")
         logged = plans["logged"]["penalty" if axes is panels[0] else key]
-        axes.axhline(logged, color=GREY, ls="--", label="the data's actions")
-        axes.axvline(plans["weights"].index(summary["weight"]), color=ORANGE, ls=":")
+        # A number that does not exist is None in the summary.
+        values = np.array([*(each[key] for each in plans["plans"]), logged], np.float64)
+        axes.plot(places, values[:-1], "o-", color=BLUE, label="plans")
+        axes.axhline(values[-1], color=GREY, ls="--", label="the data's actions")
+        axes.axvline(_own(summary), color=ORANGE, ls=":")
         axes.set_xticks(places, [f"{weight:.2g}" for weight in plans["weights"]], fontsize=8)
         axes.set_xlabel("weight of the penalty")
         axes.set_title(title, fontsize="medium")

@@ -28,7 +28,7 @@ def test_where_no_weight_keeps_the_bound_it_is_the_largest():
 
 
 def test_a_rollout_that_diverged_is_not_familiar():
-    penalties = np.array([[np.nan, 0.0, 0.0], [np.inf, 0.0, 0.0]])
+    penalties = np.array([[np.nan, 0.0, 0.0, 0.0, 0.0], [np.inf, 0.0, 0.0, 0.0, 0.0]])
     assert smallest_familiar((0.0, 1.0), penalties, 1.0) == (1, True)
 
 

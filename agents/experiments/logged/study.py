@@ -51,8 +51,11 @@ def carry_out(study: LoggedStudy) -> Iterator[str]:
             if not missing:
                 continue
             model = _learned(study, dataset, seed)
+            fitted = {_MODEL.name: model}  # one a penalty, whatever the weight
             for arm in missing:
-                row = _measure(study, dataset, seed, arm, model)
+                if arm.name not in (*fitted, CLONING):
+                    fitted[arm.name] = _with_penalty(study, dataset, seed, arm, model)
+                row = _measure(study, dataset, seed, arm, fitted.get(arm.name, model))
                 write_whole(files[arm], json.dumps(row, indent=1) + "\n")
                 yield (
                     f"{dataset}, seed {seed}, {arm} at {number(row['weight'])}: mean return"
@@ -87,7 +90,7 @@ def _measure(study: LoggedStudy, dataset: str, seed: int, arm: Arm, model: Froze
     if arm.name == CLONING:
         results = _fly_clone(study, model)
     else:
-        frozen = _with_penalty(study, dataset, seed, arm, model)
+        frozen = replace(model, config=study.config(dataset, seed, arm))
         plans = frozen.plan_held_out()
         if arm.weight == "familiar":
             frozen = replace(frozen, progress=replace(frozen.progress, familiar=plans.weight))
@@ -118,8 +121,6 @@ def _with_penalty(
     study: LoggedStudy, dataset: str, seed: int, arm: Arm, model: FrozenAgent
 ) -> FrozenAgent:
     """The model with another penalty, fitted to the same data."""
-    if arm == _MODEL:
-        return model
     config = study.config(dataset, seed, arm)
     agent = builders.build_agent(config)
     init, key, metrics = jax.random.split(model.keys.fit, 3)
