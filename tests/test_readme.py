@@ -18,6 +18,7 @@ from agents.config.benchmarks import (
 )
 from agents.experiments.learning.options import LearningOptions
 from agents.experiments.learning.sweep import SweepOptions
+from agents.experiments.logged.options import LoggedOptions
 from agents.experiments.reproduction.options import ReproductionOptions
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -82,13 +83,13 @@ def test_it_names_every_preset(name: str) -> None:
 def test_every_option_that_is_shown_exists() -> None:
     known = {"--" + ".".join(path).replace("_", "-") for path in options(Config)}
     every = (
-        DenoiseOptions, DetectionOptions, LearningOptions, ReproductionOptions, ReturnsOptions,
-        SpeedOptions, StudyOptions, SweepOptions,
+        DenoiseOptions, DetectionOptions, LearningOptions, LoggedOptions, ReproductionOptions,
+        ReturnsOptions, SpeedOptions, StudyOptions, SweepOptions,
     )  # fmt: skip
     for studied in every:
         known |= {"--" + ".".join(path).replace("_", "-") for path in options(studied)}
     known |= {"--config", "--resume", "--gif", "--help", "--run-dir", "--peers", "--out"}
-    known |= {"--background", "--name", "--alphas", "--open-loop"}
+    known |= {"--background", "--name", "--alphas", "--open-loop", "--policy"}
     for page in (README, *STUDIES):
         shown = set(re.findall(r"(?<![\w-])--[a-z][\w.-]*", "\n".join(_blocks("sh", page))))
         assert shown <= known, page

@@ -1,0 +1,137 @@
+"""The study of logged data: its command line, its trials in a tiny world, and its tables."""
+
+import json
+
+import numpy as np
+import pytest
+from tiny import sharing, tiny
+
+from agents.config.data_commands import RecordedPolicy
+from agents.errors import UserError
+from agents.experiments.logged import options, study
+from agents.experiments.logged.cloning import clone
+from agents.experiments.logged.options import CLONING, DATASETS, Arm, LoggedStudy, parse_logged
+from agents.experiments.logged.results import compare, write_results
+from mbrl import Episode, Replay
+
+# The command line.
+
+
+def test_an_arm_is_read_and_written():
+    assert Arm.of("rnn-dae") == Arm("rnn-dae", "familiar")
+    assert Arm.of("rnn-dae@30") == Arm("rnn-dae", 30.0)
+    assert Arm.of("none") == Arm("none", 0.0)
+    for text in ("rnn-dae", "rnn-dae@30", "none", "cloning", "disagreement@0.3"):
+        assert str(Arm.of(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("humans", "unknown data set 'humans'; give one of: expert"),
+        ("expert --arms rnn", "--arms: 'rnn' is not allowed; give none"),
+        ("expert --arms cloning@3", "--arms: 'cloning@3' is not allowed"),
+        ("expert --arms none none", "given twice"),
+        ("expert expert", "'expert' is given twice"),
+        ("expert --episodes 0", "--episodes: 0 is not allowed"),
+    ],
+)
+def test_bad_input_is_refused(line, message):
+    with pytest.raises(UserError) as refusal:
+        parse_logged(line.split())
+    assert message in str(refusal.value)
+
+
+def test_the_agents_of_a_data_set_differ_in_their_penalty_alone():
+    asked = parse_logged(["noisy", "--seeds", "3", "--out", "there"])
+    none, penalised = (asked.config("noisy", 3, Arm.of(arm)) for arm in ("none", "rnn-dae"))
+    assert none.data == penalised.data == "there/noisy-seed3.npz"
+    assert penalised.regularizer.weight == "familiar"
+    assert none.fit == penalised.fit
+    assert none.planner == penalised.planner
+
+
+# Trials.
+
+
+@pytest.fixture
+def walk(tmp_path, monkeypatch) -> LoggedStudy:
+    """A study of random walks, in place of Lunar Lander."""
+
+    def load(preset, file, changes):
+        return tiny(
+            seed=changes["seed",],
+            data=changes["data",],
+            regularizer={"name": changes["regularizer", "name"]}
+            | {"weight": changes["regularizer", "weight"]},
+        )
+
+    monkeypatch.setattr(options, "load", load)
+    monkeypatch.setitem(DATASETS, "walk", (RecordedPolicy("random", "random", 0.0, 5),))
+    arms = tuple(map(Arm.of, ("none", "gaussian", "gaussian@2", "cloning")))
+    return LoggedStudy(("walk",), arms, (1,), 2, tmp_path)
+
+
+def test_what_is_done_is_not_done_again_and_nothing_changes(walk):
+    with sharing():
+        lines = list(study.carry_out(walk))
+        assert [line.split(":")[0].split(" at ")[0] for line in lines] == [
+            f"walk, seed 1, {arm}" for arm in walk.arms
+        ]
+        files = {arm: study.row_file(walk, "walk", 1, arm) for arm in walk.arms}
+        rows = {arm: json.loads(file.read_text()) for arm, file in files.items()}
+        assert list(study.carry_out(walk)) == []
+        again = walk.arms[1]
+        files[again].unlink()
+        assert len(list(study.carry_out(walk))) == 1
+    repeated = json.loads(files[again].read_text())
+    assert {**repeated, "seconds": 0} == {**rows[again], "seconds": 0}
+    assert [row["weight"] for row in rows.values()][::2] == [0.0, 2.0]
+    assert rows[walk.arms[3]]["planned"] is None
+    assert all(row["episodes"] == 2 for row in rows.values())
+    table = write_results(walk.out)
+    assert sum(line.startswith("| walk") for line in table) == len(walk.arms)
+
+
+# Behaviour cloning.
+
+
+def test_cloning_learns_a_linear_policy():
+    rng = np.random.default_rng(0)
+    replay = Replay(members=1, repeat=1, holdout=0.5, seed=0)
+    for _ in range(4):
+        seen = rng.uniform(-1, 1, (200, 2)).astype(np.float32)
+        actions = 0.5 * seen[:-1, :1]
+        ones = np.ones(len(actions), np.int32)
+        replay.append(Episode(seen, actions, ones, np.zeros(len(actions), np.float32), False))
+    policy = clone(replay, 0)
+    for first in (-0.8, 0.1, 0.6):
+        assert policy(np.array([first, 0.3], np.float32)) == pytest.approx(0.5 * first, abs=0.05)
+
+
+# Tables.
+
+
+def row(arm: str, seed: int, mean: float) -> dict:
+    known = dict.fromkeys(("weight", "solved", "below_0", "planned", "realised"), 1.0)
+    return {"dataset": "d", "arm": arm, "seed": seed, "return": mean, "data_return": 9.0} | known
+
+
+def test_arms_are_compared_seed_by_seed():
+    rows = [row("none", seed, float(seed)) for seed in range(3)]
+    rows += [row("rnn-dae", seed, seed + 10.0 + seed % 2) for seed in range(4)]
+    none, penalised = compare(rows)
+    assert none["return"] == 1.0
+    assert none["difference"] is None
+    assert penalised["pairs"] == 3
+    assert penalised["difference"] == pytest.approx(31 / 3)
+    half = 4.302653 * np.std([10, 11, 10], ddof=1) / np.sqrt(3)  # Student's t, 2 degrees
+    assert penalised["difference_high"] - penalised["difference"] == pytest.approx(half, rel=1e-5)
+
+
+def test_cloning_plans_nothing(tmp_path):
+    rows = [row(CLONING, 1, 5.0) | {"planned": None, "realised": None}]
+    (tmp_path / "d-seed1-cloning.json").write_text(json.dumps(rows[0]))
+    assert compare(rows)[0]["planned"] is None
+    (line,) = [line for line in write_results(tmp_path) if "`cloning`" in line]
+    assert line.endswith("| - | - |")
