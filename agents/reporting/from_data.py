@@ -63,6 +63,14 @@ def warnings(frozen: FrozenAgent, summary: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
+def figures(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The numbers at the top of a report."""
+    plans = summary["held_out_plans"]
+    yield number(summary["data"]["mean_return"]), "mean return of the data"
+    yield number(plans["plans"][_own(summary)]["return_"]), "planned from held-out states"
+    yield number(plans["logged"]["return_"]), "of the data's own actions there"
+
+
 def section(summary: Mapping[str, Any]) -> str:
     """The part of a report about the data and the plans from its states."""
     plans, used = summary["held_out_plans"], summary["data"]

@@ -118,9 +118,9 @@ def _sections(run_dir: Path, config: Config, summary: Mapping[str, Any]) -> Iter
 
 
 def _title(config: Config) -> str:
-    source = f" from {config.data}" if config.data else ""
-    where = "" if config.env.id == NO_ENVIRONMENT else config.env.id
-    return f"{where}{source}, seed {config.seed}".strip()
+    where = "Plans" if config.env.id == NO_ENVIRONMENT else config.env.id
+    source = f" from {Path(config.data).name}" if config.data else ""
+    return f"{where}{source}, seed {config.seed}"
 
 
 def _headline(config: Config, summary: Mapping[str, Any]) -> str:
@@ -139,7 +139,7 @@ def _headline(config: Config, summary: Mapping[str, Any]) -> str:
 def _figures(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The numbers at the top."""
     if "data" in summary:
-        yield number(summary["data"]["mean_return"]), "mean return of the data"
+        yield from from_data.figures(summary)
     evaluation = summary.get("evaluation")
     if evaluation is None:  # no environment
         return
