@@ -1,7 +1,7 @@
 """Plans from states of held-out episodes: planned return, penalty, and distance from the data.
 
 They need no environment. `agents.reporting` shows them, and the weight `familiar` is chosen by
-them; see `mbrl.familiar`.
+them; see `mbrl.weights.familiar`.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,8 +16,8 @@ from scipy.spatial import KDTree
 from agents.envs.episodes import LARGEST
 from agents.planning.agent import HOLDOUT_WINDOWS, AgentState, PlanningAgent
 from mbrl import KeyArray, Replay, Trajectory, Window, as_trajectory, survival
-from mbrl.dual import horizon_returns
-from mbrl.familiar import high_quantile, per_decision, smallest_familiar
+from mbrl.weights.dual import horizon_returns
+from mbrl.weights.familiar import high_quantile, per_decision, smallest_familiar
 
 STATES = 48
 """Held-out windows, from whose first states plans are made."""
@@ -35,7 +35,7 @@ class Behaviour:
 
     Attributes:
       penalty: a decision, in calibrated units.
-      penalty_high: likewise, but the quantile `mbrl.familiar.SHARE` over windows.
+      penalty_high: likewise, but the quantile `mbrl.weights.familiar.SHARE` over windows.
       return_: over the horizon, until the episode ends.
       distance: from an imagined state and action to the nearest of the data, a decision; states
         are in standard deviations, actions in half-ranges.

@@ -24,7 +24,7 @@ from agents.training.evaluation import PlanRecord
 from agents.training.frozen import FrozenAgent, make_replay
 from agents.training.saved import RECENT, Progress, RunKeys, Saved
 from mbrl import Plan
-from mbrl.dual import DualState, horizon_returns, observe, update
+from mbrl.weights.dual import DualState, horizon_returns, observe, update
 
 
 @dataclass

@@ -21,7 +21,7 @@ from agents.errors import UserError, shown
 from agents.planning.agent import AgentState, PlanningAgent
 from agents.training import checkpoint
 from mbrl import KeyArray, PlanState
-from mbrl.dual import DualState
+from mbrl.weights.dual import DualState
 
 CHECKPOINTS = "checkpoints"
 RECENT = 10

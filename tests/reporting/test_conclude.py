@@ -8,18 +8,8 @@ import shutil
 import numpy as np
 import pytest
 from PIL import Image
-from tiny import (
-    PENDULUM,
-    PowerCut,
-    cut_power,
-    finished,
-    frozen_of,
-    resume,
-    sharing,
-    stopped,
-    tiny,
-    train,
-)
+from running import PowerCut, cut_power, stopped
+from tiny import PENDULUM, finished, frozen_of, resume, sharing, tiny, train
 
 from agents.analysis.statistics import iqm
 from agents.analysis.text import number

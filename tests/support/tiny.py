@@ -6,9 +6,8 @@ share one. To compile it takes ten times as long as a run with it.
 
 import contextlib
 import json
-import signal
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,12 +15,11 @@ from unittest import mock
 
 import jax
 import numpy as np
-import pytest
 from analytic import LEAST_EFFORT, quickly
 
 from agents.config import CONFIG_FILE, Config
 from agents.devices import COMPILER_OPTIONS
-from agents.envs import EnvironmentSpec, EpisodeRunner
+from agents.envs import EnvironmentSpec
 from agents.envs.dynamics import AnalyticDynamics
 from agents.planning import builders
 from agents.planning.agent import PlanningAgent
@@ -294,53 +292,6 @@ def rows_of(run_dir: Path, name: str = METRICS) -> list[dict[str, Any]]:
 
 def rows_of_kind(rows: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
     return [row for row in rows if row["kind"] == kind]
-
-
-def interrupt() -> None:
-    """What Ctrl-C does."""
-    signal.raise_signal(signal.SIGINT)
-
-
-def terminate() -> None:
-    """What `kill` does."""
-    signal.raise_signal(signal.SIGTERM)
-
-
-class PowerCut(Exception):  # noqa: N818 - says what happened, as KeyboardInterrupt does
-    """Ends a run at once."""
-
-
-def cut_power() -> None:
-    raise PowerCut
-
-
-@contextlib.contextmanager
-def stopped(
-    env_steps: int,
-    stop: Callable[[], None] = interrupt,
-    error: type[BaseException] = KeyboardInterrupt,
-) -> Iterator[None]:
-    """Within it, a run calls `stop` in the decision that brings its steps to `env_steps`.
-
-    They are counted from here. The run must end with `error`.
-    """
-    step = EpisodeRunner.step
-    left = env_steps
-
-    def counted(runner: EpisodeRunner, action: Any):
-        nonlocal left
-        before, due = runner.steps, left > 0
-        ending = step(runner, action)
-        left -= runner.steps - before
-        if due and left <= 0:
-            stop()
-        return ending
-
-    with (
-        mock.patch.object(EpisodeRunner, "step", counted),
-        pytest.raises(error),
-    ):
-        yield
 
 
 def state_of(run_dir: Path, config: Config) -> dict[str, Any]:

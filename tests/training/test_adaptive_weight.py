@@ -4,18 +4,16 @@ import json
 
 import numpy as np
 import pytest
+from running import PowerCut, cut_power, stopped
 from spying import watch_agents
 from tiny import (
-    PowerCut,
     assert_same_run,
-    cut_power,
     finished,
     frozen_of,
     new_run,
     resume,
     rows_of,
     rows_of_kind,
-    stopped,
     tiny,
     train,
 )

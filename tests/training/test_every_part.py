@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from running import stopped
 from tiny import (
     CONTINUOUS,
     DISCRETE,
@@ -16,7 +17,6 @@ from tiny import (
     resume,
     rows_of,
     rows_of_kind,
-    stopped,
     tiny,
     train,
 )

@@ -13,22 +13,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import worlds
-from running import SCRIPTS
+from running import SCRIPTS, PowerCut, cut_power, interrupt, stopped, terminate
 from tiny import (
     CARTPOLE,
     Finished,
-    PowerCut,
     assert_same_run,
-    cut_power,
     finished,
-    interrupt,
     new_run,
     resume,
     rows_of,
     rows_of_kind,
     state_of,
-    stopped,
-    terminate,
     tiny,
     traces_of,
     train,

@@ -8,18 +8,8 @@ import sys
 
 import pytest
 import yaml
-from running import ROOT
-from tiny import (
-    PowerCut,
-    assert_same_run,
-    cut_power,
-    finished,
-    resume,
-    sharing,
-    stopped,
-    tiny,
-    train,
-)
+from running import ROOT, PowerCut, cut_power, stopped
+from tiny import assert_same_run, finished, resume, sharing, tiny, train
 
 from agents.config import CONFIG_FILE, Config, dump, load_run, options
 from agents.directories import locked, make_numbered

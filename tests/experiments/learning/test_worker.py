@@ -5,17 +5,9 @@ import types
 import gymnasium as gym
 import numpy as np
 import pytest
+from running import PowerCut, cut_power, stopped
 from studies import planner_trial, protocol
-from tiny import (
-    CARTPOLE,
-    PowerCut,
-    assert_same_run,
-    cut_power,
-    finished,
-    frozen_of,
-    sharing,
-    stopped,
-)
+from tiny import CARTPOLE, assert_same_run, finished, frozen_of, sharing
 
 from agents.analysis.jsonl import read_rows
 from agents.errors import UserError

@@ -15,8 +15,8 @@ chosen since a larger one gives up return for nothing. Half of the windows would
 agent that acts meets the states that its plans lead to, and their departures add up. All of them
 would be too many, since a few windows of any data are unusual.
 
-Source: none that we know. Boney et al. (2019) tune the weight by acting; `mbrl.dual` follows the
-gap between planned and realised return, which needs acting, too.
+Source: none that we know. Boney et al. (2019) tune the weight by acting; `mbrl.weights.dual`
+follows the gap between planned and realised return, which needs acting, too.
 """
 
 from collections.abc import Sequence

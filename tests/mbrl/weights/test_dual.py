@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mbrl.dual import DualState, horizon_returns, observe, update
+from mbrl.weights.dual import DualState, horizon_returns, observe, update
 
 KNOBS = {"target": 0.25, "rate": 0.3, "least": 1e-3, "most": 10.0}
 gaps = st.floats(-1e3, 1e3)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mbrl.familiar import per_decision, smallest_familiar
+from mbrl.weights.familiar import per_decision, smallest_familiar
 
 
 def test_decisions_count_as_far_as_they_are_made():

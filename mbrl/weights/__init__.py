@@ -1,0 +1,1 @@
+"""How the weight of a penalty is chosen: by the gap of planned returns, or by familiarity."""
