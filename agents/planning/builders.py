@@ -49,8 +49,8 @@ def build_runner(env: EnvConfig, steps_per_plan: int | None = None) -> EpisodeRu
     """
     if env.id == NO_ENVIRONMENT:
         raise UserError(
-            f"env.id {NO_ENVIRONMENT}: only data are there, and no environment to act in; learn"
-            " from them with the environment's id"
+            f"env.id {NO_ENVIRONMENT}: there is no environment to act in; give --env.id ID, or"
+            " train again with it"
         )
     made = make_environment(env.id, env.kwargs)
     return EpisodeRunner(made, describe(made), env.action_repeat, steps_per_plan)

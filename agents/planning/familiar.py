@@ -4,6 +4,7 @@ They need no environment. `agents.reporting` shows them, and the weight `familia
 them; see `mbrl.weights.familiar`.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ from scipy.spatial import KDTree
 
 from agents.envs.episodes import LARGEST
 from agents.planning.agent import HOLDOUT_WINDOWS, AgentState, PlanningAgent
-from mbrl import KeyArray, Replay, Trajectory, Window, as_trajectory, survival
+from mbrl import KeyArray, Replay, Trajectory, Window, as_trajectory, normalizer, survival
 from mbrl.weights.dual import horizon_returns
 from mbrl.weights.familiar import high_quantile, per_decision, smallest_familiar
 
@@ -81,7 +82,10 @@ def typical_return(replay: Replay, horizon: int, discount: float) -> float:
         )
         for episode in replay.episodes
     ]
-    scale = float(np.sqrt(np.mean(np.square(np.concatenate(found) if found else [0.0]))))
+    returns = np.concatenate(found) if found else np.zeros(0)
+    if not len(returns):  # no episode is as long as the horizon
+        returns = np.array([horizon * e.decision_rewards.mean() for e in replay.episodes] or [0.0])
+    scale = float(np.sqrt(np.mean(np.square(returns, dtype=np.float64))))
     return scale if scale > 0 and np.isfinite(scale) else 1.0
 
 
@@ -149,10 +153,13 @@ _survival = jax.jit(jax.vmap(jax.vmap(survival)))
 
 
 def _windows(replay: Replay, horizon: int) -> Window:
-    """Windows of held-out episodes, evenly spaced; whole ones where there are any."""
+    """Windows of held-out episodes, evenly spaced: whole ones, or the longest if they are few."""
     windows = replay.held_out_windows(HOLDOUT_WINDOWS, horizon)
     decisions = np.asarray(windows.mask).sum(axis=1)
-    longest = np.flatnonzero(decisions == decisions.max())
+    held_out = [e for index, e in enumerate(replay.episodes) if replay.is_held_out(index)]
+    copies = max(1.0, HOLDOUT_WINDOWS / sum(len(episode.repeats) for episode in held_out))
+    enough = min(math.ceil(STATES * copies), HOLDOUT_WINDOWS)
+    longest = np.flatnonzero(decisions >= np.sort(decisions)[-enough])
     rows = longest[np.linspace(0, len(longest) - 1, STATES).round().astype(int)]
     return jax.tree.map(lambda leaf: np.asarray(leaf)[rows], windows)
 
@@ -166,8 +173,7 @@ def _penalties(agent: PlanningAgent, state: AgentState, paths: Trajectory) -> np
 def _distance_to(replay: Replay) -> Callable[[Trajectory], Float[np.ndarray, "N E H"]]:
     """The distance from every state and action of paths to the nearest one of the training data."""
     data = replay.transitions()
-    scale = np.std(data.observation, axis=0)
-    scale[scale == 0] = 1.0  # of numbers that never change
+    scale = np.asarray(normalizer.fit(data.observation).std)
     rows = np.linspace(0, len(data.reward) - 1, _NEIGHBOURS).round().astype(int)
     points = np.concatenate([data.observation / scale, data.action], axis=1)
     tree = KDTree(points[np.unique(rows)])

@@ -7,7 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from agents.analysis.jsonl import read_rows
 from agents.analysis.provenance import commit, versions
+from agents.analysis.tables import of_kind
 from agents.analysis.text import number
 from agents.config import NO_ENVIRONMENT
 from agents.config.benchmarks import ReturnsOptions
@@ -19,7 +21,7 @@ from agents.reporting.html import write_report
 from agents.reporting.learning_curve import plot_run
 from agents.training.evaluation import CUT_SHORT, LONGEST, EpisodeResult, evaluate_frozen
 from agents.training.frozen import FrozenAgent, load_frozen
-from agents.training.log import ANIMATION, SUMMARY, write_summary
+from agents.training.log import ANIMATION, METRICS, SUMMARY, write_summary
 from agents.training.session import Session
 
 
@@ -38,7 +40,8 @@ def conclude(session: Session) -> None:
     if config.data:
         display.progress(env_steps, "planning from held-out states")
         summary |= from_data.summarise(frozen)
-        notes += from_data.warnings(frozen, summary)
+        fit = of_kind(read_rows(run_dir / METRICS), "fit")[-1]
+        notes += from_data.warnings(frozen, summary, fit)
     if acts:
         results, evaluated = _evaluate(session, frozen)
         summary |= evaluated

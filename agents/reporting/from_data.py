@@ -22,6 +22,9 @@ _CAPTION = (
     " below it, they are as familiar as the data. Dotted: the agent's weight."
 )
 
+_LITTLE = 0.9
+"""Of the error of copying: a denoiser above it knows little of the data."""
+
 _HEADINGS = ("from held-out states", "return", "penalty", "third quartile", "distance")
 
 
@@ -38,8 +41,8 @@ def describe_plans(summary: Mapping[str, Any]) -> Iterator[str]:
     if len(plans["weights"]) > 1:
         yield (
             f"weight     {summary['weight']:.3g}: three quarters of the plans from held-out states"
-            f" have a penalty below {number(own['penalty_high'])} a decision; the data's own"
-            f" actions have {number(logged['penalty'])}"
+            f" have a penalty of {number(own['penalty_high'])} a decision or less; the data's own"
+            f" actions have {number(logged['penalty'])} (median)"
         )
     yield (
         f"plans      planned return from held-out states {number(own['return_'])}, of the data's"
@@ -53,13 +56,21 @@ def _own(summary: Mapping[str, Any]) -> int:
     return weights.index(summary["weight"]) if len(weights) > 1 else 0
 
 
-def warnings(frozen: FrozenAgent, summary: Mapping[str, Any]) -> Iterator[str]:
-    """What a user may not have meant."""
+def warnings(
+    frozen: FrozenAgent, summary: Mapping[str, Any], fit: Mapping[str, Any]
+) -> Iterator[str]:
+    """What a user may not have meant; `fit` has the held-out errors."""
     plans = summary["held_out_plans"]
     if frozen.config.regularizer.weight == "familiar" and not plans["reached"]:
         yield (
-            f"no weight up to {frozen.weight:.3g} keeps plans as familiar as the data; that one is"
-            " taken"
+            f"no weight up to {frozen.weight:.3g} keeps three quarters of the plans within the"
+            " median penalty of the data's own actions; that one is taken"
+        )
+    error, copied = fit.get("regularizer_mse"), fit.get("regularizer_copy_mse")
+    if error is not None and copied is not None and error > _LITTLE * copied:
+        yield (
+            f"the denoiser hardly denoises (held-out mse {error:.3g}, {copied:.3g} by copying): its"
+            " penalty says little; more data or more --regularizer.min-epochs may help"
         )
 
 
@@ -99,13 +110,13 @@ def draw_plans(summary: Mapping[str, Any]) -> Figure:
     result = Figure(figsize=(8, 3), layout="constrained")
     panels = result.subplots(1, 2)
     places = np.arange(len(plans["weights"]))
-    for axes, key, title in (
-        (panels[0], "penalty_high", "penalty a decision"),
-        (panels[1], "return_", "planned return over the horizon"),
+    for axes, (key, logged), title in (
+        (panels[0], ("penalty_high", "penalty"), "penalty a decision"),
+        (panels[1], ("return_", "return_"), "planned return over the horizon"),
     ):
-        logged = plans["logged"]["penalty" if axes is panels[0] else key]
         # A number that does not exist is None in the summary.
-        values = np.array([*(each[key] for each in plans["plans"]), logged], np.float64)
+        found = [*(each[key] for each in plans["plans"]), plans["logged"][logged]]
+        values = np.array(found, np.float64)
         axes.plot(places, values[:-1], "o-", color=BLUE, label="plans")
         axes.axhline(values[-1], color=GREY, ls="--", label="the data's actions")
         axes.axvline(_own(summary), color=ORANGE, ls=":")

@@ -53,7 +53,10 @@ class FrozenAgent:
         weights = {0.0}
         if config.regularizer.name != "none":
             unit = typical_return(self.replay, planner.horizon, planner.discount)
-            weights |= {unit * each for each in GRID} | {self.weight}
+            weights |= {unit * each for each in GRID}
+            # A weight that is to be chosen does not depend on what it was before.
+            if config.regularizer.weight != "familiar":
+                weights.add(self.weight)
         return plan_held_out(
             self.agent,
             self.learned,

@@ -13,7 +13,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from agents.planning.familiar import GRID, STATES, HeldOutPlans, plan_held_out, typical_return
+from agents.planning.familiar import (
+    GRID,
+    STATES,
+    HeldOutPlans,
+    _distance_to,
+    _windows,
+    plan_held_out,
+    typical_return,
+)
 from mbrl import Episode, Plan, Replay, Trajectory
 
 HORIZON = 3
@@ -102,3 +110,32 @@ def test_the_grid_begins_without_a_penalty_and_grows():
     assert GRID[0] == 0.0
     assert np.all(np.diff(GRID) > 0)
     assert STATES > 1
+
+
+def test_short_episodes_have_a_unit_and_a_spread_of_states():
+    replay = Replay(members=1, repeat=1, holdout=0.5, seed=0)
+    for length in (2, 2, 2, 2):
+        actions = np.full((length, 1), 0.5, np.float32)
+        places = np.arange(length + 1, dtype=np.float32)[:, None]
+        rewards = np.full(length, 4.0, np.float32)
+        replay.append(Episode(places, actions, np.ones(length, np.int32), rewards, False))
+    assert typical_return(replay, HORIZON, 1.0) == pytest.approx(4.0 * HORIZON)
+    windows = _windows(replay, HORIZON)
+    assert set(windows.observations[:, 0, 0].tolist()) == {0.0, 1.0}  # not the first ones alone
+
+
+def test_an_observation_that_never_changes_adds_no_distance():
+    replay = Replay(members=1, repeat=1, holdout=0.5, seed=0)
+    rng = np.random.default_rng(0)
+    for _ in range(4):
+        places = np.stack([rng.normal(size=9), np.full(9, 0.1)], axis=1).astype(np.float32)
+        actions = rng.uniform(-1, 1, (8, 1)).astype(np.float32)
+        replay.append(Episode(places, actions, np.ones(8, np.int32), actions[:, 0], False))
+    seen = replay.transitions()
+    paths = Trajectory(
+        observations=jnp.asarray(seen.observation)[None, None],
+        actions=jnp.asarray(seen.action)[None, None, :-1],
+        rewards=jnp.zeros((1, 1, len(seen.reward) - 1)),
+        continue_probs=jnp.ones((1, 1, len(seen.reward) - 1)),
+    )
+    np.testing.assert_allclose(_distance_to(replay)(paths), 0.0, atol=1e-6)

@@ -126,7 +126,7 @@ def test_without_an_environment_it_plans_from_the_data_alone(learned, file, tmp_
     assert "evaluation" not in summary
     assert summary["held_out_plans"]["plans"]
     write_report(run_dir)
-    with pytest.raises(UserError, match=r"env\.id none: only data are there"):
+    with pytest.raises(UserError, match=r"env\.id none: there is no environment to act in"):
         evaluate_run(run_dir, 1, None, False)
 
 

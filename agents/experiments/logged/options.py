@@ -68,7 +68,8 @@ class Arm:
         return cls(name, 0.0 if free else float(weight) if weight else "familiar")
 
     def __str__(self) -> str:
-        return self.name if self.weight in (0.0, "familiar") else f"{self.name}@{self.weight:g}"
+        named = self.weight == "familiar" or self.name in ("none", CLONING)
+        return self.name if named else f"{self.name}@{self.weight!r}".removesuffix(".0")
 
 
 class LoggedOptions(Options):
@@ -88,7 +89,7 @@ class LoggedOptions(Options):
         examples=["0..2"],
         description="Of data and model",
     )
-    episodes: int = Field(default=30, ge=1, le=10_000, description="Of each frozen evaluation")
+    episodes: int = Field(default=30, ge=2, le=10_000, description="Of each frozen evaluation")
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,7 @@ def parse_logged(args: Sequence[str]) -> LoggedStudy:
     for name in datasets:
         if name not in DATASETS:
             raise UserError(f"unknown data set {shown(name)}; give one of: {', '.join(DATASETS)}")
-    arms = once("--arms", [Arm.of(word) for word in options.arms])
+    arms = [Arm.of(word) for word in once("--arms", options.arms)]
     return LoggedStudy(tuple(datasets), tuple(arms), seeds_of(options.seeds), options.episodes, out)
 
 

@@ -47,7 +47,7 @@ def carry_out(study: LoggedStudy) -> Iterator[str]:
     for seed in study.seeds:
         for dataset in study.datasets:
             files = {arm: row_file(study, dataset, seed, arm) for arm in study.arms}
-            missing = [arm for arm, file in files.items() if not file.exists()]
+            missing = [arm for arm, file in files.items() if not _done(file, study.episodes)]
             if not missing:
                 continue
             model = _learned(study, dataset, seed)
@@ -62,6 +62,11 @@ def carry_out(study: LoggedStudy) -> Iterator[str]:
                     f" {number(row['return'])}, first plans {number(row['planned'])} planned,"
                     f" {number(row['realised'])} realised"
                 )
+
+
+def _done(file: Path, episodes: int) -> bool:
+    """Whether an arm has been evaluated on so many episodes."""
+    return file.exists() and json.loads(file.read_text())["episodes"] == episodes
 
 
 def row_file(study: LoggedStudy, dataset: str, seed: int, arm: Arm) -> Path:
