@@ -152,6 +152,22 @@ def test_the_returns_of_the_paper_task_agree_with_their_files() -> None:
                 assert f"{mean:.0f} [{low:.0f}, {high:.0f}]" in readme
 
 
+def test_the_returns_of_logged_data_agree_with_their_file() -> None:
+    place = RESULTS / "logged"
+    page, readme = _text(place / "README.md"), _text(README)
+    rows = _rows(place / "arms.csv")
+    assert len(rows) > 8
+    for row in rows:
+        for column in ("return", "difference"):
+            if not row[column]:
+                continue
+            mean, low, high = (float(row[f"{column}{end}"]) for end in ("", "_low", "_high"))
+            assert f"{mean:.1f} [{low:.1f}, {high:.1f}]" in page
+            shown = ("none", "rnn-dae", "disagreement@40")
+            if row["dataset"] == "expert" and row["arm"] in shown and column == "return":
+                assert f"{mean:.0f} [{low:.0f}, {high:.0f}]" in readme
+
+
 def test_the_comparisons_agree_with_their_files() -> None:
     place = RESULTS / "comparisons"
     said = re.findall(
