@@ -11,8 +11,11 @@ from gymnasium import spaces
 from logged import ONE_NUMBER, assert_same_episodes, small_dataset, spec_of
 from worlds import assert_one_line
 
-from agents.data import load, save
+from agents import data
+from agents.data import load, save, to_replay
 from agents.errors import UserError
+
+EXAMPLE = Path(data.__file__).parent / "examples" / "lunar-lander.npz"
 
 
 @pytest.mark.parametrize(
@@ -213,3 +216,13 @@ def test_a_disk_that_is_full_is_one_line(tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"cannot be written \(No space left on device\)"):
         save(small_dataset(), str(tmp_path / "data.npz"))
     assert not (tmp_path / "data.npz").exists()
+
+
+def test_the_example_is_there_and_says_how_it_was_made():
+    example = load(str(EXAMPLE))
+    assert example.spec.id == "LunarLander-v3"
+    assert example.env_kwargs == {"continuous": True}
+    assert example.description == "episodes: 30 of heuristic@0.1; seed 0"
+    assert len(example.episodes) == 30
+    assert EXAMPLE.stat().st_size < 2**20
+    to_replay(example, 6)  # its actions are held for six steps
