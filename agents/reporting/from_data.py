@@ -22,6 +22,9 @@ _CAPTION = (
     " below it, they are as familiar as the data. Dotted: the agent's weight."
 )
 
+_FAR = 30.0
+"""Times the unit of the penalty, which is the data's 95th percentile less their median."""
+
 _LITTLE = 0.9
 """Of the error of copying: a denoiser above it knows little of the data."""
 
@@ -65,6 +68,12 @@ def warnings(
         yield (
             f"no weight up to {frozen.weight:.3g} keeps three quarters of the plans within the"
             " median penalty of the data's own actions; that one is taken"
+        )
+    logged, recorded = plans["logged"]["penalty"], plans["recorded_penalty"]
+    if not logged <= _FAR * max(1.0, recorded):  # also where it is not a number
+        yield (
+            f"the model leaves the data under the data's own actions (penalty {logged:.3g} a"
+            f" decision, {recorded:.3g} as recorded): its plans and the weight mean little"
         )
     error, copied = fit.get("regularizer_mse"), fit.get("regularizer_copy_mse")
     if error is not None and copied is not None and error > _LITTLE * copied:

@@ -171,7 +171,7 @@ class LiveDisplay(Callback):
 
     def episode(self, run: Run, finished: Finished) -> None:
         """A line about the episode."""
-        adaptive = run.config.regularizer.weight == "auto"
+        adaptive = isinstance(run.config.regularizer.weight, str)  # auto or familiar
         self._display.episode(
             run.progress.env_steps,
             finished.episode,

@@ -259,7 +259,7 @@ class Display:
             f"[b]{_number(self._mean('realised_return'))}[/b], mean of last {_RECENT}",
         )
         if self._weight is not None:
-            grid.add_row("weight", f"[b]{self._weight:.3g}[/b], follows the gap between the two")
+            grid.add_row("weight", f"[b]{self._weight:.3g}[/b], changes in training")
         grid.add_row("planning", self._rate_text() or "-")
         grid.add_row("dynamics", f"held-out {self._model_fit}" if self._model_fit else "-")
         if self._regularizer_fit:

@@ -103,7 +103,7 @@ def test_a_weight_that_changes_is_shown(terminal, clock):
         with Display(1_000, "run", file=file) as show:
             show.episode(100, 0, result(1.0, 100, "truncated", 1.0, 1.0, 0.2), 9.0, 0.04321)
     assert "penalty 0.20 at weight 0.0432; 9.0 plans/s" in out.getvalue()
-    assert "follows the gap" in terminal.getvalue()
+    assert "changes in training" in terminal.getvalue()
 
 
 def test_plain_lines_without_a_regularizer(clock):

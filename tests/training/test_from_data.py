@@ -20,6 +20,7 @@ from tiny import (
 
 from agents import data
 from agents.errors import UserError
+from agents.reporting import from_data
 from agents.reporting.conclude import evaluate_run
 from agents.reporting.html import REPORT, write_report
 from agents.training import loop, saved
@@ -151,3 +152,17 @@ def test_data_of_another_environment_are_refused(file):
 
 def _first(dataset: data.Dataset) -> data.Dataset:
     return data.Dataset(dataset.name, dataset.spec, dataset.env_kwargs, dataset.episodes[:1])
+
+
+def test_a_penalty_or_a_model_that_says_nothing_is_reported(learned):
+    frozen = frozen_of(learned.run_dir)
+    summary = json.loads((learned.run_dir / SUMMARY).read_text())
+    poor = {"regularizer_mse": 1.0, "regularizer_copy_mse": 1.0}
+    assert "hardly denoises" in "".join(from_data.warnings(frozen, summary, poor))
+    good = {"regularizer_mse": 0.1, "regularizer_copy_mse": 1.0}
+    assert "hardly denoises" not in "".join(from_data.warnings(frozen, summary, good))
+    plans = summary["held_out_plans"]
+    for penalty, far in ((1e6, True), (float("nan"), True), (1.0, False)):
+        plans["logged"]["penalty"] = penalty
+        lines = "".join(from_data.warnings(frozen, summary, good))
+        assert ("leaves the data" in lines) == far
