@@ -5,6 +5,7 @@ import numpy as np
 
 from agents.diagnostics.variants import Variant
 from mbrl import Trajectory, Window, as_trajectory, survival
+from mbrl.weights.familiar import per_decision as mean_of
 
 
 def path_penalty(variant: Variant, paths: Trajectory, *, per_decision: bool) -> np.ndarray:
@@ -19,13 +20,11 @@ def path_penalty(variant: Variant, paths: Trajectory, *, per_decision: bool) -> 
     flat = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), paths)
     penalties = np.asarray(variant.agent.penalties(variant.state, flat))
     alive = np.asarray(jax.vmap(survival)(flat.continue_probs))
-    total = (alive * penalties).sum(axis=-1)
-    penalty = total / alive.sum(axis=-1) if per_decision else total
+    penalty = mean_of(penalties, alive) if per_decision else (alive * penalties).sum(axis=-1)
     return penalty.reshape(paths.rewards.shape[:2]).mean(axis=1)
 
 
 def window_penalty(variant: Variant, windows: Window) -> np.ndarray:
     """`[N]`: mean penalty of the decisions of real windows."""
     penalties = np.asarray(variant.agent.penalties(variant.state, as_trajectory(windows)))
-    mask = np.asarray(windows.mask)
-    return (mask * penalties).sum(axis=-1) / mask.sum(axis=-1)
+    return mean_of(penalties, np.asarray(windows.mask))

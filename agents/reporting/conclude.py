@@ -39,7 +39,9 @@ def conclude(session: Session) -> None:
     notes: list[str] = []
     if config.data:
         display.progress(env_steps, "planning from held-out states")
-        summary |= from_data.summarise(frozen)
+        # Already made where the weight was chosen by them, unless that was in another session.
+        plans = session.run.held_out_plans or frozen.plan_held_out()
+        summary |= from_data.summarise(frozen, plans)
         fit = of_kind(read_rows(run_dir / METRICS), "fit")[-1]
         notes += from_data.warnings(frozen, summary, fit)
     if acts:

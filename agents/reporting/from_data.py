@@ -14,6 +14,7 @@ from agents import data
 from agents.analysis.page import drawing, figure, paragraph, table
 from agents.analysis.style import BLUE, GREY, ORANGE, frame
 from agents.analysis.text import number
+from agents.planning.familiar import HeldOutPlans
 from agents.training.frozen import FrozenAgent
 
 _CAPTION = (
@@ -31,9 +32,8 @@ _LITTLE = 0.9
 _HEADINGS = ("from held-out states", "return", "penalty", "third quartile", "distance")
 
 
-def summarise(frozen: FrozenAgent) -> dict[str, Any]:
+def summarise(frozen: FrozenAgent, plans: HeldOutPlans) -> dict[str, Any]:
     """`data` and `held_out_plans` of a run's summary."""
-    plans = frozen.plan_held_out()
     return {"data": data.summarise(frozen.replay), "held_out_plans": asdict(plans)}
 
 

@@ -14,6 +14,7 @@ from agents.analysis.tables import Row, writing
 from agents.analysis.text import number
 from agents.config import CONFIG_FILE
 from agents.config.data_commands import CollectCommand
+from agents.data import summarise
 from agents.directories import write_whole
 from agents.experiments.logged.cloning import clone
 from agents.experiments.logged.options import CLONING, DATASETS, Arm, LoggedStudy
@@ -103,7 +104,7 @@ def _measure(study: LoggedStudy, dataset: str, seed: int, arm: Arm, model: Froze
         results, summary = evaluate_frozen(frozen, study.episodes, SEED)
         planned, realised = summary["planned"], summary["realised"]
     returns = np.array([result.return_ for result in results])
-    data = [episode.rewards.sum(dtype=np.float64) for episode in model.replay.episodes]
+    data = summarise(model.replay)
     return row | {
         "episodes": len(results),
         "return": float(returns.mean()),
@@ -115,8 +116,8 @@ def _measure(study: LoggedStudy, dataset: str, seed: int, arm: Arm, model: Froze
         "penalty_logged": plans and plans.logged.penalty,
         "penalty_planned": plans and plans.plans[plans.weights.index(row["weight"])].penalty_high,
         "reached": plans and plans.reached,
-        "data_return": float(np.mean(data)),
-        "data_steps": model.replay.steps,
+        "data_return": data["mean_return"],
+        "data_steps": data["steps"],
         "seconds": time.perf_counter() - started,
         "commit": commit(),
     }
