@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from agents.analysis.statistics import mean_ci95
-from agents.analysis.tables import Row, grouped, markdown, write_csv, writing
+from agents.analysis.tables import Row, grouped, markdown, with_interval, write_csv, writing
 from agents.analysis.text import interval, number
 
 _MEANS = ("weight", "solved", "below_0", "planned", "realised")
@@ -48,17 +47,12 @@ def compare(rows: Sequence[Row]) -> list[Row]:
         compared = shared if arm != "none" else []
         found.append(
             {"dataset": dataset, "arm": arm, "seeds": len(mine)}
-            | _with_interval("return", [row["return"] for row in mine])
-            | _with_interval("difference", compared)
+            | with_interval("return", [row["return"] for row in mine])
+            | with_interval("difference", compared)
             | {"pairs": len(compared)}
             | {name: _mean([row[name] for row in mine]) for name in (*_MEANS, "data_return")}
         )
     return found
-
-
-def _with_interval(name: str, values: Sequence[float]) -> Row:
-    low, high = mean_ci95(values) if values else (None, None)
-    return {name: _mean(values), f"{name}_low": low, f"{name}_high": high}
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -12,8 +12,15 @@ from pathlib import Path
 import numpy as np
 
 from agents.analysis.jsonl import read_rows
-from agents.analysis.statistics import mean_ci95
-from agents.analysis.tables import Row, grouped, markdown, of_kind, write_csv, writing
+from agents.analysis.tables import (
+    Row,
+    grouped,
+    markdown,
+    of_kind,
+    with_interval,
+    write_csv,
+    writing,
+)
 from agents.analysis.text import interval, number
 from agents.config import CONFIG_FILE, PRESETS, Config, load_run
 from agents.experiments.learning.trials import TRAINED
@@ -122,8 +129,8 @@ def compare(episodes: Sequence[Row]) -> list[Row]:
         found.append(
             dict(zip(ARM, key, strict=True))
             | {"seeds": len(mine)}
-            | _with_interval("return", list(mine.values()))
-            | _with_interval("difference", compared)
+            | with_interval("return", list(mine.values()))
+            | with_interval("difference", compared)
             | {
                 "pairs": len(compared),
                 "gap": _median([row["gap"] for row in planned]),
@@ -135,11 +142,6 @@ def compare(episodes: Sequence[Row]) -> list[Row]:
             }
         )
     return found
-
-
-def _with_interval(name: str, values: Sequence[float]) -> Row:
-    low, high = mean_ci95(values) if values else (None, None)
-    return {name: _mean(values), f"{name}_low": low, f"{name}_high": high}
 
 
 def _median(values: Sequence[float]) -> float | None:
