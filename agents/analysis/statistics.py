@@ -6,6 +6,7 @@ Source: Agarwal et al., "Deep Reinforcement Learning at the Edge of the Statisti
 NeurIPS 2021. With one task the bootstrap needs no strata, so SciPy's will do.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -197,3 +198,10 @@ def _checked(x: npt.ArrayLike) -> npt.NDArray[np.float64]:
     if values.ndim != 1 or not values.size or not np.isfinite(values).all():
         raise ValueError(f"expected a non-empty vector of finite values, got {x!r}")
     return values
+
+
+def with_interval(name: str, values: Sequence[float]) -> dict[str, float | None]:
+    """Columns `name`, `name_low` and `name_high`: a mean and its 95 % interval; None of nothing."""
+    mean = float(np.mean(values)) if values else None
+    low, high = mean_ci95(values) if values else (None, None)
+    return {name: mean, f"{name}_low": low, f"{name}_high": high}

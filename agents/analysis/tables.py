@@ -10,9 +10,6 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from agents.analysis.statistics import mean_ci95
 from agents.analysis.text import number
 from agents.errors import UserError, shown
 
@@ -64,13 +61,6 @@ def grouped(rows: Iterable[Row], *columns: str) -> dict[Any, list[Row]]:
     for row in rows:
         groups.setdefault(itemgetter(*columns)(row), []).append(row)
     return groups
-
-
-def with_interval(name: str, values: Sequence[float]) -> Row:
-    """Columns `name`, `name_low` and `name_high`: a mean and its 95 % interval; None of nothing."""
-    mean = float(np.mean(values)) if values else None
-    low, high = mean_ci95(values) if values else (None, None)
-    return {name: mean, f"{name}_low": low, f"{name}_high": high}
 
 
 def markdown_table(rows: Iterable[Row]) -> list[str]:

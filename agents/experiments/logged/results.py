@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from agents.analysis.tables import Row, grouped, markdown, with_interval, write_csv, writing
+from agents.analysis.statistics import with_interval
+from agents.analysis.tables import Row, grouped, markdown, write_csv, writing
 from agents.analysis.text import interval, number
 
 _MEANS = ("weight", "solved", "below_0", "planned", "realised")

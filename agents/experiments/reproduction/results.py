@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 
 from agents.analysis.jsonl import read_rows
+from agents.analysis.statistics import with_interval
 from agents.analysis.tables import (
     Row,
     grouped,
     markdown,
     of_kind,
-    with_interval,
     write_csv,
     writing,
 )
