@@ -13,14 +13,19 @@ import pytest
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
-from tiny import TINY, sharing, train
+from logged import random_run
+from tiny import TINY, frozen_of, sharing, train
 
-from agents.config import Config, Options
+from agents.config import NO_ENVIRONMENT, Config, Options
+from agents.data import from_replay, save
 from agents.reporting.conclude import evaluate_run
 from agents.reporting.html import REPORT, write_report
 from agents.training.log import SUMMARY
+from agents.training.saved import read_spec
 
 COUNT = 300
+FILMED_EVERY = 10  # runs: curve and film take four fifths of a tiny run's time
+LOGGED_EVERY = 4  # runs: the others learn online
 
 # Without an upper bound an option costs time, not correctness: a few units and no more.
 _INTEGERS_ABOVE = (1, 3)
@@ -37,8 +42,13 @@ _FIXED: dict[str, Any] = {
 }
 
 
-def draw_config(number: int) -> Config:
-    """A valid configuration of the tiny world `Walk`; one number, one configuration."""
+def draw_config(number: int, dataset: str = "walk.npz") -> Config:
+    """A valid configuration of the tiny world `Walk`; one number, one configuration.
+
+    Every fourth learns from `dataset`, whose actions are held for two steps, and every eighth from
+    it alone.
+    """
+    logged, alone = number % LOGGED_EVERY == 1, number % (2 * LOGGED_EVERY) == 1
     rng = np.random.default_rng([20, number])
     while True:
         values = _draw(Config, rng)
@@ -48,6 +58,10 @@ def draw_config(number: int) -> Config:
         repeat = int(rng.choice([1, 2, 100]))
         limited = {"max_episode_steps": int(rng.choice([1, 15, 40]))}
         values["env"] = {"id": "worlds:Walk-v0", "kwargs": limited, "action_repeat": repeat}
+        if logged:
+            values |= {"data": dataset, "env": values["env"] | {"action_repeat": 2}}
+        if alone:
+            values["env"] |= {"id": NO_ENVIRONMENT, "kwargs": {}}
         try:
             return Config.model_validate(values)
         except ValidationError:
@@ -111,12 +125,28 @@ def test_the_bounds_of_every_option_are_drawn():
     assert len({each["regularizer"]["name"] for each in drawn}) == 6
 
 
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory) -> str:
+    """The episodes of a random run, as a data set."""
+    frozen = frozen_of(random_run())
+    spec = read_spec(random_run())
+    assert spec is not None
+    name = str(tmp_path_factory.mktemp("data") / "walk.npz")
+    save(from_replay(name, spec, TINY["env"]["kwargs"], frozen.replay.episodes), name)
+    return name
+
+
 @pytest.mark.stress
 @pytest.mark.parametrize("number", range(COUNT))
-def test_a_valid_configuration_runs_to_its_end(number, tmp_path):
-    run_dir = train(draw_config(number), tmp_path / "run", drawn=True)
-    with sharing():
-        evaluate_run(run_dir, 1, None, gif=False)
-    assert json.loads((run_dir / SUMMARY).read_text())["evaluation"]["returns"]
+def test_a_valid_configuration_runs_to_its_end(number, dataset, tmp_path):
+    config = draw_config(number, dataset)
+    run_dir = train(config, tmp_path / "run", drawn=number % FILMED_EVERY == 0)
+    summary = json.loads((run_dir / SUMMARY).read_text())
+    if config.env.id == NO_ENVIRONMENT:
+        assert summary["held_out_plans"]["plans"]
+    else:
+        assert summary["evaluation"]["returns"]
+        with sharing():
+            evaluate_run(run_dir, 1, None, gif=False)
     write_report(run_dir)
     assert (run_dir / REPORT).stat().st_size > 1000
