@@ -11,9 +11,9 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import numpy as np
 import pytest
 from annotated_types import Ge, Gt, Le, Lt
+from logged import random_run
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
-from logged import random_run
 from tiny import TINY, frozen_of, sharing, train
 
 from agents.config import NO_ENVIRONMENT, Config, Options
