@@ -33,11 +33,13 @@ def per_decision(
 ) -> Float[np.ndarray, "*N"]:
     """Mean of a penalty, or of anything else, over the decisions of paths.
 
+    A model may diverge behind the end of an episode; what is not decided there does not count.
+
     Args:
       values: of each decision.
       alive: probability that it is made (`mbrl.objective.survival`).
     """
-    return (alive * values).sum(axis=-1) / alive.sum(axis=-1)
+    return (alive * np.where(alive > 0, values, 0.0)).sum(axis=-1) / alive.sum(axis=-1)
 
 
 def high_quantile(penalties: Float[np.ndarray, "*W N"]) -> Float[np.ndarray, "*W"]:

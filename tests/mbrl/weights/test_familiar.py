@@ -14,6 +14,13 @@ def test_decisions_count_as_far_as_they_are_made():
     np.testing.assert_allclose(per_decision(values, alive), [2.5 / 1.5, 4.0])
 
 
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_a_path_may_diverge_behind_its_end_and_not_before(value):
+    values = np.array([[2.0, 4.0, value], [2.0, value, 4.0]])
+    means = per_decision(values, np.array([1.0, 0.5, 0.0]))
+    np.testing.assert_allclose(means, [4.0 / 1.5, value])
+
+
 def test_three_quarters_of_the_plans_have_to_keep_the_bound():
     penalties = np.array([[9.0, 1, 5, 9, 9], [0.5, 2, 9, 2, 1], [1.0, 1, 1, 1, 7]])  # 9, 2, 1
     weights = (0.0, 1.0, 10.0)
