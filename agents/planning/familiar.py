@@ -18,7 +18,7 @@ from agents.envs.episodes import LARGEST
 from agents.planning.agent import HOLDOUT_WINDOWS, AgentState, PlanningAgent
 from mbrl import KeyArray, Replay, Trajectory, Window, as_trajectory, normalizer, survival
 from mbrl.weights.dual import horizon_returns
-from mbrl.weights.familiar import high_quantile, per_decision, smallest_familiar
+from mbrl.weights.familiar import high_quantile, over_decisions, per_decision, smallest_familiar
 
 STATES = 48
 """Held-out windows, from whose first states plans are made."""
@@ -124,7 +124,7 @@ def plan_held_out(
         found = Behaviour(
             penalty=float(np.median(penalties)),
             penalty_high=float(high_quantile(penalties)),
-            return_=float(np.median((alive * paths.rewards).sum(axis=-1).mean(axis=1))),
+            return_=float(np.median(over_decisions(paths.rewards, alive).mean(axis=1))),
             distance=float(np.median(per_decision(nearest(paths), alive).mean(axis=1))),
         )
         return found, penalties
@@ -179,7 +179,7 @@ def _distance_to(replay: Replay) -> Callable[[Trajectory], Float[np.ndarray, "N 
     tree = KDTree(points[np.unique(rows)])
 
     def distance(paths: Trajectory) -> Float[np.ndarray, "N E H"]:
-        observations = np.asarray(paths.observations)[..., :-1, :]
+        observations = np.asarray(paths.observations, np.float64)[..., :-1, :]
         found = np.concatenate([observations / scale, np.asarray(paths.actions)], axis=-1)
         # A rollout that diverged is as far away as numbers go.
         return tree.query(np.nan_to_num(found, nan=np.inf).clip(-LARGEST, LARGEST))[0]

@@ -28,10 +28,10 @@ SHARE = 0.75
 """Of held-out windows, from which plans have to be as familiar as the data are."""
 
 
-def per_decision(
+def over_decisions(
     values: Float[np.ndarray, "*N H"], alive: Float[np.ndarray, "*N H"]
 ) -> Float[np.ndarray, "*N"]:
-    """Mean of a penalty, or of anything else, over the decisions of paths.
+    """Sum of a penalty, or of anything else, over the decisions of paths.
 
     A model may diverge behind the end of an episode; what is not decided there does not count.
 
@@ -39,7 +39,14 @@ def per_decision(
       values: of each decision.
       alive: probability that it is made (`mbrl.objective.survival`).
     """
-    return (alive * np.where(alive > 0, values, 0.0)).sum(axis=-1) / alive.sum(axis=-1)
+    return (alive * np.where(alive > 0, values, 0.0)).sum(axis=-1)
+
+
+def per_decision(
+    values: Float[np.ndarray, "*N H"], alive: Float[np.ndarray, "*N H"]
+) -> Float[np.ndarray, "*N"]:
+    """Mean over the decisions of paths; see `over_decisions`."""
+    return over_decisions(values, alive) / alive.sum(axis=-1)
 
 
 def high_quantile(penalties: Float[np.ndarray, "*W N"]) -> Float[np.ndarray, "*W"]:
