@@ -5,6 +5,7 @@ import numpy as np
 
 from agents.diagnostics.variants import Variant
 from mbrl import Trajectory, Window, as_trajectory, survival
+from mbrl.weights.familiar import over_decisions
 from mbrl.weights.familiar import per_decision as mean_of
 
 
@@ -20,7 +21,8 @@ def path_penalty(variant: Variant, paths: Trajectory, *, per_decision: bool) -> 
     flat = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), paths)
     penalties = np.asarray(variant.agent.penalties(variant.state, flat))
     alive = np.asarray(jax.vmap(survival)(flat.continue_probs))
-    penalty = mean_of(penalties, alive) if per_decision else (alive * penalties).sum(axis=-1)
+    combine = mean_of if per_decision else over_decisions
+    penalty = combine(penalties, alive)
     return penalty.reshape(paths.rewards.shape[:2]).mean(axis=1)
 
 

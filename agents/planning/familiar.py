@@ -124,7 +124,7 @@ def plan_held_out(
         found = Behaviour(
             penalty=float(np.median(penalties)),
             penalty_high=float(high_quantile(penalties)),
-            return_=float(np.median(over_decisions(paths.rewards, alive).mean(axis=1))),
+            return_=float(np.median(over_decisions(np.asarray(paths.rewards), alive).mean(axis=1))),
             distance=float(np.median(per_decision(nearest(paths), alive).mean(axis=1))),
         )
         return found, penalties
