@@ -42,7 +42,7 @@ def draw(benchmark: Path, name: str, out: Path) -> list[str]:
     if not found:
         raise UserError(
             f"{shown(str(benchmark))} holds no evaluated trial; give the --out of"
-            " scripts/benchmark_learning.py"
+            " mbrl-dae learning"
         )
     evaluations = [row for _, rows in found for row in rows]
     first = evaluations[0]
