@@ -93,7 +93,7 @@ BAD_TRAIN = {
     "quick --config nested.yaml": ["'nested.yaml'", "nested too deeply"],
     "quick --config list.yaml": ["'list.yaml'", "[1, 2]", "not a mapping"],
     "quick --config tag.yaml": ["'tag.yaml', line 2", "'!!python/object/apply:os.system'"],
-    "quick --config twice.yaml": ["'twice.yaml', line 3", "'horizon' appears twice"],
+    "quick --config twice.yaml": ["'twice.yaml', line 3", 'duplicate key "horizon"'],
     "quick --config unknown.yaml": ["'unknown.yaml'", "'planner.horizont'", "planner.horizon?"],
     "quick --config key.yaml": ["'key.yaml'", "unknown option '3'", "--help"],
     "quick --config section.yaml": ["'section.yaml': planner: 3", "horizon"],
