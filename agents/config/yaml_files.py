@@ -1,7 +1,7 @@
 """Reads and writes configuration as plain YAML 1.2.
 
-`1e-3` is a number, `010` is 10, `yes` and `no` are texts. Tags, duplicate keys and dates are not part
-of a configuration.
+`1e-3` is a number, `010` is 10, `yes` and `no` are texts. Tags, duplicate keys and dates are not
+part of a configuration.
 """
 
 import math
@@ -101,7 +101,8 @@ def _refuse_tags(text: str, where: str) -> None:
 def _yaml() -> YAML:
     yaml = YAML(typ="safe", pure=True)
     yaml.Constructor, yaml.Representer = _Constructor, _Representer
-    yaml.allow_unicode, yaml.sort_base_mapping_type_on_output = False, False
+    yaml.allow_unicode = False
+    yaml.sort_base_mapping_type_on_output = False  # pyright: ignore[reportAttributeAccessIssue]
     yaml.default_flow_style, yaml.width = False, 100
     return yaml
 
