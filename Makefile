@@ -33,7 +33,7 @@ $(STAMP):
 	@touch $@
 
 train: setup  ## train PRESET (default lunar-lander); ARGS="--seed 3" passes flags on
-	.venv/bin/python scripts/train.py $(PRESET) $(ARGS)
+	.venv/bin/mbrl-dae train $(PRESET) $(ARGS)
 
 test: setup  ## run the tests; ARGS="-k cem" passes flags on to pytest
 	.venv/bin/python -m pytest -n 2 --dist loadfile $(ARGS)

@@ -1,21 +1,8 @@
-"""Trains contenders over seeds, evaluates them frozen: `python scripts/benchmark_learning.py`."""
+"""`mbrl-dae learning`, which trains contenders over seeds."""
 
-from pathlib import Path
+import sys
 
-from agents.config.commands import run_command
-from agents.experiments.learning.options import parse_learning
-from agents.experiments.learning.run import detach, run_study
-
-
-def main(args: list[str]) -> int:
-    """Carries out the benchmark that the command line asks for."""
-    study, options, background = parse_learning(args)
-    if not background:
-        return run_study(study, options)
-    pid = detach(study, Path(__file__), args)
-    print(f"runs in the background as process {pid}; see {study.out / 'output.txt'}")
-    return 0
-
+from agents.commands.program import run
 
 if __name__ == "__main__":
-    run_command(main)
+    sys.exit(run(["learning", *sys.argv[1:]]))

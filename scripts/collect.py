@@ -1,24 +1,8 @@
-"""Records policies as a data set: `python scripts/collect.py PRESET ...`, or `--help`."""
+"""`mbrl-dae collect`, which records policies as a data set."""
 
 import sys
 
-from agents.config.commands import run_command
-from agents.config.data_commands import parse_collect
-
-
-def main(args: list[str]) -> int:
-    """Records as the command line asks."""
-    command = parse_collect(args)
-    try:
-        from agents.recording.collect import collect  # brings JAX, which bad input need not
-
-        for line in collect(command):
-            print(line, flush=True)
-    except KeyboardInterrupt:
-        print("interrupted; nothing was written", file=sys.stderr)
-        return 130
-    return 0
-
+from agents.commands.program import run
 
 if __name__ == "__main__":
-    run_command(main, jax=True)
+    sys.exit(run(["collect", *sys.argv[1:]]))

@@ -1,24 +1,8 @@
-"""Writes a run's training episodes as a data set: `python scripts/export.py RUN_DIR ...`."""
+"""`mbrl-dae export`, which writes a run's training episodes as a data set."""
 
 import sys
 
-from agents.config.commands import run_command
-from agents.config.data_commands import parse_export
-
-
-def main(args: list[str]) -> int:
-    """Exports as the command line asks."""
-    command = parse_export(args)
-    try:
-        from agents.recording.export import export  # brings JAX, which bad input need not
-
-        for line in export(command):
-            print(line, flush=True)
-    except KeyboardInterrupt:
-        print("interrupted; nothing was written", file=sys.stderr)
-        return 130
-    return 0
-
+from agents.commands.program import run
 
 if __name__ == "__main__":
-    run_command(main, jax=True)
+    sys.exit(run(["export", *sys.argv[1:]]))

@@ -1,14 +1,8 @@
-"""Trains over weights, regularisers and seeds: `python scripts/sweep.py PRESET`, or `--help`."""
+"""`mbrl-dae sweep`, which trains over weights, regularisers and seeds."""
 
-from agents.config.commands import run_command
-from agents.experiments.learning.run import run_study
-from agents.experiments.learning.sweep import parse_sweep
+import sys
 
-
-def main(args: list[str]) -> int:
-    """Carries out the sweep that the command line asks for."""
-    return run_study(*parse_sweep(args))
-
+from agents.commands.program import run
 
 if __name__ == "__main__":
-    run_command(main)
+    sys.exit(run(["sweep", *sys.argv[1:]]))

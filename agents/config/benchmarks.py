@@ -4,13 +4,14 @@ Nothing here imports JAX, so that help and refusals come at once.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from agents.config.base import Count, OptionPath, Options
-from agents.config.flags import Argument, declared, parse
+from agents.config.flags import Argument, CommandLine, declared
 from agents.config.loading import override
 from agents.config.regularizer_schema import RegularizerName, RnnDaeConfig
 from agents.config.schema import EnvConfig
@@ -138,59 +139,81 @@ class ReturnsOptions(Options):
         return {("planner", "name"): name} | {("planner", *at): n for at, n in sizes.items()}
 
 
-_O = TypeVar("_O", bound=Options)
+@dataclass(frozen=True)
+class Benchmark(CommandLine):
+    """The command line of a benchmark: its options are `defaults`, and it writes files.
+
+    Attributes:
+      out: directory of the results unless another is given; within RUN_DIR if it begins with that,
+        which needs there to be one.
+    """
+
+    out: str = ""
+
+    def read(self, args: Sequence[str]) -> tuple[Any, dict[str, Any], Path]:
+        """Reads the command line.
+
+        Args:
+          args: the words after the command's name.
+
+        Returns:
+          The options; the switches and what was given by place (`run_dirs`) by name; the directory
+          of the results.
+
+        Raises:
+          UserError: whatever cannot be done as asked.
+          SystemExit: help was asked for, and printed.
+        """
+        parsed = self.parse(args)
+        words = parsed.positionals
+        positional = "".join(each.metavar for each in self.arguments if each.positional)
+        several = positional.endswith("...")
+        if len(words) != bool(positional) and not (several and words):
+            least = "at least one" if several else "one"
+            what = f"{least} {positional.split()[0]}" if positional else "no such word"
+            raise UserError(f"{what} is allowed, not {', '.join(map(shown, words)) or 'none'}")
+        found: dict[str, Any] = {
+            each.name: parsed.values[(each.name,)]
+            for each in self.arguments
+            if each.field.annotation is bool
+        }
+        if positional:
+            found["run_dirs"] = [Path(word) for word in words]
+        out = self.out
+        if ("out",) not in parsed.values and out.startswith("RUN_DIR"):
+            if len(words) > 1:
+                raise UserError(
+                    f"the results of {len(words)} runs belong to none of them; give --out"
+                )
+            out = out.replace("RUN_DIR", words[0])
+        options = override(self.defaults, parsed.given(type(self.defaults)))
+        return options, found, Path(parsed.values.get(("out",), out))
 
 
-def read(
-    args: Sequence[str],
-    prog: str,
+def benchmark(
+    name: str,
     text: str,
-    defaults: _O,
+    defaults: Options,
     *,
     out: str,
     positional: str = "",
     switches: dict[str, str] | None = None,
-) -> tuple[_O, dict[str, Any], Path]:
-    """Reads the command line of a benchmark.
+) -> Benchmark:
+    """The command line of a benchmark.
 
     Args:
-      args: the words after the script's name.
-      prog: how the script is called.
+      name: of the command.
       text: the description, for the help.
       defaults: the options.
-      out: directory of the results unless another is given; within RUN_DIR if it begins with that,
-        which needs there to be one.
+      out: see `Benchmark`.
       positional: what must be given by place, if anything (`RUN_DIR`, or `RUN_DIR ...` where there
         may be several).
       switches: flags without a value, with their descriptions.
-
-    Returns:
-      The options; the switches and what was given by place (`run_dirs`) by name; the directory of
-      the results.
-
-    Raises:
-      UserError: whatever cannot be done as asked.
-      SystemExit: help was asked for, and printed.
     """
     runs = Argument("run_dirs", declared(Path, "Of a finished run"), positional, positional=True)
-    arguments = [
+    arguments = (
         *([runs] if positional else ()),
         *(Argument(name, declared(bool, about)) for name, about in (switches or {}).items()),
         Argument("out", declared(Path, "Of the files"), "DIR", f"default: {out}"),
-    ]
-    parsed = parse(args, prog, text, arguments, defaults)
-    words = parsed.positionals
-    several = positional.endswith("...")
-    if len(words) != bool(positional) and not (several and words):
-        least = "at least one" if several else "one"
-        what = f"{least} {positional.split()[0]}" if positional else "no such word"
-        raise UserError(f"{what} is allowed, not {', '.join(map(shown, words)) or 'none'}")
-    found: dict[str, Any] = {name: parsed.values[(name,)] for name in switches or {}}
-    if positional:
-        found["run_dirs"] = [Path(word) for word in words]
-    if ("out",) not in parsed.values and out.startswith("RUN_DIR"):
-        if len(words) > 1:
-            raise UserError(f"the results of {len(words)} runs belong to none of them; give --out")
-        out = out.replace("RUN_DIR", words[0])
-    out = parsed.values.get(("out",), out)
-    return override(defaults, parsed.given(type(defaults))), found, Path(out)
+    )
+    return Benchmark(name, text, arguments, defaults, out)

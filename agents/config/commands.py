@@ -1,4 +1,4 @@
-"""The command lines of the scripts: what may be asked for, and every reason to refuse.
+"""The command lines of the agent: what may be asked for, and every reason to refuse.
 
 Nothing here imports JAX or writes a file, so that help and refusals come at once and leave nothing
 behind.
@@ -8,24 +8,16 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 from agents.config.base import flag, options
-from agents.config.flags import Argument, Parsed, declared, parse
+from agents.config.flags import PROGRAM, Argument, CommandLine, Parsed, called, declared
 from agents.config.loading import CONFIG_FILE, load, load_run, override
 from agents.config.presets import PRESETS, listing
 from agents.config.schema import Config
-from agents.devices import prepare
-from agents.errors import UserError, one_line, shown
-
-TRAIN = "python scripts/train.py"
-RETURNS = "python scripts/benchmark_returns.py"
-
-Lines = Iterable[object]
-"""What a script prints, each line as it comes."""
+from agents.errors import UserError, shown
 
 # What a run leaves behind, any of which marks a directory as taken.
 _TRACES = (CONFIG_FILE, "metrics.jsonl", "checkpoints")
@@ -101,8 +93,8 @@ _EVALUATE_ARGUMENTS = (
 
 _TRAIN_TEXT = f"""\
 Train an agent that learns a model of its environment and plans in it:
-  {TRAIN} PRESET [--config FILE.yaml] [--run-dir DIR] [options]
-  {TRAIN} --resume RUN_DIR [--env-steps N]
+  {called("train")} PRESET [--config FILE.yaml] [--run-dir DIR] [options]
+  {called("train")} --resume RUN_DIR [--env-steps N]
 
 Presets:
 {listing()}
@@ -112,18 +104,39 @@ Options come from the preset, then the file, then the flags; a step is a simulat
 The defaults shown are those of """
 
 
+def train_line(example: str = "lunar-lander") -> CommandLine:
+    """The command line of `train`; its help shows the options of the preset `example`."""
+    return CommandLine("train", f"{_TRAIN_TEXT}{example}.", _TRAIN_ARGUMENTS, PRESETS[example])
+
+
+EVALUATE = CommandLine(
+    "evaluate",
+    "Evaluate a saved run on fresh episodes, planning with what it learned.",
+    _EVALUATE_ARGUMENTS,
+)
+REPORT = CommandLine(
+    "report",
+    "Write the report of a finished run again, from what its directory holds.",
+    _REPORT_ARGUMENTS,
+)
+
+
+def named_preset(args: Sequence[str]) -> str:
+    """The preset that a command line names, whose options the help then shows."""
+    return next((word for word in args if word in PRESETS), "lunar-lander")
+
+
 def parse_train(args: Sequence[str]) -> TrainCommand | ResumeCommand:
-    """Reads the command line of `scripts/train.py`.
+    """Reads the command line of `train`.
 
     Args:
-      args: the words after the script's name.
+      args: the words after the command's name.
 
     Raises:
       UserError: whatever cannot be done as asked.
       SystemExit: help was asked for, and printed.
     """
-    example = next((word for word in args if word in PRESETS), "lunar-lander")
-    parsed = parse(args, TRAIN, f"{_TRAIN_TEXT}{example}.", _TRAIN_ARGUMENTS, PRESETS[example])
+    parsed = train_line(named_preset(args)).parse(args)
     if ("resume",) in parsed.values:
         return _resumed(parsed)
     if not parsed.positionals:
@@ -139,21 +152,16 @@ def parse_train(args: Sequence[str]) -> TrainCommand | ResumeCommand:
 
 
 def parse_evaluate(args: Sequence[str]) -> EvaluateCommand:
-    """Reads the command line of `scripts/evaluate.py`.
+    """Reads the command line of `evaluate`.
 
     Args:
-      args: the words after the script's name.
+      args: the words after the command's name.
 
     Raises:
       UserError: whatever cannot be done as asked.
       SystemExit: help was asked for, and printed.
     """
-    parsed = parse(
-        args,
-        "python scripts/evaluate.py",
-        "Evaluate a saved run on fresh episodes, planning with what it learned.",
-        _EVALUATE_ARGUMENTS,
-    )
+    parsed = EVALUATE.parse(args)
     run_dir = saved_run(parsed)
     values = parsed.values
     override(  # refuses what a configuration would
@@ -166,50 +174,27 @@ def parse_evaluate(args: Sequence[str]) -> EvaluateCommand:
 
 
 def parse_report(args: Sequence[str]) -> Path:
-    """Reads the command line of `scripts/report.py`: the directory of a saved run.
+    """Reads the command line of `report`: the directory of a saved run.
 
     Raises:
       UserError: whatever cannot be done as asked.
       SystemExit: help was asked for, and printed.
     """
-    text = "Write the report of a finished run again, from what its directory holds."
-    return saved_run(parse(args, "python scripts/report.py", text, _REPORT_ARGUMENTS))
+    return saved_run(REPORT.parse(args))
 
 
-def runnable(command: str) -> str:
-    """`python scripts/NAME.py` as it can be typed here: with this interpreter, from this directory.
+def runnable(name: str) -> str:
+    """A command as it can be typed here: of this interpreter's installation, from this directory.
 
-    After `make train` the shell's own `python` may be another one, which has nothing installed.
+    After `make train` the shell may not find the program, or find another one.
     """
-    script = Path(__file__).resolve().parents[2] / command.removeprefix("python ")
     here = Path.cwd()
-    parts = (Path(sys.executable), script)
-    return shlex.join(str(p.relative_to(here) if p.is_relative_to(here) else p) for p in parts)
-
-
-def run_command(main: Callable[[list[str]], Lines | int], *, jax: bool = False) -> NoReturn:
-    """Runs a script and exits; bad input becomes one line on standard error and status 2.
-
-    Modules of the working directory can be named by the user, as in `--env.id my_module:MyEnv-v0`.
-
-    Args:
-      main: takes the words after the script's name, and imports JAX only once they are checked;
-        returns the lines to print, each as it comes, or else the exit status.
-      jax: this process computes with JAX, which is prepared for that (`agents.devices.prepare`).
-    """
-    sys.path.append(os.getcwd())
-    if jax:
-        prepare()
-    try:
-        outcome = main(sys.argv[1:])
-        if isinstance(outcome, int):
-            sys.exit(outcome)
-        for line in outcome:
-            print(line, flush=True)
-    except UserError as error:
-        print("error:", one_line(error, 2_000), file=sys.stderr)
-        sys.exit(2)
-    sys.exit(0)
+    program = Path(sys.executable).with_name(PROGRAM)
+    python = (sys.executable, "-m", "agents")
+    first, *rest = (program,) if program.exists() else python
+    first = Path(first)
+    typed = first.relative_to(here) if first.is_relative_to(here) else first
+    return shlex.join([str(typed), *rest, name])
 
 
 def _resumed(parsed: Parsed) -> ResumeCommand:

@@ -15,16 +15,13 @@ from pydantic import Field
 from pydantic.fields import FieldInfo
 
 from agents.config.base import Options
-from agents.config.commands import saved_run
-from agents.config.flags import Argument, Parsed, declared, parse
+from agents.config.commands import named_preset, saved_run
+from agents.config.flags import Argument, CommandLine, Parsed, called, declared
 from agents.config.loading import CONFIG_FILE, load_run, override
 from agents.config.presets import PRESETS, listing
 from agents.config.schema import EnvConfig
 from agents.dataset_names import FORMS, refuse_unusable
 from agents.errors import UserError, shown
-
-COLLECT = "python scripts/collect.py"
-EXPORT = "python scripts/export.py"
 
 _FIXED = ("random", "heuristic")
 _MOST_EPISODES = 1_000_000
@@ -124,8 +121,8 @@ _EXPORT_ARGUMENTS = (
 
 _COLLECT_TEXT = f"""\
 Record episodes of policies as a data set to learn and to plan from:
-  {COLLECT} PRESET --policy POLICY[@NOISE][:EPISODES] ... --out DATASET [options]
-  {COLLECT} lunar-lander --policy heuristic@0.2:30 random:15 --out runs/mixed.npz
+  {called("collect")} PRESET --policy POLICY[@NOISE][:EPISODES] ... --out DATASET [options]
+  {called("collect")} lunar-lander --policy heuristic@0.2:30 random:15 --out runs/mixed.npz
 
 A policy is {_POLICIES}. NOISE is in half-ranges
 of the action; of discrete actions it is the chance of a random one. Every action is held for
@@ -140,23 +137,32 @@ _EXPORT_TEXT = """\
 Write the finished training episodes of a run's latest checkpoint as a data set."""
 
 
+def collect_line(example: str = "lunar-lander") -> CommandLine:
+    """The command line of `collect`; its help shows the environment of the preset `example`."""
+    defaults = CollectOptions(env=PRESETS[example].env)
+    return CommandLine("collect", f"{_COLLECT_TEXT}{example}.", _COLLECT_ARGUMENTS, defaults)
+
+
+EXPORT = CommandLine("export", _EXPORT_TEXT, _EXPORT_ARGUMENTS)
+
+
 def parse_collect(args: Sequence[str]) -> CollectCommand:
-    """Reads the command line of `scripts/collect.py`.
+    """Reads the command line of `collect`.
 
     Args:
-      args: the words after the script's name.
+      args: the words after the command's name.
 
     Raises:
       UserError: whatever cannot be done as asked.
       SystemExit: help was asked for, and printed.
     """
-    example = next((word for word in args if word in PRESETS), "lunar-lander")
-    defaults = CollectOptions(env=PRESETS[example].env)
-    parsed = parse(args, COLLECT, f"{_COLLECT_TEXT}{example}.", _COLLECT_ARGUMENTS, defaults)
+    line = collect_line(named_preset(args))
+    parsed = line.parse(args)
     if len(parsed.positionals) != 1 or parsed.positionals[0] not in PRESETS:
         words = ", ".join(map(shown, parsed.positionals)) or "none"
         raise UserError(f"one preset is allowed, not {words}; give one of: {', '.join(PRESETS)}")
-    options = override(defaults, parsed.given(CollectOptions))
+    options = CollectOptions.model_validate(line.defaults)
+    options = override(options, parsed.given(CollectOptions))
     words = parsed.values.get(("policy",))
     if words is None:
         raise UserError(f"--policy is missing; give one or more of {_POLICIES}")
@@ -165,16 +171,16 @@ def parse_collect(args: Sequence[str]) -> CollectCommand:
 
 
 def parse_export(args: Sequence[str]) -> ExportCommand:
-    """Reads the command line of `scripts/export.py`.
+    """Reads the command line of `export`.
 
     Args:
-      args: the words after the script's name.
+      args: the words after the command's name.
 
     Raises:
       UserError: whatever cannot be done as asked.
       SystemExit: help was asked for, and printed.
     """
-    parsed = parse(args, EXPORT, _EXPORT_TEXT, _EXPORT_ARGUMENTS)
+    parsed = EXPORT.parse(args)
     run_dir = saved_run(parsed)
     load_run(run_dir)
     steps = parsed.values.get(("steps",))

@@ -31,13 +31,20 @@ from agents.config.base import (
 from agents.config.yaml_files import read_scalar
 from agents.errors import UserError, shown
 
+PROGRAM = "mbrl-dae"
+
+
+def called(name: str) -> str:
+    """How a command is called, in its help and in texts that name it."""
+    return f"{PROGRAM} {name}"
+
 
 @dataclass(frozen=True)
 class Argument:
-    """One argument of a script that is not an option of the configuration.
+    """One argument of a command that is not an option of the configuration.
 
     Attributes:
-      name: as the script's code knows it, `run_dir`.
+      name: as the command's code knows it, `run_dir`.
       field: its type, range and description; a bool takes no value on the command line.
       metavar: stands for its value in the help.
       hint: ends its line in the help, where an option has its default.
@@ -69,7 +76,7 @@ class Parsed:
     positionals: list[str]
 
     def given(self, model: type[BaseModel]) -> dict[OptionPath, Any]:
-        """The values of `model`'s options, without those of the script's own arguments."""
+        """The values of `model`'s options, without those of the command's own arguments."""
         known = options(model)
         return {path: value for path, value in self.values.items() if path in known}
 
@@ -90,55 +97,64 @@ class _Words(list[str]):
     """The words typed after a flag; whatever is not of this type is a default."""
 
 
-def parse(
-    args: Sequence[str],
-    prog: str,
-    description: str,
-    arguments: Sequence[Argument],
-    defaults: BaseModel = _NO_OPTIONS,
-) -> Parsed:
-    """Splits a command line, or prints the help and exits.
+@dataclass(frozen=True)
+class CommandLine:
+    """What may be given to a command.
 
-    Args:
-      args: the words after the script's name.
-      prog: how the script is called, for the help.
-      description: the text above the options in the help.
-      arguments: the script's own arguments.
+    Attributes:
+      name: of the command, as in `mbrl-dae NAME`.
+      text: the description above the options in its help; the first line says what it does.
+      arguments: its own arguments.
       defaults: a configuration, where its options are flags too; the help shows its values.
-
-    Raises:
-      UserError: an option is unknown, given twice or has no value.
-      SystemExit: help was asked for, and printed.
     """
-    own = {(each.name,): each.field for each in arguments if not each.positional}
-    fields = own | options(type(defaults))
-    switches = {(each.name,) for each in arguments if each.field.annotation is bool}
-    help_wanted = any(word in ("-h", "--help") for word in args)
-    if not help_wanted:
-        _check_names(args, [flag(path) for path in fields])
-    split: Any = tyro.cli(
-        _group([_argument(each) for each in arguments], defaults),
-        prog=prog,
-        description=description,
-        args=["--help"] if help_wanted else list(args),
-        return_unknown_args=True,
-    )
-    raw, unknown = split
-    positionals = [
-        word for each in arguments if each.positional for word in _words(raw, (each.name,)) or ()
-    ] + unknown
-    values: dict[OptionPath, Any] = {}
-    for path, field in fields.items():
-        words = _words(raw, path)
-        if path in switches:
-            values[path] = getattr(raw, *path)
-        elif words is not None:
-            values[path], surplus = _read(flag(path), field, words)
-            positionals += surplus
-    for word in positionals:
-        if word.startswith("-"):
-            raise UserError(f"unknown option {shown(word)}; --help lists them all")
-    return Parsed(values, positionals)
+
+    name: str
+    text: str
+    arguments: Sequence[Argument] = ()
+    defaults: Options = _NO_OPTIONS
+
+    def flags(self) -> dict[OptionPath, FieldInfo]:
+        """All that is given by name."""
+        own = {(each.name,): each.field for each in self.arguments if not each.positional}
+        return own | options(type(self.defaults))
+
+    def parse(self, args: Sequence[str]) -> Parsed:
+        """Splits a command line, or prints the help and exits.
+
+        Args:
+          args: the words after the command's name.
+
+        Raises:
+          UserError: an option is unknown, given twice or has no value.
+          SystemExit: help was asked for, and printed.
+        """
+        fields = self.flags()
+        switches = {(each.name,) for each in self.arguments if each.field.annotation is bool}
+        help_wanted = any(word in ("-h", "--help") for word in args)
+        if not help_wanted:
+            _check_names(args, [flag(path) for path in fields])
+        split: Any = tyro.cli(
+            _group([_argument(each) for each in self.arguments], self.defaults),
+            prog=called(self.name),
+            description=self.text,
+            args=["--help"] if help_wanted else list(args),
+            return_unknown_args=True,
+        )
+        raw, unknown = split
+        places = [(each.name,) for each in self.arguments if each.positional]
+        positionals = [word for path in places for word in _words(raw, path) or ()] + unknown
+        values: dict[OptionPath, Any] = {}
+        for path, field in fields.items():
+            words = _words(raw, path)
+            if path in switches:
+                values[path] = getattr(raw, *path)
+            elif words is not None:
+                values[path], surplus = _read(flag(path), field, words)
+                positionals += surplus
+        for word in positionals:
+            if word.startswith("-"):
+                raise UserError(f"unknown option {shown(word)}; --help lists them all")
+        return Parsed(values, positionals)
 
 
 def _check_names(args: Sequence[str], known: Sequence[str]) -> None:

@@ -139,7 +139,7 @@ def _read(where: str, name: str) -> tuple[_Meta, dict[str, NDArray]]:
     ) as error:  # fmt: skip
         reason = one_line(getattr(error, "strerror", None) or error, 160)
         raise UserError(
-            f"{where} cannot be read ({reason}); allowed: a .npz file as scripts/collect.py writes"
+            f"{where} cannot be read ({reason}); allowed: a .npz file as mbrl-dae collect writes"
         ) from None
     if damaged is not None:
         raise UserError(f"{where} is damaged: the checksum of {shown(damaged)} is another")
@@ -147,7 +147,7 @@ def _read(where: str, name: str) -> tuple[_Meta, dict[str, NDArray]]:
     if missing:
         raise UserError(
             f"{where} is no data set of this library: {', '.join(sorted(missing))} is missing;"
-            " scripts/collect.py and scripts/export.py write one"
+            " mbrl-dae collect and mbrl-dae export write one"
         )
     return _read_meta(where, arrays.pop("meta")), arrays
 

@@ -11,7 +11,7 @@ Pendulum's come with this file, and `module:attribute` names some of your own:
         next_state = state + 0.1 * action + 0.01 * jax.random.normal(key, state.shape)
         return AnalyticStep(next_state, -jnp.sum(next_state**2), 1.0)
 
-    dynamics = AnalyticDynamics(step)    # benchmark_returns.py RUN_DIR --dynamics my_task:dynamics
+    dynamics = AnalyticDynamics(step)    # mbrl-dae returns RUN_DIR --dynamics my_task:dynamics
 
 Functions are pure, unbatched and traceable by JAX, and see what the agent sees: where observations
 do not determine what comes next, equations over them are not exact.

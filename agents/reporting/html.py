@@ -25,7 +25,7 @@ from agents.analysis.page import (
 from agents.analysis.tables import Row
 from agents.analysis.text import interval, number
 from agents.config import CONFIG_FILE, NO_ENVIRONMENT, Config
-from agents.config.commands import RETURNS, runnable
+from agents.config.commands import runnable
 from agents.diagnostics.return_figures import FIGURES, shown_regularizer
 from agents.errors import UserError, shown
 from agents.reporting import from_data
@@ -152,7 +152,7 @@ def _figures(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _returns(run_dir: Path) -> str:
-    command = f"{runnable(RETURNS)} {shlex.quote(str(run_dir))}"
+    command = f"{runnable('returns')} {shlex.quote(str(run_dir))}"
     file = run_dir / "returns" / RETURNS_FILE
     if not file.exists():
         return paragraph("Not measured yet:", command)

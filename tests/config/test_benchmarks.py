@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
-from running import run_script
+from running import run_program
 
 from agents.config import PRESETS, EnvConfig, override
 from agents.config.benchmarks import (
@@ -18,37 +18,37 @@ from agents.config.benchmarks import (
 from agents.errors import UserError
 
 CACHE = "JAX_COMPILATION_CACHE_DIR"
-"""Which a script may set for its whole process, here the tests' own."""
+"""Which a command may set for its whole process, here the tests' own."""
 
 # A command line, and what its one line of refusal must hold: the value, and what is allowed.
 BAD = {
-    "benchmark_planner.py --rounds 0": "--rounds: 0 is not allowed; give an integer >= 1",
-    "benchmark_planner.py --peer": "unknown option '--peer'; did you mean --peers?",
-    "benchmark_planner.py runs/a": "no such word is allowed, not 'runs/a'",
-    "benchmark_planner.py --out=": "--out: '' is not allowed; give a path",
-    "benchmark_planner.py --out": "--out: a value is missing",
-    "compare_planners.py": "one RUN_DIR is allowed, not none",
-    "compare_planners.py a b": "one RUN_DIR is allowed, not 'a', 'b'",
-    "compare_planners.py nowhere": "'nowhere/config.yaml': cannot be read",
-    "detect_errors.py": "at least one RUN_DIR is allowed, not none",
-    "detect_errors.py a --ages": "--ages: a value is missing; give one or more integers >= 1",
-    "detect_errors.py a --ages 9 0": "--ages: 0 is not allowed; give one or more integers >= 1",
-    "detect_errors.py a --ages 1e3": "--ages: 1000.0 is not allowed",
-    "benchmark_returns.py a b": "the results of 2 runs belong to none of them; give --out",
-    "benchmark_returns.py a --weights -1": "-1 is not allowed; give one or more finite numbers >=",
-    "benchmark_returns.py a --weights .inf": "--weights: inf is not allowed",
-    "benchmark_returns.py a --weights much": "--weights: 'much' is not allowed",
-    "benchmark_returns.py a --regularizers dae": "'dae' is not allowed; give one or more of: none,",
-    "benchmark_returns.py a --dynamics x": "--dynamics: 'x' is not allowed",
-    "denoise.py --corruption foo": "'foo' is not allowed; give one or more texts such as additive",
-    "denoise.py --corruption additive:-1": "'additive:-1' is not allowed",
-    "denoise.py --corruption masking:1.5": "'masking:1.5' is not allowed; give a share > 0 and < 1",
-    "denoise.py --corruption additive:0": "'additive:0' is not allowed; give a standard deviation",
-    "denoise.py --trajectories 5": "--trajectories: 5 is not allowed; give 0, or 32 or more",
-    "denoise.py --rnn-dae.architecture gru": "'gru' is not one of: correction, encoder-decoder",
-    "denoise.py lander": "no such word is allowed, not 'lander'",
-    "denoise.py --env.id Nowhere-v0": "environment 'Nowhere-v0' cannot be made",
-    "denoise.py --env.id worlds:Counter-v0 --env.kwargs terminate_at=3 --length 4": (
+    "speed --rounds 0": "--rounds: 0 is not allowed; give an integer >= 1",
+    "speed --peer": "unknown option '--peer'; did you mean --peers?",
+    "speed runs/a": "no such word is allowed, not 'runs/a'",
+    "speed --out=": "--out: '' is not allowed; give a path",
+    "speed --out": "--out: a value is missing",
+    "planners": "one RUN_DIR is allowed, not none",
+    "planners a b": "one RUN_DIR is allowed, not 'a', 'b'",
+    "planners nowhere": "'nowhere/config.yaml': cannot be read",
+    "detection": "at least one RUN_DIR is allowed, not none",
+    "detection a --ages": "--ages: a value is missing; give one or more integers >= 1",
+    "detection a --ages 9 0": "--ages: 0 is not allowed; give one or more integers >= 1",
+    "detection a --ages 1e3": "--ages: 1000.0 is not allowed",
+    "returns a b": "the results of 2 runs belong to none of them; give --out",
+    "returns a --weights -1": "-1 is not allowed; give one or more finite numbers >=",
+    "returns a --weights .inf": "--weights: inf is not allowed",
+    "returns a --weights much": "--weights: 'much' is not allowed",
+    "returns a --regularizers dae": "'dae' is not allowed; give one or more of: none,",
+    "returns a --dynamics x": "--dynamics: 'x' is not allowed",
+    "denoising --corruption foo": "'foo' is not allowed; give one or more texts such as additive",
+    "denoising --corruption additive:-1": "'additive:-1' is not allowed",
+    "denoising --corruption masking:1.5": "'masking:1.5' is not allowed; give a share > 0 and < 1",
+    "denoising --corruption additive:0": "'additive:0' is not allowed; give a standard deviation",
+    "denoising --trajectories 5": "--trajectories: 5 is not allowed; give 0, or 32 or more",
+    "denoising --rnn-dae.architecture gru": "'gru' is not one of: correction, encoder-decoder",
+    "denoising lander": "no such word is allowed, not 'lander'",
+    "denoising --env.id Nowhere-v0": "environment 'Nowhere-v0' cannot be made",
+    "denoising --env.id worlds:Counter-v0 --env.kwargs terminate_at=3 --length 4": (
         "'worlds:Counter-v0' are too short for windows of 4 decisions"
     ),
 }
@@ -56,13 +56,13 @@ BAD = {
 
 @pytest.fixture
 def asked(monkeypatch, capsys, tmp_path):
-    """Calls a script; returns its exit status, standard output and standard error."""
+    """Calls a command; returns its exit status, standard output and standard error."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(CACHE, "somewhere")
 
     def ask(line):
-        script, *args = line.split()
-        return run_script(script, args, monkeypatch), *capsys.readouterr()
+        name, *args = line.split()
+        return run_program(name, args), *capsys.readouterr()
 
     return ask
 
@@ -109,19 +109,19 @@ DENOISE = DenoiseOptions(env=EnvConfig(id="Pendulum-v1"), corruption=("masking:.
     ("line", "function", "args", "switches"),
     [
         (
-            "benchmark_planner.py --peers --rounds 2 --out there",
+            "speed --peers --rounds 2 --out there",
             "agents.experiments.planners.speed.benchmark",
             (SpeedOptions(rounds=2), Path("there")),
             {"peers": True, "sizes": False},
         ),
         (
-            "compare_planners.py run --seeds 3 --out there",
+            "planners run --seeds 3 --out there",
             "agents.experiments.planners.study.compare_planners",
             (Path("run"), StudyOptions(seeds=3), Path("there")),
             {},
         ),
         (
-            "detect_errors.py one two --ages 500 9000 --plans 2 --out there",
+            "detection one two --ages 500 9000 --plans 2 --out there",
             "agents.experiments.detection.study.detect",
             (
                 [Path("one"), Path("two")],
@@ -131,19 +131,19 @@ DENOISE = DenoiseOptions(env=EnvConfig(id="Pendulum-v1"), corruption=("masking:.
             {},
         ),
         (
-            f"benchmark_returns.py one {RETURNS_LINE}",
+            f"returns one {RETURNS_LINE}",
             "agents.diagnostics.returns.benchmark",
-            ([Path("one")], RETURNS, Path("one/returns")),
+            ([Path("one")], RETURNS, Path("one/returns-benchmark")),
             {"alphas": False},
         ),
         (
-            f"benchmark_returns.py one two {RETURNS_LINE} --alphas --out there",
+            f"returns one two {RETURNS_LINE} --alphas --out there",
             "agents.diagnostics.returns.benchmark",
             ([Path("one"), Path("two")], RETURNS, Path("there")),
             {"alphas": True},
         ),
         (
-            "denoise.py --env.id Pendulum-v1 --corruption masking:.5 additive:2 --out there",
+            "denoising --env.id Pendulum-v1 --corruption masking:.5 additive:2 --out there",
             "agents.experiments.denoising.study.run_study",
             (DENOISE, Path("there")),
             {},
@@ -158,7 +158,7 @@ def test_what_is_asked_for_reaches_the_benchmark(
     def stand_in(*given, **switched):
         assert (given, switched) == (args, switches)
         # What is compiled would else be found where an earlier call left it.
-        assert os.environ[CACHE] == ("" if "denoise" in line else "somewhere")
+        assert os.environ[CACHE] == ("" if "denoising" in line else "somewhere")
         yield "done"
 
     monkeypatch.setattr(importlib.import_module(module), name, stand_in)

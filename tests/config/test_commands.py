@@ -7,8 +7,9 @@ import types
 from pathlib import Path
 
 import pytest
-from running import run_script
+from running import run_program
 
+from agents.commands.command import Command, carry_out
 from agents.config import PRESETS, Config, dump, flag, options, override
 from agents.config.benchmarks import DenoiseOptions, DetectionOptions, ReturnsOptions
 from agents.config.commands import (
@@ -17,8 +18,8 @@ from agents.config.commands import (
     TrainCommand,
     parse_evaluate,
     parse_train,
-    run_command,
 )
+from agents.config.flags import CommandLine
 from agents.errors import UserError
 
 
@@ -86,20 +87,20 @@ def test_resuming_and_evaluating_take_a_run_and_their_own_options(tmp_path):
 @pytest.mark.parametrize(
     ("line", "named", "schema"),
     [
-        ("train.py --help", ["PRESET", "--resume", "default: 10000"], Config),
-        ("train.py pendulum -h", ["--config", "--run-dir", "default: Pendulum-v1"], Config),
-        ("evaluate.py --help", ["RUN_DIR", "--episodes", "--seed", "--gif", "from 10000"], None),
-        ("report.py --help", ["RUN_DIR"], None),
-        ("compare.py --help", ["LABEL=RUN_DIR", "--out"], None),
-        ("benchmark_returns.py --help", ["RUN_DIR ...", "--alphas", "--out"], ReturnsOptions),
-        ("detect_errors.py --help", ["RUN_DIR ...", "3000 6000 12000"], DetectionOptions),
-        ("denoise.py --help", ["--out", "additive:0.3"], DenoiseOptions),
+        ("train --help", ["PRESET", "--resume", "default: 10000"], Config),
+        ("train pendulum -h", ["--config", "--run-dir", "default: Pendulum-v1"], Config),
+        ("evaluate --help", ["RUN_DIR", "--episodes", "--seed", "--gif", "from 10000"], None),
+        ("report --help", ["RUN_DIR"], None),
+        ("compare --help", ["LABEL=RUN_DIR", "--out"], None),
+        ("returns --help", ["RUN_DIR ...", "--alphas", "--out"], ReturnsOptions),
+        ("detection --help", ["RUN_DIR ...", "3000 6000 12000"], DetectionOptions),
+        ("denoising --help", ["--out", "additive:0.3"], DenoiseOptions),
     ],
 )
 def test_help_shows_every_option_with_its_default(line, named, schema, capsys, monkeypatch):
-    script, *args = line.split()
-    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "somewhere")  # which denoise.py sets
-    assert run_script(script, args, monkeypatch) == 0
+    name, *args = line.split()
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "somewhere")  # which `denoising` sets
+    assert run_program(name, args) == 0
     words = " ".join(capsys.readouterr().out.replace("\u2502", "").split())
     for path, field in options(schema).items() if schema else ():
         assert f"{flag(path)} " in words
@@ -109,7 +110,7 @@ def test_help_shows_every_option_with_its_default(line, named, schema, capsys, m
 
 @pytest.fixture
 def stand_in(monkeypatch):
-    """Puts functions in the place of a module that a script imports."""
+    """Puts functions in the place of a module that a command imports."""
 
     def put(name, **functions):
         module = types.ModuleType(name)
@@ -138,7 +139,7 @@ def test_an_interrupt_of_training_says_how_to_continue(
     stand_in("agents.training.session", begin=begin, resume=None)
     stand_in("agents.reporting.conclude", conclude=None)
     args = ["quick", "--run-dir", str(tmp_path / "run")]
-    assert run_script("train.py", args, monkeypatch) == 130
+    assert run_program("train", args) == 130
     err = capsys.readouterr().err
     assert err.count("\n") == 1
     assert advice in err
@@ -156,13 +157,11 @@ def test_resume_is_handed_on(more, env_steps, stand_in, tmp_path, monkeypatch):
     stand_in("agents.training.session", begin=None, resume=resume)
     stand_in("agents.reporting.conclude", conclude=lambda session: done.append("conclude"))
     (tmp_path / "config.yaml").write_text(dump(PRESETS["quick"]))
-    assert run_script("train.py", ["--resume", str(tmp_path), *more], monkeypatch) == 0
+    assert run_program("train", ["--resume", str(tmp_path), *more]) == 0
     assert done == ["train", "conclude"]
 
 
-@pytest.mark.parametrize(
-    ("more", "out"), [([], "scripts/results/comparisons"), (["--out", "there"], "there")]
-)
+@pytest.mark.parametrize(("more", "out"), [([], "runs/comparisons"), (["--out", "there"], "there")])
 def test_a_comparison_has_a_directory_of_its_own(more, out, stand_in, monkeypatch, capsys):
     def compare(*args):
         assert args == ("name", {"a": ["run"]}, Path(out))
@@ -173,7 +172,7 @@ def test_a_comparison_has_a_directory_of_its_own(more, out, stand_in, monkeypatc
         parse_words=lambda words: ("name", {"a": words[1:]}),
         compare=compare,
     )
-    assert run_script("compare.py", ["name", "run", *more], monkeypatch) == 0
+    assert run_program("compare", ["name", "run", *more]) == 0
     assert capsys.readouterr().out == "done\n"
 
 
@@ -184,10 +183,8 @@ def test_lines_are_printed_as_they_come_also_before_an_error(monkeypatch, capsys
         assert capsys.readouterr().out == "a line\n"
         raise UserError("no more")
 
-    monkeypatch.setattr(sys, "argv", ["script.py", "word"])
-    with pytest.raises(SystemExit) as end:
-        run_command(main)
-    assert (end.value.code, *capsys.readouterr()) == (2, "", "error: no more\n")
+    command = Command("says a line", CommandLine("say", "Say a line."), main)
+    assert (carry_out(command, ["word"]), *capsys.readouterr()) == (2, "", "error: no more\n")
 
 
 def test_what_an_evaluation_refuses_is_one_line(stand_in, tmp_path, monkeypatch, capsys):
@@ -197,5 +194,5 @@ def test_what_an_evaluation_refuses_is_one_line(stand_in, tmp_path, monkeypatch,
 
     stand_in("agents.reporting.conclude", evaluate_run=evaluate_run)
     (tmp_path / "config.yaml").write_text(dump(PRESETS["quick"]))
-    assert run_script("evaluate.py", [str(tmp_path), "--gif"], monkeypatch) == 2
+    assert run_program("evaluate", [str(tmp_path), "--gif"]) == 2
     assert capsys.readouterr().err == "error: no checkpoint in this run\n"

@@ -6,7 +6,7 @@ import pytest
 import tiny
 from gymnasium import spaces
 from logged import random_run
-from running import run_script
+from running import run_program
 from worlds import assert_one_line, make_runner
 
 from agents.config import EnvConfig
@@ -158,7 +158,7 @@ def test_an_agent_of_another_kind_of_environment_is_refused(run_dir, tmp_path):
 def test_the_command_records(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     line = "pendulum --policy random:2 random@0.5:1 --env.kwargs max_episode_steps=5 --out a/b.npz"
-    assert run_script("collect.py", list(map(str, line.split())), monkeypatch) == 0
+    assert run_program("collect", list(map(str, line.split()))) == 0
     out = capsys.readouterr().out.splitlines()
     assert len(out) == 4
     assert out[-1].startswith("3 episodes, 15 steps, mean return -")
@@ -168,7 +168,7 @@ def test_the_command_records(tmp_path, monkeypatch, capsys):
 def test_the_command_records_for_minari(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
     line = "pendulum --policy random:1 --env.kwargs max_episode_steps=5 --out mine/pendulum-v0"
-    assert run_script("collect.py", list(map(str, line.split())), monkeypatch) == 0
+    assert run_program("collect", list(map(str, line.split()))) == 0
     assert capsys.readouterr().out.endswith("written to mine/pendulum-v0\n")
     assert load("mine/pendulum-v0").steps == 5
 
@@ -180,6 +180,6 @@ def test_an_interrupt_leaves_nothing(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(gym.wrappers.TimeLimit, "step", interrupt)
     line = "pendulum --policy random:1 --out data.npz"
-    assert run_script("collect.py", list(map(str, line.split())), monkeypatch) == 130
+    assert run_program("collect", list(map(str, line.split()))) == 130
     assert capsys.readouterr().err == "interrupted; nothing was written\n"
     assert list(tmp_path.iterdir()) == []

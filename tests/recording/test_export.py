@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tiny
 from logged import assert_same_episodes, random_run
-from running import run_script
+from running import run_program
 from worlds import assert_one_line
 
 from agents.config.data_commands import ExportCommand
@@ -51,11 +51,11 @@ def test_only_the_episodes_of_the_first_steps(run_dir, tmp_path):
 def test_the_command_exports_for_minari(run_dir, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
     line = [str(run_dir), "--out", "walks/random-v0", "--steps", "60"]
-    assert run_script("export.py", line, monkeypatch) == 0
+    assert run_program("export", line) == 0
     assert capsys.readouterr().out.endswith("written to walks/random-v0\n")
     found = to_replay(load("walks/random-v0"), 2)
     assert_same_episodes(found, tiny.frozen_of(run_dir).replay.episodes[: len(found)])
-    assert run_script("export.py", line, monkeypatch) == 2
+    assert run_program("export", line) == 2
     assert "exists already" in capsys.readouterr().err
 
 

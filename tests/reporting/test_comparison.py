@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from PIL import Image
-from running import run_script
+from running import run_program
 
 from agents.analysis.statistics import summarise_returns
 from agents.config import PRESETS, EnvConfig, dump
@@ -63,7 +63,7 @@ def runs(tmp_path, monkeypatch):
 
 def compare(line, monkeypatch, capsys):
     """Exit status, standard output and standard error of the script."""
-    status = run_script("compare.py", line.split(" "), monkeypatch)
+    status = run_program("compare", line.split(" "))
     return status, *capsys.readouterr()
 
 

@@ -1,28 +1,50 @@
-"""Runs a script of the project inside the test's own interpreter, and stops runs midway."""
+"""Runs a command of the project inside the test's own interpreter, and stops runs midway."""
 
 import contextlib
-import runpy
+import os
 import signal
+import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import pytest
 
+from agents.commands import program
 from agents.envs import EpisodeRunner
 
 ROOT = Path(__file__).resolve().parents[2]
-SCRIPTS = ROOT / "scripts"
 SUPPORT = ROOT / "tests" / "support"
 
 
-def run_script(script: str, args: list[str], monkeypatch: pytest.MonkeyPatch) -> object:
-    monkeypatch.setattr(sys, "argv", [script, *args])
-    with pytest.raises(SystemExit) as end:
-        runpy.run_path(str(SCRIPTS / script), run_name="__main__")
-    return end.value.code
+def run_program(name: str, args: list[str]) -> object:
+    """The exit status of `mbrl-dae NAME`."""
+    try:
+        return program.run([name, *args])
+    except SystemExit as end:  # help
+        return end.code
+
+
+def run_afresh(words: Sequence[str], place: Path, without: set[str]) -> subprocess.CompletedProcess:
+    """`mbrl-dae WORDS` in a process of its own, which must not import modules in `without`."""
+    code = (
+        "import sys\n"
+        "from agents.commands.program import run\n"
+        "try: status = run(sys.argv[1:])\n"
+        f"finally: assert not {without} & set(sys.modules)\n"
+        "sys.exit(status)"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", code, *words],
+        cwd=place,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
 
 
 def interrupt() -> None:

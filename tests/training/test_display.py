@@ -154,7 +154,7 @@ def screen(text: str) -> list[str]:
 def test_panel(terminal, clock):
     with Display(1_000, "lunar-lander [b]seed 0", file=terminal) as show:
         play(show, clock)
-        show.finish(["python scripts/evaluate.py " + "x" * 100])
+        show.finish(["mbrl-dae evaluate " + "x" * 100])
     lines = screen(terminal.getvalue())
     assert lines[0].endswith("lunar-lander [b]seed 0")
     assert lines[1].endswith("400 / 1,000 steps  1:00 left")
@@ -171,7 +171,7 @@ def test_panel(terminal, clock):
         "      1      200    -90.0     100  terminated   random         -        -",
         "      2      300     30.0     100  truncated      45.2      31.0     0.21",
         "      3      400  1,234.5     100  terminated     50.0         -    -0.10",
-        "python scripts/evaluate.py " + "x" * 100,  # unbroken
+        "mbrl-dae evaluate " + "x" * 100,  # unbroken
     ]
     assert terminal.getvalue().rstrip("x\n").endswith("evaluate.py ")
 

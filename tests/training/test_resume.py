@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import worlds
-from running import SCRIPTS, PowerCut, cut_power, interrupt, stopped, terminate
+from running import ROOT, PowerCut, cut_power, interrupt, stopped, terminate
 from tiny import (
     CARTPOLE,
     Finished,
@@ -288,7 +288,9 @@ def test_a_process_that_is_stopped_and_resumed_equals_one_that_was_not(tmp_path,
 
     def start(*arguments: str) -> subprocess.Popen:
         return subprocess.Popen(
-            [sys.executable, str(SCRIPTS / "train.py"), *arguments], stdout=subprocess.DEVNULL
+            [sys.executable, "-m", "agents", "train", *arguments],
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
         )
 
     def new(name: str) -> tuple[str, ...]:

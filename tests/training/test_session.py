@@ -1,5 +1,6 @@
 """One process a directory, and a configuration that is the one that was trained with."""
 
+import json
 import multiprocessing
 import os
 import signal
@@ -7,11 +8,11 @@ import subprocess
 import sys
 
 import pytest
-import yaml
 from running import ROOT, PowerCut, cut_power, stopped
 from tiny import assert_same_run, finished, resume, sharing, tiny, train
 
 from agents.config import CONFIG_FILE, Config, dump, load_run, options
+from agents.config.yaml_files import load_yaml
 from agents.directories import locked, make_numbered
 from agents.errors import UserError
 from agents.reporting.html import write_report
@@ -148,9 +149,9 @@ def test_every_edited_option_is_refused_by_its_name(copied):
 
 @pytest.mark.parametrize("use", [load_frozen, write_report, resume])
 def test_an_edited_run_is_neither_resumed_nor_evaluated_nor_reported_on(copied, use):
-    values = yaml.safe_load((copied / CONFIG_FILE).read_text())
+    values = load_yaml(copied / CONFIG_FILE)
     values["regularizer"]["weight"] = 30.0
-    (copied / CONFIG_FILE).write_text(yaml.safe_dump(values))
+    (copied / CONFIG_FILE).write_text(json.dumps(values))
     with sharing(), pytest.raises(UserError, match=r"--regularizer\.weight 30\.0, not 1\.0"):
         use(copied)
 

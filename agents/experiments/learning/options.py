@@ -13,7 +13,7 @@ from pydantic import Field
 
 from agents.config import PRESETS, Count, Options, options, override
 from agents.config.commands import TrainCommand, parse_train
-from agents.config.flags import Argument, Parsed, declared, parse
+from agents.config.flags import Argument, CommandLine, Parsed, called, declared
 from agents.devices import cores
 from agents.errors import UserError, shown
 from agents.experiments.learning.trials import (
@@ -26,7 +26,6 @@ from agents.experiments.learning.trials import (
     make_trials,
 )
 
-LEARNING = "python scripts/benchmark_learning.py"
 MOST_TRIALS = 10_000
 
 Seeds = tuple[Annotated[str, Field(pattern=r"^\d{1,10}(\.\.\d{1,10})?$")], ...]
@@ -161,11 +160,26 @@ _SHARED = {
 """Options that all contenders share, and the flags of the benchmark that set them."""
 
 
+_TEXT = f"""\
+Train contenders, each with every seed, and evaluate them frozen at the same ages on the same
+episodes:
+  {called("learning")} lunar-lander "none=lunar-lander --regularizer.name none" sac random
+
+A contender is a preset, with options of `train` if it is quoted; {" or ".join(FIXED)},
+which learn nothing; or {" or ".join(MODEL_FREE)}, by sbx-rl. LABEL= names it. Left out, they are
+lunar-lander and all of these.
+
+The same command resumes a benchmark that was interrupted. `draw-learning` draws it, also
+while it runs."""
+
+LEARNING = CommandLine("learning", _TEXT, _ARGUMENTS)
+
+
 def parse_learning(args: Sequence[str]) -> tuple[Study, LearningOptions, bool]:
-    """Reads the command line of `scripts/benchmark_learning.py`.
+    """Reads the command line of `learning`.
 
     Args:
-      args: the words after the script's name.
+      args: the words after the command's name.
 
     Returns:
       The trials, where they are carried out, and whether the command returns at once.
@@ -174,7 +188,7 @@ def parse_learning(args: Sequence[str]) -> tuple[Study, LearningOptions, bool]:
       UserError: whatever cannot be done as asked.
       SystemExit: help was asked for, and printed.
     """
-    parsed = parse(args, LEARNING, _TEXT, _ARGUMENTS)
+    parsed = LEARNING.parse(args)
     found, out = options_of(parsed, LearningOptions(), "runs/learning")
     if list(found.steps) != sorted(set(found.steps)):
         raise UserError(f"--steps: {shown(list(found.steps))} is not ascending; sort them")
@@ -225,16 +239,3 @@ def _contender(word: str) -> Contender:
     command = parse_train(words)
     assert isinstance(command, TrainCommand)
     return Contender(label, "planner", command.config)
-
-
-_TEXT = f"""\
-Train contenders, each with every seed, and evaluate them frozen at the same ages on the same
-episodes:
-  {LEARNING} lunar-lander "none=lunar-lander --regularizer.name none" sac random
-
-A contender is a preset, with options of scripts/train.py if it is quoted; {" or ".join(FIXED)},
-which learn nothing; or {" or ".join(MODEL_FREE)}, by sbx-rl. LABEL= names it. Left out, they are
-lunar-lander and all of these.
-
-The same command resumes a benchmark that was interrupted. scripts/draw_learning.py draws it, also
-while it runs."""

@@ -41,8 +41,7 @@ def draw(benchmark: Path, name: str, out: Path) -> list[str]:
     found = evaluations_in(benchmark)
     if not found:
         raise UserError(
-            f"{shown(str(benchmark))} holds no evaluated trial; give the --out of"
-            " scripts/benchmark_learning.py"
+            f"{shown(str(benchmark))} holds no evaluated trial; give the --out of mbrl-dae learning"
         )
     evaluations = [row for _, rows in found for row in rows]
     first = evaluations[0]

@@ -3,7 +3,6 @@
 import subprocess
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from agents.analysis.tables import writing
 from agents.config import CONFIG_FILE, difference, load_run
@@ -93,12 +92,12 @@ def check_trials(trials: Sequence[Trial]) -> None:
             env.close()
 
 
-def detach(study: Study, script: Path, args: Sequence[str]) -> int:
+def detach(study: Study, name: str, args: Sequence[str]) -> int:
     """Starts the same command in a session of its own, which outlives this one.
 
     Args:
       study: trials of it that cannot be carried out are refused here, where it is seen.
-      script: of the command.
+      name: of the command.
       args: its words; `--background` is left out.
 
     Returns:
@@ -109,9 +108,10 @@ def detach(study: Study, script: Path, args: Sequence[str]) -> int:
     """
     ray_tune.require()
     check_trials([trial for trial in study.trials if not trial.finished])
+    words = [word for word in args if word != "--background"]
     with writing(study.out), (study.out / OUTPUT).open("a", encoding="utf-8") as output:
         return subprocess.Popen(
-            [sys.executable, str(script), *(word for word in args if word != "--background")],
+            [sys.executable, "-m", "agents", name, *words],
             stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
         ).pid  # fmt: skip
 

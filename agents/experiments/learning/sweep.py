@@ -18,7 +18,8 @@ from agents.config import (
     load_file,
     override,
 )
-from agents.config.flags import Argument, declared, parse
+from agents.config.commands import named_preset
+from agents.config.flags import Argument, CommandLine, called, declared
 from agents.errors import UserError, shown
 from agents.experiments.learning.options import (
     MOST_TRIALS,
@@ -30,8 +31,6 @@ from agents.experiments.learning.options import (
     seeds_of,
 )
 from agents.experiments.learning.trials import SWEEP_FILE, Contender, Study, make_trials
-
-SWEEP = "python scripts/sweep.py"
 
 _NAME, _WEIGHT = ("regularizer", "name"), ("regularizer", "weight")
 _SWEPT = {("seed",): "--seeds", _NAME: "--regularizers", _WEIGHT: "--weights"}
@@ -70,11 +69,30 @@ _ARGUMENTS = (
 )
 
 
+_TEXT = f"""\
+Train every regulariser with every weight and every seed, on the cores of this machine or on those
+of a Ray cluster, and write one table and one page:
+  {called("sweep")} PRESET --weights 0 0.03 1 --regularizers rnn-dae deen --seeds 0..4
+
+The same command resumes a sweep that was interrupted, and retries trials that failed; weights and
+seeds may be added. A trial that is trained and evaluated is not run again.
+
+Presets:
+{listing()}
+
+The defaults shown are those of """
+
+
+def sweep_line(example: str = "lunar-lander") -> CommandLine:
+    """The command line of `sweep`; its help shows the options of the preset `example`."""
+    return CommandLine("sweep", f"{_TEXT}{example}.", _ARGUMENTS, PRESETS[example])
+
+
 def parse_sweep(args: Sequence[str]) -> tuple[Study, SweepOptions]:
-    """Reads the command line of `scripts/sweep.py`.
+    """Reads the command line of `sweep`.
 
     Args:
-      args: the words after the script's name.
+      args: the words after the command's name.
 
     Returns:
       The trials, and where they are carried out.
@@ -83,8 +101,7 @@ def parse_sweep(args: Sequence[str]) -> tuple[Study, SweepOptions]:
       UserError: whatever cannot be done as asked.
       SystemExit: help was asked for, and printed.
     """
-    example = next((word for word in args if word in PRESETS), "lunar-lander")
-    parsed = parse(args, SWEEP, f"{_TEXT}{example}.", _ARGUMENTS, PRESETS[example])
+    parsed = sweep_line(named_preset(args)).parse(args)
     if len(parsed.positionals) != 1:
         raise UserError(
             f"one preset is allowed, not {', '.join(map(shown, parsed.positionals)) or 'none'};"
@@ -169,17 +186,3 @@ def check_directory(base: Config, out: Path) -> None:
         raise UserError(
             f"{where} holds a sweep with {changed}; give the same options, or another --out"
         )
-
-
-_TEXT = f"""\
-Train every regulariser with every weight and every seed, on the cores of this machine or on those
-of a Ray cluster, and write one table and one page:
-  {SWEEP} PRESET --weights 0 0.03 1 --regularizers rnn-dae deen --seeds 0..4
-
-The same command resumes a sweep that was interrupted, and retries trials that failed; weights and
-seeds may be added. A trial that is trained and evaluated is not run again.
-
-Presets:
-{listing()}
-
-The defaults shown are those of """

@@ -72,7 +72,7 @@ class Trial:
     Attributes:
       contender: which one.
       seed: of its training.
-      run_dir: absolute; of an agent of this project, a run as `scripts/train.py` makes it.
+      run_dir: absolute; of an agent of this project, a run as `mbrl-dae train` makes it.
       protocol: of a benchmark; None in a sweep, where a run is evaluated at its end alone.
     """
 

@@ -83,7 +83,7 @@ def _train(trial: Trial, *, conclude: bool) -> None:
 
     Args:
       trial: which one.
-      conclude: whether it is evaluated and reported on at its end, as `scripts/train.py` does.
+      conclude: whether it is evaluated and reported on at its end, as `mbrl-dae train` does.
     """
     from agents.reporting.conclude import conclude as report
     from agents.training import checkpoint, saved, session

@@ -1,4 +1,4 @@
-"""Data sets, arms and the command line of `scripts/benchmark_data.py`. Nothing here imports JAX."""
+"""Data sets, arms and the command line of `logged`. Nothing here imports JAX."""
 
 import re
 from collections.abc import Sequence
@@ -11,11 +11,10 @@ from pydantic import Field
 from agents.config import Config, RegularizerName, load, override
 from agents.config.base import Options
 from agents.config.data_commands import RecordedPolicy
-from agents.config.flags import Argument, declared, parse
+from agents.config.flags import Argument, CommandLine, called, declared
 from agents.errors import UserError, shown
 from agents.experiments.learning.options import Seeds, once, seeds_of
 
-BENCHMARK = "python scripts/benchmark_data.py"
 OUT = "runs/data"
 PRESET = "lunar-lander"
 """Of the agent, and of the environment that the policies act in."""
@@ -136,17 +135,28 @@ _ARGUMENTS = (
 )
 
 
+_TEXT = f"""\
+Learn Lunar Lander from logged data with and without a penalty, and compare what agents reach:
+  {called("logged")} expert noisy --arms none rnn-dae cloning --seeds 0..2
+
+A data set is one of {", ".join(DATASETS)}; each seed records its own. All arms of a seed
+share one model. The same command resumes what was interrupted; a second process may work on other
+seeds in the same directory."""
+
+LOGGED = CommandLine("logged", _TEXT, _ARGUMENTS)
+
+
 def parse_logged(args: Sequence[str]) -> LoggedStudy:
     """Reads the command line.
 
     Args:
-      args: the words after the script's name.
+      args: the words after the command's name.
 
     Raises:
       UserError: whatever cannot be done as asked.
       SystemExit: help was asked for, and printed.
     """
-    parsed = parse(args, BENCHMARK, _TEXT, _ARGUMENTS)
+    parsed = LOGGED.parse(args)
     options = override(LoggedOptions(), parsed.given(LoggedOptions))
     out = Path(parsed.values.get(("out",), OUT))
     datasets = once("DATASET", parsed.positionals or ["expert", "noisy"])
@@ -155,12 +165,3 @@ def parse_logged(args: Sequence[str]) -> LoggedStudy:
             raise UserError(f"unknown data set {shown(name)}; give one of: {', '.join(DATASETS)}")
     arms = [Arm.of(word) for word in once("--arms", options.arms)]
     return LoggedStudy(tuple(datasets), tuple(arms), seeds_of(options.seeds), options.episodes, out)
-
-
-_TEXT = f"""\
-Learn Lunar Lander from logged data with and without a penalty, and compare what agents reach:
-  {BENCHMARK} expert noisy --arms none rnn-dae cloning --seeds 0..2
-
-A data set is one of {", ".join(DATASETS)}; each seed records its own. All arms of a seed
-share one model. The same command resumes what was interrupted; a second process may work on other
-seeds in the same directory."""

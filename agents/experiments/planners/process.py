@@ -16,9 +16,9 @@ OURS, PENALISED = "ours", "ours rnn-dae"
 """This project without a penalty, and with that of the default denoising autoencoder."""
 PEERS: tuple[str, ...] = ("mbrl_lib", "pytorch_mppi")
 
-_SCRIPTS = Path(__file__).resolve().parents[3] / "scripts" / "contenders"
-_ROOT = _SCRIPTS.parents[1]
-_PEERS_DIRECTORY = _ROOT / ".venv-peers"
+_SCRIPTS = Path(__file__).resolve().parent / "contenders"
+_ROOT = _SCRIPTS.parents[3]
+_PEERS_DIRECTORY = Path(".venv-peers").absolute()
 _PEERS_PYTHON = str(_PEERS_DIRECTORY / "bin" / "python")
 
 
@@ -61,7 +61,7 @@ class PlannerProcess:
         self.about = self.ask("about")
 
     def ask(self, question: str) -> dict[str, Any]:
-        """The answer to a question; see `scripts/contenders/protocol.py`.
+        """The answer to a question; see `contenders/protocol.py`.
 
         Raises:
           UserError: the process ended instead.

@@ -41,7 +41,7 @@ class Workload:
         return 2 * weights * self.population * _MEMBERS * _HORIZON * _ITERATIONS
 
     def save(self, path: Path) -> None:
-        """Writes networks and sizes as `scripts/contenders/protocol.py` reads them.
+        """Writes networks and sizes as `contenders/protocol.py` reads them.
 
         The weights are the same every time.
         """

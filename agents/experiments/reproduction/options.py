@@ -1,4 +1,4 @@
-"""The command line of `scripts/reproduce_boney.py`. Nothing here imports JAX."""
+"""The command line of `boney`. Nothing here imports JAX."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from agents.config.flags import Argument, declared, parse
+from agents.config.flags import Argument, CommandLine, called, declared
 from agents.errors import UserError, shown
 from agents.experiments.learning.options import (
     RAY_ARGUMENTS,
@@ -20,7 +20,6 @@ from agents.experiments.learning.options import (
 from agents.experiments.learning.trials import Study
 from agents.experiments.reproduction.arms import TASKS, Arm, study
 
-REPRODUCE = "python scripts/reproduce_boney.py"
 OUT = "runs/boney"
 _FEWEST = 50
 """Steps of an episode: more than the decisions of a plan."""
@@ -84,17 +83,31 @@ _ARGUMENTS = (
 )
 
 
+_TEXT = f"""\
+Train agents on the tasks of Boney et al. (2019) with and without a penalty, and compare what they
+reach and what their plans were worth:
+  {called("boney")} half-cheetah --arms none window-dae rnn-dae@10 --seeds 0..2
+
+A task is one of {", ".join(TASKS)}. Tables and figures are written when the trials are
+done, and of those that are when it is interrupted; the same command resumes it.
+
+With --open-loop the finished trials of an arm with a penalty show how far a search exploits their
+models after five episodes: plans of three searches at several weights, executed to their end."""
+
+BONEY = CommandLine("boney", _TEXT, _ARGUMENTS)
+
+
 def parse_reproduction(args: Sequence[str]) -> Reproduction:
     """Reads the command line.
 
     Args:
-      args: the words after the script's name.
+      args: the words after the command's name.
 
     Raises:
       UserError: whatever cannot be done as asked.
       SystemExit: help was asked for, and printed.
     """
-    parsed = parse(args, REPRODUCE, _TEXT, _ARGUMENTS)
+    parsed = BONEY.parse(args)
     options, out = options_of(parsed, ReproductionOptions(), OUT)
     tasks = once("TASK", parsed.positionals or ["half-cheetah"])
     for task in tasks:
@@ -127,15 +140,3 @@ def _check_open_loop(study: Study) -> None:
             raise UserError(
                 f"--open-loop: {trial.name} is not trained yet; run the command without it first"
             )
-
-
-_TEXT = f"""\
-Train agents on the tasks of Boney et al. (2019) with and without a penalty, and compare what they
-reach and what their plans were worth:
-  {REPRODUCE} half-cheetah --arms none window-dae rnn-dae@10 --seeds 0..2
-
-A task is one of {", ".join(TASKS)}. Tables and figures are written when the trials are
-done, and of those that are when it is interrupted; the same command resumes it.
-
-With --open-loop the finished trials of an arm with a penalty show how far a search exploits their
-models after five episodes: plans of three searches at several weights, executed to their end."""

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from running import run_script
+from running import run_program
 from studies import evaluated, table
 
 from agents.errors import UserError
@@ -49,7 +49,7 @@ def test_everything_is_drawn_from_the_disk(tmp_path, monkeypatch, capsys):
     metrics = f"{json.dumps(episode)}\n" * 3 + '{"kind": "fit"}\n'
     (place / "ours-seed5" / "metrics.jsonl").write_text(metrics)
     args = [str(place), "--name", "test", "--out", str(drawn)]
-    assert run_script("draw_learning.py", args, monkeypatch) == 0
+    assert run_program("draw-learning", args) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[2].startswith("| ours | 3 | 147 [")
     assert lines[2].endswith("(2/3) |")
@@ -83,5 +83,5 @@ def test_no_evaluations_and_those_of_different_episodes_are_refused(tmp_path):
     ],
 )
 def test_bad_words_for_drawing_are_refused(args, message, monkeypatch, capsys):
-    assert run_script("draw_learning.py", args, monkeypatch) == 2
+    assert run_program("draw-learning", args) == 2
     assert message in capsys.readouterr().err

@@ -11,7 +11,7 @@ import types
 from unittest import mock
 
 import pytest
-from running import ROOT, SCRIPTS, SUPPORT, run_script
+from running import ROOT, SUPPORT, run_afresh, run_program
 from studies import finish, planner_trial, small_benchmark, small_sweep, table
 from tiny import tiny
 
@@ -95,9 +95,10 @@ def test_in_the_background_the_same_command_is_started(tmp_path, monkeypatch, ca
     process = mock.Mock(return_value=types.SimpleNamespace(pid=77))
     monkeypatch.setattr(subprocess, "Popen", process)
     args = ["quick", "--background", "--seeds", "1", "--out", str(tmp_path / "b")]
-    assert run_script("benchmark_learning.py", args, monkeypatch) == 0
+    assert run_program("learning", args) == 0
     ((command,), options) = process.call_args
-    assert command[2:] == [word for word in args if word != "--background"]
+    words = [word for word in args if word != "--background"]
+    assert command == [sys.executable, "-m", "agents", "learning", *words]
     assert options["start_new_session"]
     assert "process 77" in capsys.readouterr().out
     assert (tmp_path / "b" / "output.txt").exists()
@@ -112,7 +113,7 @@ def test_without_ray_one_line_says_how_to_install_it(monkeypatch, capsys, tmp_pa
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name: None if name == "ray" else find(name)
     )
-    assert run_script("sweep.py", ["quick"], monkeypatch) == 2
+    assert run_program("sweep", ["quick"]) == 2
     assert "pip install -c constraints.txt -e '.[sweep]'" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
@@ -127,7 +128,7 @@ def test_an_address_where_no_server_listens_is_refused_at_once(port, monkeypatch
     ):
         taken.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{taken.getsockname()[1] if port == 'free' else port}"
-        assert run_script("sweep.py", ["quick", "--address", address], monkeypatch) == 2
+        assert run_program("sweep", ["quick", "--address", address]) == 2
     err = capsys.readouterr().err
     assert f"--address: nothing answers at '{address}'" in err
     assert err.count("\n") == 1
@@ -135,23 +136,8 @@ def test_an_address_where_no_server_listens_is_refused_at_once(port, monkeypatch
 
 
 def test_help_and_refusals_come_without_jax_and_ray(tmp_path):
-    code = (
-        "import runpy, sys; sys.argv = sys.argv[1:]\n"
-        "try: runpy.run_path(sys.argv[0], run_name='__main__')\n"
-        "finally: assert not {'jax', 'ray', 'numpy'} & set(sys.modules)"
-    )
-    for script, words, status in (
-        ("benchmark_learning.py", ["--help"], 0),
-        ("sweep.py", ["quick", "--weights", "-1"], 2),
-    ):
-        done = subprocess.run(
-            [sys.executable, "-c", code, str(SCRIPTS / script), *words],
-            cwd=tmp_path,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+    for line, status in (("learning --help", 0), ("sweep quick --weights -1", 2)):
+        done = run_afresh(line.split(), tmp_path, {"jax", "ray", "numpy"})
         assert done.returncode == status, done.stderr
         assert ("--seeds SEED [SEED ...]" in done.stdout) == (status == 0)
 

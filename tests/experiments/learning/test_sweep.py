@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from running import run_script
+from running import run_program
 from studies import finish, small_sweep, table
 
 from agents.config import PRESETS, override
@@ -80,7 +80,7 @@ def test_bad_input_is_one_line_and_status_2(line, parts, monkeypatch, capsys, tm
     (tmp_path / "full" / "letter").touch()
     monkeypatch.chdir(tmp_path)
     before = sorted(tmp_path.rglob("*"))
-    assert run_script("sweep.py", line.split(), monkeypatch) == 2
+    assert run_program("sweep", line.split()) == 2
     out, err = capsys.readouterr()
     assert (out, err[:7], err.count("\n")) == ("", "error: ", 1)
     for part in parts:

@@ -4,9 +4,9 @@ A worker puts one peer to work in a virtual environment of the peers' own, since
 has this project's name:
 
     python -m venv PEERS
-    PEERS/bin/python -m pip install -r scripts/contenders/requirements.txt
-    PEERS/bin/python -m pip install --no-deps -r scripts/contenders/requirements-no-deps.txt
-    PEERS/bin/python scripts/contenders/mbrl_lib.py WORKLOAD.npz
+    PEERS/bin/python -m pip install -r contenders/requirements.txt
+    PEERS/bin/python -m pip install --no-deps -r contenders/requirements-no-deps.txt
+    PEERS/bin/contenders/mbrl_lib.py WORKLOAD.npz
 
 It answers each line on standard input by one line of JSON on standard output:
 
@@ -158,7 +158,7 @@ def serve(build: Callable[..., Peer]) -> NoReturn:
             print(json.dumps(_answer(question, peer, workload)), file=answers, flush=True)
     except (ImportError, UnusableError) as error:
         missing = isinstance(error, ImportError)
-        hint = "; see scripts/contenders/protocol.py for what to install" if missing else ""
+        hint = "; see contenders/protocol.py for what to install" if missing else ""
         print(f"error: {' '.join(str(error).split())}{hint}", file=sys.stderr)
         sys.exit(2)
     sys.exit(0)

@@ -1,5 +1,5 @@
 # pyright: reportMissingImports=false, reportAttributeAccessIssue=false
-"""Plans with mbrl-lib: `scripts/contenders/mbrl_lib.py WORKLOAD.npz`; see `protocol`.
+"""Plans with mbrl-lib: `contenders/mbrl_lib.py WORKLOAD.npz`; see `protocol`.
 
 Its own code, unmodified, does all the work: the ensemble GaussianMLP, ModelEnv, and the agent of
 its PETS with CEMOptimizer. Every path keeps its member ("fixed_model", PETS' TS-infinity); mbrl-lib

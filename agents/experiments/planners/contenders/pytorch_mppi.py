@@ -1,5 +1,5 @@
 # pyright: reportMissingImports=false, reportAttributeAccessIssue=false
-"""Plans with pytorch_mppi: `scripts/contenders/pytorch_mppi.py WORKLOAD.npz`; see `protocol`.
+"""Plans with pytorch_mppi: `contenders/pytorch_mppi.py WORKLOAD.npz`; see `protocol`.
 
 Equal work, not an equal algorithm: MPPI has no elites, and it refines one mean by as many commands
 as CEM has iterations, the first of which moves it on by a step. The library brings no model, so the

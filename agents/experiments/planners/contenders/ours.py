@@ -1,4 +1,4 @@
-"""Plans with this project: `scripts/contenders/ours.py WORKLOAD.npz [B] [rnn-dae]`; see `protocol`.
+"""Plans with this project: `contenders/ours.py WORKLOAD.npz [B] [rnn-dae]`; see `protocol`.
 
 With a number B, plans for as many environments in one call; the seconds are those of one of them.
 With `rnn-dae` the default denoising autoencoder penalises every path of the search.

@@ -1,4 +1,4 @@
-"""The ceiling: `python scripts/contenders/matrix_product.py WORKLOAD.npz`; see `protocol`.
+"""The ceiling: `contenders/matrix_product.py WORKLOAD.npz`; see `protocol`.
 
 No plan can be faster than its matrix products, and those no faster than one large product. A "plan"
 is a product of two 2048 x 2048 matrices in single precision, by XLA on all cores, with its time

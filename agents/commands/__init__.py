@@ -1,0 +1,1 @@
+"""The one command, `mbrl-dae`: each of its commands reads its words, calls, and prints."""

@@ -1,0 +1,120 @@
+"""The commands of an agent: train, evaluate, report, returns, compare."""
+
+import shlex
+import sys
+from pathlib import Path
+
+from agents.commands.command import Command, Lines
+from agents.config.benchmarks import ReturnsOptions, benchmark
+from agents.config.commands import (
+    EVALUATE,
+    REPORT,
+    TrainCommand,
+    parse_evaluate,
+    parse_report,
+    parse_train,
+    runnable,
+    train_line,
+)
+from agents.config.flags import Argument, CommandLine, declared
+
+
+def _train(args: list[str]) -> int:
+    command = parse_train(args)
+    run_dir = None if isinstance(command, TrainCommand) else command.run_dir
+    try:
+        from agents.reporting.conclude import conclude  # brings JAX, which bad input need not
+        from agents.training.session import begin, resume
+
+        with (
+            begin(command.config, command.run_dir, numbered=command.numbered)
+            if isinstance(command, TrainCommand)
+            else resume(command.run_dir, command.env_steps)
+        ) as session:
+            run_dir = session.run_dir
+            session.train()
+            conclude(session)
+    except KeyboardInterrupt:
+        advice = (
+            f"continue with: {runnable('train')} --resume {shlex.quote(str(run_dir))}"
+            if run_dir
+            else "nothing was saved"
+        )
+        print(f"interrupted; {advice}", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _evaluate(args: list[str]) -> int:
+    command = parse_evaluate(args)
+    from agents.reporting.conclude import evaluate_run  # brings JAX, which bad input need not
+
+    evaluate_run(command.run_dir, command.episodes, command.seed, command.gif)
+    return 0
+
+
+def _report(args: list[str]) -> Lines:
+    run_dir = parse_report(args)
+    from agents.reporting.html import write_report  # draws, and bad input need not wait for that
+
+    return [write_report(run_dir)]
+
+
+def _returns(args: list[str]) -> Lines:
+    options, found, out = _RETURNS.read(args)
+    from agents.diagnostics import returns  # brings JAX, which bad input need not
+
+    return returns.benchmark(found["run_dirs"], options, out, alphas=found["alphas"])
+
+
+def _compare(args: list[str]) -> Lines:
+    parsed = _COMPARE.parse(args)
+    out = parsed.values.get(("out",), _COMPARISONS)
+    from agents.reporting import comparison  # brings JAX, which wrong options need not
+
+    name, groups = comparison.parse_words(parsed.positionals)
+    return comparison.compare(name, groups, Path(out))
+
+
+_RETURNS = benchmark(
+    "returns",
+    """\
+Measure planned against realised returns at several weights of a penalty: open loop from rebuilt
+states, closed loop over the horizon, and in whole episodes; with intervals and figures.""",
+    ReturnsOptions(),
+    positional="RUN_DIR ...",
+    switches={"alphas": "Also Boney et al.'s weights in this unit, on the first run's data"},
+    out="RUN_DIR/returns-benchmark",
+)
+
+_COMPARISONS = "runs/comparisons"
+_COMPARE = CommandLine(
+    "compare",
+    "Compare finished runs of one environment with each other and with acting at random.",
+    (
+        Argument("name", declared(Path, "Of the files"), "NAME", positional=True),
+        Argument(
+            "runs",
+            declared(Path, "Runs; LABEL= may stand alone before a pattern"),
+            "LABEL=RUN_DIR [RUN_DIR ...]",
+            positional=True,
+        ),
+        Argument(
+            "out", declared(Path, "Directory of the files"), "DIR", f"default: {_COMPARISONS}"
+        ),
+    ),
+)
+
+COMMANDS = (
+    Command("Train an agent, and report it", train_line(), _train, jax=True),
+    Command(
+        "Evaluate a saved run on fresh episodes",
+        EVALUATE,
+        _evaluate,
+        jax=True,
+        interrupted="the run is as it was",
+    ),
+    Command("Write the report of a finished run again", REPORT, _report, jax=True),
+    Command("Measure planned against realised returns", _RETURNS, _returns, jax=True),
+    Command("Compare finished runs with each other and with random actions", _COMPARE, _compare),
+)
