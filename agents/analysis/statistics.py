@@ -117,6 +117,8 @@ def concordance(
 ) -> float:
     """Share of pairs within a group that two measures order alike; ties on the left count half.
 
+    Infinities are ordered as numbers are; a pair with a NaN ties.
+
     Args:
         left: `[groups, n]`.
         right: `[groups, n]`; pairs that tie here are left out.
@@ -127,12 +129,17 @@ def concordance(
     """
     left, right = np.asarray(left), np.asarray(right)
     first, second = np.triu_indices(left.shape[1], 1)
-    sign, truth = (np.sign(each[:, first] - each[:, second]) for each in (left, right))
+    sign, truth = (_order(each[:, first], each[:, second]) for each in (left, right))
     agree, kept = (1 + sign * truth) / 2, truth != 0
     if equal is not None:
         alike = np.asarray(equal)
         kept = kept & (alike[:, first] == alike[:, second]).all(axis=-1)
     return float(np.mean(agree[kept])) if kept.any() else np.nan
+
+
+def _order(first: npt.NDArray, second: npt.NDArray) -> npt.NDArray:
+    """1 where the first is larger, -1 where the second is, else 0."""
+    return np.greater(first, second).astype(int) - np.less(first, second)
 
 
 def mean_ci95(x: npt.ArrayLike) -> tuple[float, float]:

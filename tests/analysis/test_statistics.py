@@ -125,6 +125,16 @@ def test_concordance_counts_the_pairs_of_each_group(measures):
     )
 
 
+def test_concordance_orders_infinities_and_lets_nan_tie():
+    inf, nan = math.inf, math.nan
+    assert concordance([[1.0, inf]], [[2.0, 3.0]]) == 1.0
+    assert concordance([[-inf, inf]], [[inf, 3.0]]) == 0.0
+    assert concordance([[inf, inf]], [[1.0, 2.0]]) == 0.5
+    assert concordance([[nan, 1.0]], [[1.0, 2.0]]) == 0.5
+    assert math.isnan(concordance([[1.0, 2.0]], [[inf, inf]]))
+    assert math.isnan(concordance([[1.0, 2.0]], [[nan, 1.0]]))
+
+
 def test_concordance_of_pairs_that_are_equal_otherwise():
     left, right = [[1.0, 2.0, 3.0]], [[2.0, 1.0, 3.0]]
     assert concordance(left, right) == pytest.approx(2 / 3)
