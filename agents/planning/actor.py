@@ -12,7 +12,9 @@ from mbrl import KeyArray, Plan, PlanState
 
 
 @jax.jit
-def _decision_keys(root: KeyArray, episodes: jax.Array, decisions: jax.Array) -> KeyArray:
+def decision_keys(root: KeyArray, episodes: jax.Array, decisions: jax.Array) -> KeyArray:
+    """The key of each decision, named by its episode and its place in it."""
+
     def one(episode, decision):
         return jax.random.fold_in(jax.random.fold_in(root, episode), decision)
 
@@ -66,7 +68,7 @@ class Actor:
         """
         episodes = jnp.asarray([runner.index for runner in runners])
         decisions = jnp.asarray([runner.decisions for runner in runners])
-        keys = _decision_keys(self._key, episodes, decisions)
+        keys = decision_keys(self._key, episodes, decisions)
         observations = jnp.asarray(np.stack([runner.observation for runner in runners]))
         plans, self.plan_states = self._agent.act(
             state, keys, self.plan_states, observations, weight, survival_bonus
