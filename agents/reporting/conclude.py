@@ -107,9 +107,10 @@ def _add_to_report(session: Session, frozen: FrozenAgent) -> Iterator[str]:
     if not (config.evaluation.states and frozen.progress.fits):
         return
     display.progress(env_steps, "executing plans")
+    own = () if config.regularizer.name == "none" else (frozen.weight,)
     options = ReturnsOptions(
         states=config.evaluation.states, episodes=4, closed=0, acted=0, resamples=500,
-        weights=(*ReturnsOptions().weights, frozen.weight),
+        weights=(*ReturnsOptions().weights, *own),
     )  # fmt: skip
     try:
         run = MeasuredRun.of(run_dir, frozen, frozen, options)

@@ -53,10 +53,11 @@ def write_report(run_dir: Path) -> Path:
     config = load_config(run_dir)
     summary = _read(run_dir / SUMMARY, "train the run to its end")
     path, gif = run_dir / REPORT, run_dir / ANIMATION
+    plain = config.regularizer.name == "none"
     filmed = gif.exists() and gif.stat().st_size <= _LARGEST_ANIMATION
     returns = {} if config.env.id == NO_ENVIRONMENT else _returns(run_dir)
     sections = {
-        "penalty": "What the penalty did",
+        "penalty": "Without a penalty" if plain else "What the penalty did",
         "returns": "Planned against realised" if "figures" in returns else "",
         "learning": "" if config.data else "Learning",
         "episode": "An episode" if filmed else "",

@@ -73,6 +73,15 @@ def test_the_penalty_comes_first_and_its_meaning_is_stated_once(copied):
     assert page.text.count("unusual") == 1
 
 
+def test_without_a_penalty_there_is_neither_a_weight_nor_its_verdict(copied):
+    config = (copied / "config.yaml").read_text()
+    (copied / "config.yaml").write_text(config.replace("name: rnn-dae", "name: none"))
+    page = report(copied)
+    assert "no penalty. " in page.text
+    assert "What the penalty did" not in page.text
+    assert "penalty of the episodes' first plans" not in page.text
+
+
 def test_a_commit_is_short_and_whole_where_it_is_pointed_at(copied):
     summary = json.loads((copied / "summary.json").read_text())
     whole = "0123456789abcdef-dirty"
