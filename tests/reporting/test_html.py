@@ -10,9 +10,11 @@ from reading import Page, read
 from tiny import finished, tiny, train
 
 from agents.analysis.text import number
+from agents.config import override
 from agents.diagnostics.return_figures import FIGURES
 from agents.errors import UserError
 from agents.reporting.html import REPORT, write_report
+from agents.training import saved
 
 
 @pytest.fixture
@@ -73,9 +75,9 @@ def test_the_penalty_comes_first_and_its_meaning_is_stated_once(copied):
     assert page.text.count("unusual") == 1
 
 
-def test_without_a_penalty_there_is_neither_a_weight_nor_its_verdict(copied):
-    config = (copied / "config.yaml").read_text()
-    (copied / "config.yaml").write_text(config.replace("name: rnn-dae", "name: none"))
+def test_a_run_without_a_penalty_has_no_weight(copied, monkeypatch):
+    config = override(saved.load_config(copied), {("regularizer", "name"): "none"})
+    monkeypatch.setattr("agents.reporting.html.load_config", lambda run_dir: config)
     page = report(copied)
     assert "no penalty. " in page.text
     assert "What the penalty did" not in page.text
