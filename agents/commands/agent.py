@@ -1,6 +1,5 @@
 """The commands of an agent: train, evaluate, report, returns, compare."""
 
-import shlex
 import sys
 from pathlib import Path
 
@@ -36,7 +35,7 @@ def _train(args: list[str]) -> int:
             conclude(session)
     except KeyboardInterrupt:
         advice = (
-            f"continue with: {runnable('train')} --resume {shlex.quote(str(run_dir))}"
+            f"continue with: {runnable('train', '--resume', run_dir)}"
             if run_dir
             else "nothing was saved"
         )

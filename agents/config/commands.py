@@ -183,7 +183,7 @@ def parse_report(args: Sequence[str]) -> Path:
     return saved_run(REPORT.parse(args))
 
 
-def runnable(name: str) -> str:
+def runnable(*words: str | Path) -> str:
     """A command as it can be typed here: of this interpreter's installation, from this directory.
 
     After `make train` the shell may not find the program, or find another one.
@@ -194,7 +194,7 @@ def runnable(name: str) -> str:
     first, *rest = (program,) if program.exists() else python
     first = Path(first)
     typed = first.relative_to(here) if first.is_relative_to(here) else first
-    return shlex.join([str(typed), *rest, name])
+    return shlex.join(map(str, [typed, *rest, *words]))
 
 
 def _resumed(parsed: Parsed) -> ResumeCommand:
