@@ -15,7 +15,7 @@ from pydantic import Field
 from pydantic.fields import FieldInfo
 
 from agents.config.base import Options
-from agents.config.commands import saved_run
+from agents.config.commands import saved_run, whole_number
 from agents.config.flags import Argument, Parsed, declared, parse
 from agents.config.loading import CONFIG_FILE, load_run, override
 from agents.config.presets import PRESETS, listing
@@ -177,10 +177,7 @@ def parse_export(args: Sequence[str]) -> ExportCommand:
     parsed = parse(args, EXPORT, _EXPORT_TEXT, _EXPORT_ARGUMENTS)
     run_dir = saved_run(parsed)
     load_run(run_dir)
-    steps = parsed.values.get(("steps",))
-    if steps is not None and (type(steps) is not int or steps < 1):
-        raise UserError(f"--steps: {shown(steps)} is not allowed; give an integer >= 1")
-    return ExportCommand(run_dir, _out(parsed), steps)
+    return ExportCommand(run_dir, _out(parsed), whole_number(parsed, "steps", 1))
 
 
 def _out(parsed: Parsed) -> str:
