@@ -193,7 +193,7 @@ def _steps(directory: Path) -> list[int]:
                 f"{_named(path)} was made with Orbax by an earlier version of this program; use"
                 " that version, or train another run"
             )
-        if path.suffix == ".npz" and path.stem.isdecimal() and path.is_file():
+        if path.suffix == ".npz" and path.stem.isdecimal():
             steps.append(int(path.stem))
     return sorted(steps)
 
