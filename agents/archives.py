@@ -18,13 +18,7 @@ class UnreadableError(Exception):
 
 
 def members(path: Path) -> Iterator[tuple[str, NDArray]]:
-    """Reads the arrays of a file, in the order in which they were written. Loads no code.
-
-    Args:
-      path: of the file.
-
-    Yields:
-      The name of an array, and the array, whose bytes are those that were written.
+    """Reads the names and arrays of a file, in the order of writing. Loads no code.
 
     Raises:
       UnreadableError: the file cannot be read from here on.

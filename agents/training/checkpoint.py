@@ -105,18 +105,20 @@ def find(directory: Path, step: int | None = None, *, or_later: bool = False) ->
       UserError: there is none, or the checkpoints are of an earlier format.
     """
     steps = _steps(directory)
+    known = f"in {shown(str(directory))}: there are {', '.join(map(str, steps)) or 'none'}"
     if step is None:
-        fitting = steps[-1:]
+        fitting, missing = steps[-1:], f"no checkpoint {known}"
+    elif or_later:
+        fitting = [each for each in steps if each >= step]
+        missing = (
+            f"no checkpoint at or after {step:,} steps {known}; train for longer, or with a larger"
+            " --keep-checkpoints"
+        )
     else:
-        fitting = [each for each in steps if each == step or (or_later and each > step)]
-    if fitting:
-        return fitting[0]
-    wanted = "" if step is None else f" at or after {step:,} steps" if or_later else f" {step}"
-    remedy = (
-        "; train for longer, or with a larger --keep-checkpoints" if wanted and or_later else ""
-    )
-    known = ", ".join(map(str, steps)) or "none"
-    raise UserError(f"no checkpoint{wanted} in {shown(str(directory))}: there are {known}{remedy}")
+        fitting, missing = [step] * steps.count(step), f"no checkpoint {step} {known}"
+    if not fitting:
+        raise UserError(missing)
+    return fitting[0]
 
 
 @dataclass(frozen=True)
@@ -137,12 +139,8 @@ class Checkpoint:
         """The state that was saved.
 
         Args:
-          target: pytree like it; its arrays (or `jax.ShapeDtypeStruct`, as from `jax.eval_shape`)
-            give structure, shapes and types. Its values are not read.
-
-        Returns:
-          The same pytree: NumPy leaves of the target come back as NumPy arrays of their own, all
-          others as JAX arrays on the default device.
+          target: pytree like it, of arrays or of `jax.ShapeDtypeStruct`. Where it has NumPy arrays
+            they come back as such, all others as JAX arrays on the default device.
 
         Raises:
           UserError: the state does not fit the target.

@@ -171,13 +171,8 @@ def open_run(
 ) -> tuple[Config, Checkpoint]:
     """Reads the configuration of a run and a checkpoint, and compares it with the one in that.
 
-    The total of steps in the file may be larger. An option that both lack has its default, so that
-    runs of before the option can be read.
-
-    Args:
-      run_dir: of the run.
-      step: which checkpoint; the newest when None.
-      or_later: the earliest of `step` or more will do.
+    The checkpoint is chosen as by `checkpoint.find`. The total of steps in the file may be larger.
+    An option that both lack has its default, so that runs of before the option can be read.
 
     Raises:
       UserError: one of the two cannot be read, or the configuration is not the one that the run was
@@ -217,18 +212,15 @@ def read_spec(found: Checkpoint) -> EnvironmentSpec:
     Raises:
       UserError: another version of the program wrote the checkpoint.
     """
-    values = found.arrays["spec"].items()
-    tuples = {name: tuple(value) for name, value in values if isinstance(value, list)}
-    return _rebuilt(found, EnvironmentSpec, {**dict(values), **tuples})
+    values = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in found.arrays["spec"].items()
+    }
+    return _rebuilt(found, EnvironmentSpec, values)
 
 
 def read(found: Checkpoint, agent: PlanningAgent, config: Config) -> Saved:
-    """Makes out what a checkpoint holds.
-
-    Args:
-      found: the checkpoint.
-      agent: gives the structure of what is learned.
-      config: of the run.
+    """Makes out what a checkpoint holds; `agent` gives the structure of what is learned.
 
     Raises:
       UserError: it does not fit the configuration, or another version of the program wrote it.

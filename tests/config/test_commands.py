@@ -87,7 +87,7 @@ def test_resuming_and_evaluating_take_a_run_and_their_own_options(tmp_path):
 @pytest.mark.parametrize(
     ("line", "named", "schema"),
     [
-        ("train.py --help", ["PRESET", "--resume", "default: 10000"], Config),
+        ("train.py --help", ["PRESET", "--resume", "--from-step", "default: 10000"], Config),
         ("train.py pendulum -h", ["--config", "--run-dir", "default: Pendulum-v1"], Config),
         ("evaluate.py --help", ["RUN_DIR", "--episodes", "--seed", "--gif", "from 10000"], None),
         ("report.py --help", ["RUN_DIR"], None),
