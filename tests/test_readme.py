@@ -88,17 +88,8 @@ def test_every_option_that_is_shown_exists() -> None:
     )  # fmt: skip
     for studied in every:
         known |= {"--" + ".".join(path).replace("_", "-") for path in options(studied)}
-    known |= {
-        "--config",
-        "--from-step",
-        "--resume",
-        "--gif",
-        "--help",
-        "--run-dir",
-        "--peers",
-        "--out",
-    }
-    known |= {"--background", "--name", "--alphas", "--open-loop", "--policy"}
+    known |= {"--config", "--resume", "--gif", "--help", "--run-dir", "--peers", "--out"}
+    known |= {"--from-step", "--background", "--name", "--alphas", "--open-loop", "--policy"}
     for page in (README, *STUDIES):
         shown = set(re.findall(r"(?<![\w-])--[a-z][\w.-]*", "\n".join(_blocks("sh", page))))
         assert shown <= known, page
