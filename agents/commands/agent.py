@@ -28,7 +28,7 @@ def _train(args: list[str]) -> int:
         with (
             begin(command.config, command.run_dir, numbered=command.numbered)
             if isinstance(command, TrainCommand)
-            else resume(command.run_dir, command.env_steps)
+            else resume(command.run_dir, command.env_steps, command.from_step)
         ) as session:
             run_dir = session.run_dir
             session.train()

@@ -24,7 +24,7 @@ from agents.errors import UserError
 from agents.reporting import from_data
 from agents.reporting.conclude import evaluate_run
 from agents.reporting.html import REPORT, write_report
-from agents.training import loop, saved
+from agents.training import loop
 from agents.training.log import SUMMARY
 from agents.training.run import Run
 
@@ -36,11 +36,9 @@ def file(tmp_path_factory) -> Path:
     """The episodes of a run, as a data set."""
     run = finished()
     frozen = frozen_of(run.run_dir)
-    spec = saved.read_spec(run.run_dir)
-    assert spec is not None
     path = tmp_path_factory.mktemp("data") / "walk.npz"
-    env = run.config.env
-    data.save(data.from_replay(str(path), spec, env.kwargs, frozen.replay.episodes), str(path))
+    kwargs, episodes = run.config.env.kwargs, frozen.replay.episodes
+    data.save(data.from_replay(str(path), frozen.spec, kwargs, episodes), str(path))
     return path
 
 
