@@ -4,7 +4,7 @@ import errno
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from agents.errors import UserError, shown
@@ -82,6 +82,8 @@ def make_numbered(path: Path) -> Path:
 def write_whole(path: Path, content: str | bytes) -> None:
     """Writes a file; a process killed at any moment leaves the old one or the new one.
 
+    The new one is on disk on return.
+
     Args:
       path: of the file.
       content: a text, written as UTF-8, or bytes.
@@ -92,3 +94,12 @@ def write_whole(path: Path, content: str | bytes) -> None:
         stream.flush()
         os.fsync(stream.fileno())
     temporary.replace(path)
+    sync(path.parent)
+
+
+def sync(directory: Path) -> None:
+    """Brings the names in a directory to the disk: of files made, renamed or removed there."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    with suppress(OSError):  # of network disks that sync no directory
+        os.fsync(descriptor)
+    os.close(descriptor)

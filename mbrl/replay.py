@@ -221,8 +221,7 @@ class Replay:
         return {
             "observations": np.concatenate([e.observations for e in episodes]),
             "actions": np.concatenate([e.actions for e in episodes]),
-            # The key that checkpoints have had from the start: older ones must load.
-            "holds": np.concatenate([e.repeats for e in episodes]),
+            "repeats": np.concatenate([e.repeats for e in episodes]),
             "rewards": np.concatenate([e.rewards for e in episodes]),
             "steps": np.array([len(e.rewards) for e in episodes]),
             "decisions": np.array([len(e.repeats) for e in episodes]),
@@ -238,7 +237,7 @@ class Replay:
         steps, decisions = arrays["steps"], arrays["decisions"]
         observations = np.split(arrays["observations"], np.cumsum(steps + 1)[:-1])
         actions = np.split(arrays["actions"], np.cumsum(decisions)[:-1])
-        repeats = np.split(arrays["holds"], np.cumsum(decisions)[:-1])
+        repeats = np.split(arrays["repeats"], np.cumsum(decisions)[:-1])
         rewards = np.split(arrays["rewards"], np.cumsum(steps)[:-1])
         for parts in zip(
             observations, actions, repeats, rewards, arrays["terminated"], strict=True

@@ -89,7 +89,7 @@ def test_every_option_that_is_shown_exists() -> None:
     for studied in every:
         known |= {"--" + ".".join(path).replace("_", "-") for path in options(studied)}
     known |= {"--config", "--resume", "--gif", "--help", "--run-dir", "--peers", "--out"}
-    known |= {"--background", "--name", "--alphas", "--open-loop", "--policy"}
+    known |= {"--from-step", "--background", "--name", "--alphas", "--open-loop", "--policy"}
     for page in (README, *STUDIES):
         shown = set(re.findall(r"(?<![\w-])--[a-z][\w.-]*", "\n".join(_blocks("sh", page))))
         assert shown <= known, page

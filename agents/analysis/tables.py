@@ -71,7 +71,7 @@ def markdown_table(rows: Iterable[Row]) -> list[str]:
     )  # fmt: skip
     body = [
         (
-            row["label"].replace("\\", "\\\\").replace("|", "\\|"),
+            row["label"],
             _text(row["seed"], "d"),
             f"{_text(row['mean'])} ± {_text(row['sd'])}",
             f"{_text(row['iqm'])} [{_text(row['iqm_ci95_low'])}, {_text(row['iqm_ci95_high'])}]",
@@ -85,10 +85,26 @@ def markdown_table(rows: Iterable[Row]) -> list[str]:
     return markdown(headings, body)
 
 
-def markdown(headings: Sequence[str], body: Iterable[Sequence[str]]) -> list[str]:
-    """A table in Markdown as lines, its first column to the left, the others to the right."""
-    rule = ("---", *["---:"] * (len(headings) - 1))
-    return [f"| {' | '.join(cells)} |" for cells in (headings, rule, *body)]
+def markdown(
+    headings: Sequence[str], body: Iterable[Sequence[str]], *, aligned: bool = False
+) -> list[str]:
+    """A table in Markdown as lines, its first column to the left, the others to the right.
+
+    Args:
+      headings: one a column.
+      body: rows of texts; what Markdown would read as the end of a cell is escaped.
+      aligned: pads the cells, for a terminal.
+    """
+    lines = [
+        headings,
+        *([c.replace("\\", "\\\\").replace("|", "\\|") for c in row] for row in body),
+    ]
+    widths = [max(4, *map(len, column)) * aligned for column in zip(*lines, strict=True)]
+    lines.insert(1, ["-" * max(3, widths[0]), *(f"{'-' * max(3, w - 1)}:" for w in widths[1:])])
+    return [
+        f"| {' | '.join((row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])))} |"
+        for row in lines
+    ]
 
 
 def over_seeds(rows: Iterable[Row]) -> list[str]:

@@ -1,4 +1,7 @@
-"""Numbers and durations as text."""
+"""Numbers, comparisons and durations as text."""
+
+from collections.abc import Mapping
+from typing import Any
 
 
 def number(value: float | None, sign: str = "") -> str:
@@ -24,6 +27,38 @@ def interval(low: float | None, high: float | None) -> str:
     if low is None or high is None or low != low:
         return ""
     return f" [{number(low)}, {number(high)}]"
+
+
+def with_interval(row: Mapping[str, Any], key: str) -> str:
+    """The number of a row that has an interval, `key_low` to `key_high`, and the interval."""
+    return number(row[key]) + interval(row[f"{key}_low"], row[f"{key}_high"])
+
+
+def compared(row: Mapping[str, Any], key: str, other: str) -> str:
+    """What a difference and its interval say: `6.00 [1.00, 9.00] higher than` the other.
+
+    Args:
+      row: with `key`, `key_low` and `key_high`; NaN where there is no such number.
+      key: the difference from `other`.
+      other: a noun, such as `realised ones`.
+    """
+    value, low, high = row[key], row[f"{key}_low"], row[f"{key}_high"]
+    if not is_clear(row, key):
+        return f"not clearly different from {other} ({number(value, '+')}{interval(low, high)})"
+    if value < 0:
+        return f"{number(-value)}{interval(-high, -low)} lower than {other}"
+    return f"{number(value)}{interval(low, high)} higher than {other}"
+
+
+def is_clear(row: Mapping[str, Any], key: str) -> bool:
+    """Whether the interval of a difference leaves 0 out."""
+    return bool(row[f"{key}_low"] > 0 or row[f"{key}_high"] < 0)
+
+
+def short_commit(commit: str) -> str:
+    """The first 8 characters of a git commit, and `-dirty` where it has that."""
+    whole, sign, dirty = commit.partition("-")
+    return whole[:8] + sign + dirty
 
 
 def clock(seconds: float) -> str:

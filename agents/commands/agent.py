@@ -1,6 +1,5 @@
 """The commands of an agent: train, evaluate, report, returns, compare."""
 
-import shlex
 import sys
 from pathlib import Path
 
@@ -29,14 +28,14 @@ def _train(args: list[str]) -> int:
         with (
             begin(command.config, command.run_dir, numbered=command.numbered)
             if isinstance(command, TrainCommand)
-            else resume(command.run_dir, command.env_steps)
+            else resume(command.run_dir, command.env_steps, command.from_step)
         ) as session:
             run_dir = session.run_dir
             session.train()
             conclude(session)
     except KeyboardInterrupt:
         advice = (
-            f"continue with: {runnable('train')} --resume {shlex.quote(str(run_dir))}"
+            f"continue with: {runnable('train', '--resume', run_dir)}"
             if run_dir
             else "nothing was saved"
         )

@@ -45,10 +45,12 @@ class ResumeCommand:
     Attributes:
       run_dir: holds a run.
       env_steps: the new total of steps, at least the run's own; None keeps that.
+      from_step: the checkpoint to continue from; None: the latest.
     """
 
     run_dir: Path
     env_steps: int | None
+    from_step: int | None = None
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,13 @@ _TRAIN_ARGUMENTS = (
     Argument("preset", declared(Path, "Where to start from"), "PRESET", positional=True),
     Argument("config", declared(Path, "YAML file, laid over the preset"), "FILE"),
     Argument("run_dir", declared(Path, "New directory"), "DIR", "default: runs/PRESET-seedK-TIME"),
-    Argument("resume", declared(Path, "Continue this run; only with --env-steps"), "RUN_DIR"),
+    Argument("resume", declared(Path, "Continue this run, as it is configured"), "RUN_DIR"),
+    Argument(
+        "from_step",
+        declared(int, "Checkpoint to resume from; what came after is dropped"),
+        "INT",
+        "default: the latest",
+    ),
 )
 
 _EVALUATION_PATHS = {("episodes",): ("evaluation", "episodes"), ("seed",): ("evaluation", "seed")}
@@ -94,7 +102,7 @@ _EVALUATE_ARGUMENTS = (
 _TRAIN_TEXT = f"""\
 Train an agent that learns a model of its environment and plans in it:
   {called("train")} PRESET [--config FILE.yaml] [--run-dir DIR] [options]
-  {called("train")} --resume RUN_DIR [--env-steps N]
+  {called("train")} --resume RUN_DIR [--env-steps N] [--from-step N]
 
 Presets:
 {listing()}
@@ -139,6 +147,8 @@ def parse_train(args: Sequence[str]) -> TrainCommand | ResumeCommand:
     parsed = train_line(named_preset(args)).parse(args)
     if ("resume",) in parsed.values:
         return _resumed(parsed)
+    if ("from_step",) in parsed.values:
+        raise UserError("--from-step goes with --resume RUN_DIR only")
     if not parsed.positionals:
         names = ", ".join(PRESETS)
         raise UserError(f"a preset is missing; give one of: {names} (or --resume RUN_DIR)")
@@ -183,7 +193,7 @@ def parse_report(args: Sequence[str]) -> Path:
     return saved_run(REPORT.parse(args))
 
 
-def runnable(name: str) -> str:
+def runnable(*words: str | Path) -> str:
     """A command as it can be typed here: of this interpreter's installation, from this directory.
 
     After `make train` the shell may not find the program, or find another one.
@@ -194,7 +204,7 @@ def runnable(name: str) -> str:
     first, *rest = (program,) if program.exists() else python
     first = Path(first)
     typed = first.relative_to(here) if first.is_relative_to(here) else first
-    return shlex.join([str(typed), *rest, name])
+    return shlex.join(map(str, [typed, *rest, *words]))
 
 
 def _resumed(parsed: Parsed) -> ResumeCommand:
@@ -204,7 +214,7 @@ def _resumed(parsed: Parsed) -> ResumeCommand:
             " keeps its own configuration"
         )
     for path in parsed.values:
-        if path not in (("resume",), ("env_steps",)):
+        if path not in (("resume",), ("env_steps",), ("from_step",)):
             raise UserError(
                 f"--resume and {flag(path)} do not go together; only --env-steps may be changed"
             )
@@ -218,7 +228,23 @@ def _resumed(parsed: Parsed) -> ResumeCommand:
             f"--env-steps: {steps} is less than the run's own {config.env_steps}; it may only be"
             " raised"
         )
-    return ResumeCommand(run_dir, parsed.values.get(("env_steps",)))
+    return ResumeCommand(
+        run_dir, parsed.values.get(("env_steps",)), whole_number(parsed, "from_step", 0)
+    )
+
+
+def whole_number(parsed: Parsed, name: str, least: int) -> int | None:
+    """A number that is an argument of a script's own; None where it is not given.
+
+    Raises:
+      UserError: it is no integer, or less than `least`.
+    """
+    value = parsed.values.get((name,))
+    if value is not None and (type(value) is not int or value < least):
+        raise UserError(
+            f"{flag((name,))}: {shown(value)} is not allowed; give an integer >= {least}"
+        )
+    return value
 
 
 def _only(parsed: Parsed, what: str) -> str:

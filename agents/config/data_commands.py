@@ -15,7 +15,7 @@ from pydantic import Field
 from pydantic.fields import FieldInfo
 
 from agents.config.base import Options
-from agents.config.commands import named_preset, saved_run
+from agents.config.commands import named_preset, saved_run, whole_number
 from agents.config.flags import Argument, CommandLine, Parsed, called, declared
 from agents.config.loading import CONFIG_FILE, load_run, override
 from agents.config.presets import PRESETS, listing
@@ -183,10 +183,7 @@ def parse_export(args: Sequence[str]) -> ExportCommand:
     parsed = EXPORT.parse(args)
     run_dir = saved_run(parsed)
     load_run(run_dir)
-    steps = parsed.values.get(("steps",))
-    if steps is not None and (type(steps) is not int or steps < 1):
-        raise UserError(f"--steps: {shown(steps)} is not allowed; give an integer >= 1")
-    return ExportCommand(run_dir, _out(parsed), steps)
+    return ExportCommand(run_dir, _out(parsed), whole_number(parsed, "steps", 1))
 
 
 def _out(parsed: Parsed) -> str:

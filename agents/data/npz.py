@@ -8,8 +8,6 @@ names the format's version, the environment and its spaces.
 
 import io
 import json
-import zipfile
-import zlib
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from agents.archives import UnreadableError, members
 from agents.data.checking import checked_episode
 from agents.data.dataset import Dataset
 from agents.directories import write_whole
@@ -127,22 +126,11 @@ def load_npz(name: str) -> Dataset:
 
 def _read(where: str, name: str) -> tuple[_Meta, dict[str, NDArray]]:
     try:
-        # Opened here, since NumPy leaves a file that it refuses open.
-        with open(name, "rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            damaged = archive.zip.testzip()
-            arrays = {each: archive[each] for each in ("meta", *_ARRAYS) if each in archive.files}
-    # What NumPy and zipfile raise for files that are missing, cut short or overwritten; a file
-    # with a single array is no context, a pickle is refused by a ValueError.
-    except (
-        OSError, ValueError, EOFError, AttributeError, TypeError, NotImplementedError, RuntimeError,
-        zipfile.BadZipFile, zlib.error,
-    ) as error:  # fmt: skip
-        reason = one_line(getattr(error, "strerror", None) or error, 160)
+        arrays = dict(members(Path(name)))
+    except UnreadableError as error:
         raise UserError(
-            f"{where} cannot be read ({reason}); allowed: a .npz file as mbrl-dae collect writes"
+            f"{where} cannot be read ({error}); allowed: a .npz file as mbrl-dae collect writes"
         ) from None
-    if damaged is not None:
-        raise UserError(f"{where} is damaged: the checksum of {shown(damaged)} is another")
     missing = {"meta", *_ARRAYS} - set(arrays)
     if missing:
         raise UserError(

@@ -146,7 +146,7 @@ def costs(document: Document) -> Figure:
         axes.set_ylim(0, 1.02)
         axes.set_title(name, fontsize=10)
     panels[0].legend(frameon=False, fontsize="small", loc="lower right")
-    figure.suptitle("Penalties: 0 is a familiar step, 1 an unusual one", fontsize=10)
+    figure.suptitle("Penalties of real windows, of plans and of noise", fontsize=10)
     return figure
 
 

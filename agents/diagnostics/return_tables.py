@@ -11,8 +11,7 @@ import numpy as np
 
 from agents.analysis.bootstrap import intervals, resamples, with_intervals
 from agents.analysis.statistics import auroc, concordance, rank_correlation, return_errors
-from agents.analysis.tables import Row, grouped
-from agents.analysis.text import number
+from agents.analysis.tables import Row
 from agents.diagnostics.return_pairs import COMPARISONS, Pair
 
 WORST = 0.25
@@ -123,43 +122,6 @@ class Tables:
         if labels not in self._samples:
             self._samples[labels] = resamples(labels, self._count)
         return self._samples[labels]
-
-
-def verdicts(summary: Sequence[Row]) -> Iterator[str]:
-    """A sentence a regulariser: at which weight the bias is halved, and what that costs."""
-    rows = [row for row in summary if row["comparison"] == "open loop"]
-    for name, mine in grouped(rows, "regularizer").items():
-        (without,) = (row for row in mine if row["weight"] == 0)
-        text = (
-            f"{name}: without a penalty the bias of planned returns is {_signed(without, 'bias')}"
-        )
-        weighted = [row for row in mine if row["weight"] > 0]
-        halved = [
-            row
-            for row in weighted
-            if abs(row["bias"]) <= abs(without["bias"]) / 2 and row["change_realised"] >= 0
-        ]
-        if halved:
-            text += f"; from weight {halved[0]['weight']:g} on {_bias_and_change(halved[0])}"
-        elif weighted:
-            least = min(weighted, key=lambda row: abs(row["bias"]))
-            text += (
-                "; no weight halves it without a loss of realised return; the smallest, at weight"
-                f" {least['weight']:g}, is {_bias_and_change(least)}"
-            )
-        yield text
-
-
-def _bias_and_change(row: Row) -> str:
-    return (
-        f"{_signed(row, 'bias')}, and the realised return changes by"
-        f" {_signed(row, 'change_realised')}"
-    )
-
-
-def _signed(row: Row, name: str) -> str:
-    low, high = row[f"{name}_low"], row[f"{name}_high"]
-    return f"{number(row[name], '+')} [{number(low)}, {number(high)}]"
 
 
 def _values(pairs: Sequence[Pair], name: str) -> np.ndarray:

@@ -24,8 +24,9 @@ from agents.diagnostics.open_loop import ReferenceState, reference_states
 from agents.diagnostics.path_penalties import path_penalty, window_penalty
 from agents.diagnostics.return_figures import plot_returns
 from agents.diagnostics.return_pairs import Measurement, Pair, all_pairs
-from agents.diagnostics.return_tables import Tables, verdicts
+from agents.diagnostics.return_tables import Tables
 from agents.diagnostics.variants import Variant, Variants
+from agents.diagnostics.verdicts import verdicts
 from agents.envs.dynamics import find_dynamics
 from agents.errors import UserError
 from agents.planning.agent import HOLDOUT_WINDOWS
@@ -144,7 +145,8 @@ def measure_returns(
         document = document_of(pairs, penalties, runs, options)
         with writing(out):  # at once: the whole takes long
             write(document, out)
-    yield from verdicts(document["summary"])
+    for name, said in verdicts(document).items():
+        yield f"{name}: {said}"
 
 
 def measure_run(

@@ -6,9 +6,7 @@ import numpy as np
 
 from agents.config.data_commands import ExportCommand
 from agents.errors import UserError, shown
-from agents.planning import builders
 from agents.recording.writing import write
-from agents.training import saved
 from agents.training.frozen import load_frozen
 
 
@@ -30,7 +28,5 @@ def export(command: ExportCommand) -> Iterator[str]:
     if not episodes:
         within = "" if command.steps is None else f" within {command.steps:,} steps"
         raise UserError(f"{shown(str(command.run_dir))} has no finished episode{within}")
-    # A run that learned without an environment knows it by its data.
-    spec = saved.read_spec(command.run_dir) or builders.read_spec(env)
     description = f"training episodes of a run with seed {frozen.config.seed}"
-    yield write(command.out, env, spec, episodes, description)
+    yield write(command.out, env, frozen.spec, episodes, description)

@@ -64,7 +64,10 @@ def conclude(session: Session) -> None:
         display.evaluation(summary["evaluation"]["returns"])
     display.finish(
         [
-            *(from_data.describe_plans(summary) if config.data else ()),
+            *(
+                f"{subject:<11}{said}"
+                for subject, said in (from_data.verdicts(summary) if config.data else {}).items()
+            ),
             *(describe_evaluation(summary, env_steps) if acts else ()),
             f"results    {', '.join(files)}",
             f"report     {page}",
@@ -104,9 +107,11 @@ def _add_to_report(session: Session, frozen: FrozenAgent) -> Iterator[str]:
     if not (config.evaluation.states and frozen.progress.fits):
         return
     display.progress(env_steps, "executing plans")
+    own = () if config.regularizer.name == "none" else (frozen.weight,)
     options = ReturnsOptions(
-        states=config.evaluation.states, episodes=4, closed=0, acted=0, resamples=500
-    )
+        states=config.evaluation.states, episodes=4, closed=0, acted=0, resamples=500,
+        weights=(*ReturnsOptions().weights, *own),
+    )  # fmt: skip
     try:
         run = MeasuredRun.of(run_dir, frozen, frozen, options)
         for _ in measure_returns([run], options, run_dir / "returns"):

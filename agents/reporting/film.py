@@ -44,7 +44,7 @@ def animate(frozen: FrozenAgent, seed: int, path: Path) -> Path:
             planned = number(float(plan.planned_return), "+")
             lines = [
                 f"step {runner.steps}\trealised so far {number(runner.return_, '+')}",
-                f"penalty {plan.penalty:.1f}\tplanned return {planned}",
+                f"penalty {plan.penalty / config.planner.horizon:.2f}\tplanned return {planned}",
             ]
             shots.append(Shot(lines, _paths(frozen, runner, plan)))
 

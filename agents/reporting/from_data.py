@@ -11,17 +11,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from agents import data
-from agents.analysis.page import drawing, figure, paragraph, table
 from agents.analysis.style import BLUE, GREY, ORANGE, frame
 from agents.analysis.text import number
 from agents.planning.familiar import HeldOutPlans
+from agents.reporting.page import drawing
 from agents.training.frozen import FrozenAgent
-
-_CAPTION = (
-    "Plans from held-out states: third quartile of their penalty, median of their return. Dashed:"
-    " what the data's own actions have in the model (median); where three quarters of the plans are"
-    " below it, they are as familiar as the data. Dotted: the agent's weight."
-)
 
 _FAR = 30.0
 """Times the unit of the penalty, which is the data's 95th percentile less their median."""
@@ -29,7 +23,12 @@ _FAR = 30.0
 _LITTLE = 0.9
 """Of the error of copying: a denoiser above it knows little of the data."""
 
-_HEADINGS = ("from held-out states", "return", "penalty", "third quartile", "distance")
+_COLUMNS = {
+    "return_": "return",
+    "penalty": "penalty",
+    "penalty_high": "penalty, third quartile",
+    "distance": "distance",
+}
 
 
 def summarise(frozen: FrozenAgent, plans: HeldOutPlans) -> dict[str, Any]:
@@ -37,20 +36,28 @@ def summarise(frozen: FrozenAgent, plans: HeldOutPlans) -> dict[str, Any]:
     return {"data": data.summarise(frozen.replay), "held_out_plans": asdict(plans)}
 
 
-def describe_plans(summary: Mapping[str, Any]) -> Iterator[str]:
-    """Plans from held-out states in a few lines for the terminal."""
-    plans = summary["held_out_plans"]
-    own, logged = plans["plans"][_own(summary)], plans["logged"]
-    if len(plans["weights"]) > 1:
-        yield (
-            f"weight     {summary['weight']:.3g}: three quarters of the plans from held-out states"
-            f" have a penalty of {number(own['penalty_high'])} a decision or less; the data's own"
-            f" actions have {number(logged['penalty'])} (median)"
-        )
-    yield (
-        f"plans      planned return from held-out states {number(own['return_'])}, of the data's"
-        f" own actions {number(logged['return_'])} (medians, over the horizon)"
-    )
+def verdicts(summary: Mapping[str, Any]) -> dict[str, str]:
+    """What the weight did to plans from held-out states, in sentences by their subject."""
+    plans, chosen = summary["held_out_plans"], _own(summary)
+    without, own, logged = plans["plans"][0], plans["plans"][chosen], plans["logged"]
+    found = {
+        "plans": f"The median planned return from held-out states is {number(own['return_'])}, and"
+        f" {number(logged['return_'])} for the data's own actions, over the horizon."
+    }
+    if len(plans["weights"]) == 1:
+        return found
+    found["plans"] += f" At weight 0 it is {number(without['return_'])}."
+    high, median = own["penalty_high"], logged["penalty"]
+    # A number that does not exist is None in the summary.
+    within = None not in (high, median) and high <= median
+    return {
+        "weight": f"At weight {summary['weight']:.3g} plans from held-out states are"
+        f" {'as' if within else 'less'} familiar {'as' if within else 'than'} the data: three"
+        f" quarters of them have a penalty of {number(high)} per decision or less"
+        f" ({number(without['penalty_high'])} at weight 0), and the data's own actions have"
+        f" {number(median)} (median).",
+        **found,
+    }
 
 
 def _own(summary: Mapping[str, Any]) -> int:
@@ -83,34 +90,21 @@ def warnings(
         )
 
 
-def figures(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The numbers at the top of a report."""
+def part(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """What a report shows of the data and of the plans from their states."""
     plans = summary["held_out_plans"]
-    yield number(summary["data"]["mean_return"]), "mean return of the data"
-    yield number(plans["plans"][_own(summary)]["return_"]), "planned from held-out states"
-    yield number(plans["logged"]["return_"]), "of the data's own actions there"
-
-
-def section(summary: Mapping[str, Any]) -> str:
-    """The part of a report about the data and the plans from its states."""
-    plans, used = summary["held_out_plans"], summary["data"]
-    weights = [f"plan, weight {weight:.3g}" for weight in plans["weights"]]
-    names = ("the data's actions", *weights)
-    body = [
-        (name, *(number(row[key]) for key in ("return_", "penalty", "penalty_high", "distance")))
-        for name, row in zip(names, (plans["logged"], *plans["plans"]), strict=True)
-    ]
-    return (
-        paragraph(f"{data.describe(used)}.")
-        + figure(drawing(draw_plans(summary), "held-out-plans"), _CAPTION)
-        + table(_HEADINGS, body)
-        + paragraph(
-            "Medians over held-out states, in the model, over the horizon. Penalty: 0 is typical of"
-            " the data, 1 unusual; as they were recorded, the same windows have"
-            f" {number(plans['recorded_penalty'])}. Distance: of an imagined state and action to"
-            " the nearest of the data, in standard deviations."
-        )
-    )
+    names = ("the data's actions", *(f"plan, weight {weight:.3g}" for weight in plans["weights"]))
+    return {
+        "verdicts": verdicts(summary).values(),
+        "described": data.describe(summary["data"]),
+        "recorded": plans["recorded_penalty"],
+        "figure": drawing(draw_plans(summary), "held-out-plans"),
+        "headings": ("from held-out states", *_COLUMNS.values()),
+        "rows": [
+            (name, *(number(row[key]) for key in _COLUMNS))
+            for name, row in zip(names, (plans["logged"], *plans["plans"]), strict=True)
+        ],
+    }
 
 
 def draw_plans(summary: Mapping[str, Any]) -> Figure:

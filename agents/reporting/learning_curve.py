@@ -67,7 +67,7 @@ def plot_run(run_dir: Path) -> Path:
         ),
         (
             grid[1, 3:],
-            "Penalty of the first plan (0 familiar, 1 unusual)",
+            "Penalty of the first plan, summed over its decisions",
             episodes,
             [("penalty", "penalty", PURPLE, "o")],
         ),

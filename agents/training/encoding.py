@@ -1,63 +1,44 @@
-"""Arrays to bytes and back, beside a table of their names, types and shapes."""
+"""The JSON form of what a checkpoint holds, with the arrays beside it in a list.
+
+In the place of an array stands its number in the list, with what NumPy's own files do not keep: the
+name of its type, since types of JAX's own such as bfloat16 are unknown there, and the kind of a
+typed key.
+"""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from agents.errors import UserError, shown
+from agents.errors import UserError
 
-_REFERENCE = "$array"  # marks, in the JSON form of `arrays`, where an array goes
-
-
-def _is_key(leaf: Any) -> bool:
-    return hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+_REFERENCE = "$array"  # marks where an array goes
 
 
-def append(table: list[dict[str, Any]], blocks: list[bytes], name: str, leaf: Any) -> None:
-    """Adds one array to the table and to the bytes.
+def encode_state(state: Any, arrays: list[np.ndarray]) -> dict[str, Any]:
+    """The form of a pytree, the leaves by their paths; TypeError as `encode`."""
+    return {path: _encode_leaf(leaf, path, arrays) for path, leaf in _leaves(state).items()}
+
+
+def encode(node: Any, name: str, arrays: list[np.ndarray]) -> Any:
+    """The form of nested dicts and lists of NumPy arrays, Python numbers, strings and None.
+
+    Its arrays are added to the list; `name` stands for it in messages.
 
     Raises:
-        TypeError: it is of a kind that could not come back as it is.
+      TypeError: something is of a kind that could not come back as it is.
     """
-    entry: dict[str, Any] = {"name": name}
-    if _is_key(leaf):
-        entry |= {"key": str(jax.random.key_impl(leaf)), "type": str(leaf.dtype)}
-        leaf = jax.random.key_data(leaf)
-    elif not isinstance(leaf, jax.Array | np.ndarray | np.generic | bool | int | float):
-        raise TypeError(f"{name} is a {type(leaf).__name__}: only arrays and numbers can be saved")
-    data = np.asarray(leaf)
-    plain = jnp.issubdtype(data.dtype, jnp.number) or data.dtype == np.bool_
-    if not plain or not data.dtype.isnative:
-        raise TypeError(f"{name} has dtype {data.dtype}: only native numbers can be saved")
-    entry |= {"dtype": data.dtype.name, "shape": list(data.shape), "bytes": data.nbytes}
-    table.append(entry)
-    blocks.append(data.tobytes())
-
-
-def decode_leaf(entry: Mapping[str, Any], piece: bytes) -> np.ndarray:
-    """One array out of its bytes."""
-    # A copy, since an array over bytes is read-only.
-    return np.frombuffer(piece, np.dtype(entry["dtype"])).reshape(entry["shape"]).copy()
-
-
-def encode(node: Any, name: str, table: list[dict[str, Any]], blocks: list[bytes]) -> Any:
-    """The JSON form of `arrays`, arrays replaced by their place in the table."""
     if isinstance(node, np.ndarray):
-        append(table, blocks, name, node)
-        return {_REFERENCE: len(table) - 1}
+        return _encode_leaf(node, name, arrays)
     if isinstance(node, Mapping):
         for key in node:
             if not isinstance(key, str) or key == _REFERENCE:
                 raise TypeError(f"{name} has the key {key!r}: only strings but {_REFERENCE!r}")
-        return {
-            key: encode(child, f"{name}[{key!r}]", table, blocks) for key, child in node.items()
-        }
+        return {key: encode(child, f"{name}[{key!r}]", arrays) for key, child in node.items()}
     if isinstance(node, list):
-        return [encode(child, f"{name}[{i}]", table, blocks) for i, child in enumerate(node)]
+        return [encode(child, f"{name}[{i}]", arrays) for i, child in enumerate(node)]
     if node is None or type(node) in (bool, int, float, str):
         return node
     raise TypeError(
@@ -66,62 +47,75 @@ def encode(node: Any, name: str, table: list[dict[str, Any]], blocks: list[bytes
     )
 
 
-def decode(node: Any, pieces: list[np.ndarray]) -> Any:
-    """Undoes `encode`."""
-    if isinstance(node, dict):
-        if _REFERENCE in node:
-            return pieces[node[_REFERENCE]]
-        return {key: decode(child, pieces) for key, child in node.items()}
+def decode(node: Any, arrays: list[np.ndarray]) -> Any:
+    """Undoes `encode`, and `encode_state` up to the structure and the kinds of leaves."""
     if isinstance(node, list):
-        return [decode(child, pieces) for child in node]
-    return node
+        return [decode(child, arrays) for child in node]
+    if not isinstance(node, dict):
+        return node
+    if _REFERENCE not in node:
+        return {key: decode(child, arrays) for key, child in node.items()}
+    array = arrays[node[_REFERENCE]].view(node["dtype"])
+    if node["key"] is None:
+        return array
+    return jax.random.wrap_key_data(jnp.array(array), impl=node["key"])
 
 
-def into_target(
-    path: Path, table: list[dict[str, Any]], pieces: list[np.ndarray], target: Any
-) -> Any:
-    """The target's tree, filled; UserError at the first leaf that does not fit."""
-    misfit = f"checkpoint {shown(str(path))} does not fit this run"
-    leaves, structure = jax.tree_util.tree_flatten_with_path(target)
-    wanted = {f"state{jax.tree_util.keystr(key)}": leaf for key, leaf in leaves}
-    saved = {entry["name"]: (entry, piece) for entry, piece in zip(table, pieces, strict=True)}
+def into_target(where: str, saved: Mapping[str, Any], target: Any) -> Any:
+    """The target's tree, filled from leaves by their paths; UserError at the first misfit."""
+    misfit = f"{where} does not fit this run"
+    wanted = _leaves(target)
     for name in [*wanted, *saved]:
         if name not in saved:
             raise UserError(f"{misfit}: it has no {name}")
         if name not in wanted:
             raise UserError(f"{misfit}: {name} is unknown here")
-        entry, data = saved[name]
-        expected = _type_and_shape(wanted[name])
-        shape = data.shape[:-1] if "key" in entry else data.shape
-        found = (entry.get("type", entry["dtype"]), tuple(shape))
-        if found != expected:
-            raise UserError(
-                f"{misfit}: {name} is {found[0]}{list(found[1])} there and "
-                f"{expected[0]}{list(expected[1])} here"
-            )
-    filled = [_like(leaf, *saved[name]) for name, leaf in wanted.items()]
-    return jax.tree_util.tree_unflatten(structure, filled)
+        there, here = (_type_and_shape(leaf) for leaf in (saved[name], wanted[name]))
+        if there != here:
+            raise UserError(f"{misfit}: {name} is {there} there and {here} here")
+    filled = [_like(leaf, saved[name]) for name, leaf in wanted.items()]
+    return jax.tree.unflatten(jax.tree.structure(target), filled)
 
 
-def _type_and_shape(leaf: Any) -> tuple[str, tuple[int, ...]]:
-    if hasattr(leaf, "dtype"):
-        return str(leaf.dtype), tuple(leaf.shape)
-    return str(np.asarray(leaf).dtype), ()
+def _leaves(tree: Any) -> dict[str, Any]:
+    paths = jax.tree_util.tree_leaves_with_path(tree)
+    return {f"state{jax.tree_util.keystr(path)}": leaf for path, leaf in paths}
 
 
-def _like(leaf: Any, entry: Mapping[str, Any], data: np.ndarray) -> Any:
-    """`data` as the kind of thing that `leaf` is."""
+def _encode_leaf(leaf: Any, name: str, arrays: list[np.ndarray]) -> dict[str, Any]:
+    key = None
+    if _is_key(leaf):
+        key, leaf = str(jax.random.key_impl(leaf)), jax.random.key_data(leaf)
+    elif not isinstance(leaf, jax.Array | np.ndarray | np.generic | bool | int | float):
+        raise TypeError(f"{name} is a {type(leaf).__name__}: only arrays and numbers can be saved")
+    array = np.asarray(leaf)
+    plain = jnp.issubdtype(array.dtype, jnp.number) or array.dtype == np.bool_
+    if not plain or not array.dtype.isnative:
+        raise TypeError(f"{name} has dtype {array.dtype}: only native numbers can be saved")
+    arrays.append(array)
+    return {_REFERENCE: len(arrays) - 1, "dtype": array.dtype.name, "key": key}
+
+
+def _is_key(leaf: Any) -> bool:
+    return hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def _type_and_shape(leaf: Any) -> str:
+    array = leaf if hasattr(leaf, "dtype") else np.asarray(leaf)
+    return f"{array.dtype}{list(array.shape)}"
+
+
+def _like(leaf: Any, array: Any) -> Any:
+    """`array` as the kind of thing that `leaf` is."""
     if isinstance(leaf, np.generic):
-        return data[()]
-    if isinstance(leaf, np.ndarray):
-        return data
+        return array[()]
+    if isinstance(leaf, np.ndarray) or _is_key(leaf):
+        return array
     if isinstance(leaf, bool | int | float):
-        return data.item()
-    if "key" in entry:
-        return jax.random.wrap_key_data(jnp.array(data), impl=entry["key"])
+        return array.item()
     if leaf.weak_type:
         # A strong type in its place would make every jitted function trace again.
-        weak = jnp.full(leaf.shape, data.dtype.type(0).item())
-        if weak.dtype == data.dtype:
-            return weak.at[...].set(data)
-    return jnp.array(data)
+        weak = jnp.full(leaf.shape, array.dtype.type(0).item())
+        if weak.dtype == array.dtype:
+            return weak.at[...].set(array)
+    return jnp.array(array)

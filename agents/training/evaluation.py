@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from agents.planning.actor import Actor, plan_of
 from agents.planning.agent import AgentState
 from agents.planning.builders import build_runner
 from agents.training.frozen import FrozenAgent
+from agents.training.saved import PlanRecord
 from mbrl import Plan
 
 CUT_SHORT = "cut short"
@@ -49,30 +50,6 @@ class EpisodeResult:
     def row(self) -> dict[str, Any]:
         """The episode as it is written to `metrics.jsonl`."""
         return {name.removesuffix("_"): value for name, value in asdict(self).items()}
-
-
-@dataclass(frozen=True)
-class PlanRecord:
-    """What the plans of an episode predicted.
-
-    Attributes:
-      planned_return, penalty: of the first plan.
-      each: planned returns of all plans, decision by decision.
-    """
-
-    planned_return: float
-    penalty: float
-    each: list[float] = field(default_factory=list)
-
-    @classmethod
-    def of(cls, plan: Plan) -> PlanRecord:
-        """Of the first plan of one environment."""
-        planned = float(plan.planned_return)
-        return cls(planned, float(plan.penalty), [planned])
-
-    def and_then(self, plan: Plan) -> PlanRecord:
-        """With the next plan."""
-        return replace(self, each=[*self.each, float(plan.planned_return)])
 
 
 def result_of(runner: EpisodeRunner, plans: PlanRecord | None, horizon: int) -> EpisodeResult:

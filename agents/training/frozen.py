@@ -6,11 +6,12 @@ from pathlib import Path
 import jax
 
 from agents.config import NO_ENVIRONMENT, Config
+from agents.envs import EnvironmentSpec
 from agents.planning import builders
 from agents.planning.agent import AgentState, PlanningAgent
 from agents.planning.familiar import GRID, HeldOutPlans, plan_held_out, typical_return
-from agents.training import checkpoint, saved
-from agents.training.saved import CHECKPOINTS, Progress, RunKeys
+from agents.training import saved
+from agents.training.saved import Progress, RunKeys
 from mbrl import Replay
 
 
@@ -24,6 +25,7 @@ class FrozenAgent:
       learned: what they use.
       progress: counters of the run at that moment.
       replay: the episodes that were learned from.
+      spec: of its environment.
     """
 
     config: Config
@@ -31,6 +33,7 @@ class FrozenAgent:
     learned: AgentState
     progress: Progress
     replay: Replay
+    spec: EnvironmentSpec
 
     @property
     def keys(self) -> RunKeys:
@@ -82,14 +85,13 @@ def load_frozen(
     Raises:
       UserError: no run, no such checkpoint, or an environment that cannot be used.
     """
-    config = saved.load_config(run_dir)
-    spec = saved.read_spec(run_dir) if config.env.id == NO_ENVIRONMENT else None
+    config, stored = saved.open_run(run_dir, env_steps, or_later=True)
+    spec = saved.read_spec(stored) if config.env.id == NO_ENVIRONMENT else None
     agent = agent or builders.build_agent(config, spec)
-    step = None if env_steps is None else checkpoint.at_or_after(run_dir / CHECKPOINTS, env_steps)
-    found = saved.read(run_dir, agent, config, step)
+    found = saved.read(stored, agent, config)
     replay = make_replay(config)
     replay.load_arrays(found.replay)
-    return FrozenAgent(config, agent, found.learned, found.progress, replay)
+    return FrozenAgent(config, agent, found.learned, found.progress, replay, found.spec)
 
 
 def make_replay(config: Config) -> Replay:

@@ -19,7 +19,7 @@ import jax
 import numpy as np
 from tensorboardX import SummaryWriter
 
-from agents.directories import write_whole
+from agents.directories import sync, write_whole
 from agents.errors import UserError, shown
 
 __all__ = ["METRICS", "SUMMARY", "TIMINGS", "RunLog", "write_summary"]
@@ -37,8 +37,8 @@ START = {METRICS: 0, TIMINGS: 0, "env_steps": 0}
 class RunLog:
     """Appends rows to the files of one run directory.
 
-    Every row is on disk, or at least with the operating system, when the call returns. Use as a
-    context manager, or call `close`.
+    Every row is with the operating system when the call returns, and on disk after `position`. Use
+    as a context manager, or call `close`.
 
     To resume: store `position()` with each checkpoint; open the log again and `truncate` to the
     position of the checkpoint before writing. What was written after it is dropped, since the
@@ -54,6 +54,7 @@ class RunLog:
         self._files: dict[str, BinaryIO] = {
             name: (self._run_dir / name).open("ab") for name in (METRICS, TIMINGS)
         }
+        sync(self._run_dir)
         self._env_steps = 0
         self._tensorboard: SummaryWriter | None = None
         self._purge_step: int | None = None
@@ -73,9 +74,14 @@ class RunLog:
         self._append(TIMINGS, row, "timings")
 
     def position(self) -> dict[str, int]:
-        """How far the files reach: plain integers, to be stored with a checkpoint."""
+        """How far the files reach: plain integers, to be stored with a checkpoint.
+
+        The rows are on disk on return, so that no checkpoint counts a row that a power cut takes.
+        """
         if self._tensorboard is not None:
             self._tensorboard.flush()
+        for file in self._files.values():
+            os.fsync(file.fileno())
         sizes = {name: file.tell() for name, file in self._files.items()}
         return {**sizes, "env_steps": self._env_steps}
 

@@ -1,6 +1,6 @@
 """All that a run is at one moment: built from its configuration, saved whole, and resumed."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +20,8 @@ from agents.planning.actor import Actor
 from agents.planning.agent import AgentState
 from agents.planning.familiar import HeldOutPlans
 from agents.training import saved
-from agents.training.evaluation import PlanRecord
 from agents.training.frozen import FrozenAgent, make_replay
-from agents.training.saved import RECENT, Progress, RunKeys, Saved
+from agents.training.saved import RECENT, PlanRecord, Progress, RunKeys, Saved
 from mbrl import Plan
 from mbrl.weights.dual import DualState, horizon_returns, observe, update
 
@@ -120,7 +119,12 @@ class Run:
     def frozen(self) -> FrozenAgent:
         """The agent as it is now."""
         return FrozenAgent(
-            self.config, self.agent, self.learned, replace(self.progress), self.replay
+            self.config,
+            self.agent,
+            self.learned,
+            replace(self.progress),
+            self.replay,
+            self.spec,
         )
 
     def choose_weight(self) -> None:
@@ -160,11 +164,9 @@ class Run:
         )
         if adaptive:
             progress.dual = observe(progress.dual, realised)
-        planned = opened.plans.each if opened.plans else []
-        # An episode that was open in an older checkpoint lacks its first planned returns.
-        if not len(realised) or len(planned) != len(rewards):
+        if not len(realised) or opened.plans is None:
             return None
-        gap = float(np.mean(np.asarray(planned[: len(realised)]) - realised))
+        gap = float(np.mean(np.asarray(opened.plans.each[: len(realised)]) - realised))
         if adaptive:
             progress.dual = update(
                 progress.dual, gap, target=settings.target, rate=settings.rate,
@@ -177,7 +179,7 @@ class Run:
         episodes = [
             {
                 "explores": opened.explores,
-                "promise": opened.plans and asdict(opened.plans),
+                "plans": opened.plans,
                 "episode": opened.runner.snapshot(),
             }
             for opened in self.environments
@@ -214,8 +216,7 @@ class Run:
         for index, (opened, episode) in enumerate(
             zip(self.environments, found.open_episodes, strict=True)
         ):
-            opened.explores = episode["explores"]
-            opened.plans = PlanRecord(**episode["promise"]) if episode["promise"] else None
+            opened.explores, opened.plans = episode["explores"], episode["plans"]
             try:
                 opened.runner.restore(episode["episode"])
             except ReplayMismatch as mismatch:

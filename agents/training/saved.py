@@ -8,20 +8,24 @@ actions.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
+from pydantic import ValidationError
 
 from agents.config import CONFIG_FILE, Config, difference, load_run
 from agents.envs import EnvironmentSpec
-from agents.errors import UserError, shown
+from agents.errors import UserError, one_line, shown
 from agents.planning.agent import AgentState, PlanningAgent
 from agents.training import checkpoint
-from mbrl import KeyArray, PlanState
+from agents.training.checkpoint import Checkpoint
+from mbrl import KeyArray, Plan, PlanState
 from mbrl.weights.dual import DualState
+
+_Kind = TypeVar("_Kind")
 
 CHECKPOINTS = "checkpoints"
 RECENT = 10
@@ -69,11 +73,6 @@ class Progress:
     recent_returns: list[float] = field(default_factory=list)
     familiar: float = 0.0
 
-    @classmethod
-    def of(cls, saved: Mapping[str, Any]) -> Progress:
-        """Out of `dataclasses.asdict` of one; older runs have no `dual`."""
-        return cls(**{**saved, "dual": DualState(**saved.get("dual", {"multiplier": 0.0}))})
-
     def weight(self, config: Config) -> float:
         """Weight of the penalty at the moment."""
         match config.regularizer.weight:
@@ -95,6 +94,30 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class PlanRecord:
+    """What the plans of an episode predicted.
+
+    Attributes:
+      planned_return, penalty: of the first plan.
+      each: planned returns of all plans, decision by decision.
+    """
+
+    planned_return: float
+    penalty: float
+    each: list[float] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, plan: Plan) -> PlanRecord:
+        """Of the first plan of one environment."""
+        planned = float(plan.planned_return)
+        return cls(planned, float(plan.penalty), [planned])
+
+    def and_then(self, plan: Plan) -> PlanRecord:
+        """With the next plan."""
+        return replace(self, each=[*self.each, float(plan.planned_return)])
+
+
+@dataclass(frozen=True)
 class Saved:
     """A checkpoint.
 
@@ -103,10 +126,10 @@ class Saved:
       plan_states: of the planner, `[B, ...]`.
       progress: counters.
       replay: `mbrl.replay.Replay.to_arrays`.
-      open_episodes: for each environment the episode under way: `explores`, `promise` (what its
-        plans predicted, None where actions are random) and `episode` (`EpisodeRunner.snapshot`).
+      open_episodes: for each environment the episode under way: `explores`, `plans` (a
+        `PlanRecord`, None where actions are random) and `episode` (`EpisodeRunner.snapshot`).
       log_position: `agents.training.log.RunLog.position`.
-      spec: what the environment observes and takes; older checkpoints have None.
+      spec: what the environment observes and takes.
     """
 
     learned: AgentState
@@ -115,7 +138,7 @@ class Saved:
     replay: Mapping[str, Any]
     open_episodes: list[dict[str, Any]]
     log_position: Mapping[str, int]
-    spec: EnvironmentSpec | None
+    spec: EnvironmentSpec
 
 
 def write(run_dir: Path, saved: Saved, config: Config) -> None:
@@ -127,30 +150,41 @@ def write(run_dir: Path, saved: Saved, config: Config) -> None:
         {
             "config": config.model_dump(mode="json"),
             "progress": asdict(saved.progress),
-            "slots": saved.open_episodes,  # names of the format, as older checkpoints have them
+            "open_episodes": [
+                {**each, "plans": each["plans"] and asdict(each["plans"])}
+                for each in saved.open_episodes
+            ],
             "replay": saved.replay,
             "log_position": saved.log_position,
-            "spec": saved.spec and _as_json(saved.spec),
+            "spec": {
+                name: list(value) if isinstance(value, tuple) else value
+                for name, value in asdict(saved.spec).items()
+            },
         },
         keep=config.keep_checkpoints,
         milestones=config.milestones,
     )
 
 
-def load_config(run_dir: Path) -> Config:
-    """Reads the configuration of a run, and compares it with the one in its newest checkpoint.
+def open_run(
+    run_dir: Path, step: int | None = None, *, or_later: bool = False
+) -> tuple[Config, Checkpoint]:
+    """Reads the configuration of a run and a checkpoint, and compares it with the one in that.
 
-    The total of steps in the file may be larger. An option that both lack has its default, so that
-    runs of before the option can be read. Older checkpoints hold no configuration to compare with.
+    The checkpoint is chosen as by `checkpoint.find`. The total of steps in the file may be larger.
+    An option that both lack has its default, so that runs of before the option can be read.
 
     Raises:
-      UserError: the file cannot be read, or is not the configuration that the run was trained with.
+      UserError: one of the two cannot be read, or the configuration is not the one that the run was
+        trained with.
     """
     config = load_run(run_dir)
-    stored = checkpoint.stored(run_dir / CHECKPOINTS, "config")
-    if stored is None:
-        return config
-    trained = Config.model_validate(stored)
+    found = checkpoint.read(run_dir / CHECKPOINTS, step, or_later=or_later)
+    try:
+        trained = Config.model_validate(found.arrays["config"])
+    except ValidationError as error:
+        option = ".".join(map(str, error.errors()[0]["loc"]))
+        raise _of_another_version(found, f"its configuration: {option}") from None
     grown = {("env_steps",)} if config.env_steps > trained.env_steps else ()
     changed = difference(config, trained, grown)
     if changed:
@@ -158,57 +192,72 @@ def load_config(run_dir: Path) -> Config:
             f"{shown(str(run_dir / CONFIG_FILE))} is not what the run was trained with: it has"
             f" {changed}; restore the file, or train another run"
         )
-    return config
+    return config, found
 
 
-def read_spec(run_dir: Path) -> EnvironmentSpec | None:
-    """What the environment of a run observes and takes; None where no checkpoint says so.
+def load_config(run_dir: Path) -> Config:
+    """Reads the configuration of a run, and compares it with its newest checkpoint if there is one.
 
     Raises:
-      UserError: the newest checkpoint cannot be read.
+      UserError: as `open_run`.
     """
-    return _spec_of(checkpoint.stored(run_dir / CHECKPOINTS, "spec"))
+    if checkpoint.latest(run_dir / CHECKPOINTS) is None:
+        return load_run(run_dir)
+    return open_run(run_dir)[0]
 
 
-def read(run_dir: Path, agent: PlanningAgent, config: Config, step: int | None = None) -> Saved:
-    """Reads a checkpoint.
-
-    Args:
-      run_dir: of the run.
-      agent: gives the structure of what is learned.
-      config: of the run.
-      step: which checkpoint; the latest when None.
+def read_spec(found: Checkpoint) -> EnvironmentSpec:
+    """What the environment of a run observes and takes.
 
     Raises:
-      UserError: no such checkpoint, or one that cannot be read or does not fit the configuration.
+      UserError: another version of the program wrote the checkpoint.
+    """
+    values = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in found.arrays["spec"].items()
+    }
+    return _rebuilt(found, EnvironmentSpec, values)
+
+
+def read(found: Checkpoint, agent: PlanningAgent, config: Config) -> Saved:
+    """Makes out what a checkpoint holds; `agent` gives the structure of what is learned.
+
+    Raises:
+      UserError: it does not fit the configuration, or another version of the program wrote it.
     """
     keys = RunKeys.of(config.seed)
-    target = {
-        "learned": jax.eval_shape(agent.init, keys.init),
-        "plan_states": jax.eval_shape(lambda: agent.initial_plans(config.num_envs)),
-    }
-    _, tree, arrays = checkpoint.restore(run_dir / CHECKPOINTS, target, step)
+    tree = found.state(
+        {
+            "learned": jax.eval_shape(agent.init, keys.init),
+            "plan_states": jax.eval_shape(lambda: agent.initial_plans(config.num_envs)),
+        }
+    )
+    progress = found.arrays["progress"]
+    dual = _rebuilt(found, DualState, progress["dual"])
     return Saved(
         learned=tree["learned"],
         plan_states=tree["plan_states"],
-        progress=Progress.of(arrays["progress"]),
-        replay=arrays["replay"],
-        open_episodes=arrays["slots"],
-        log_position=arrays["log_position"],
-        spec=_spec_of(arrays.get("spec")),
+        progress=_rebuilt(found, Progress, {**progress, "dual": dual}),
+        replay=found.arrays["replay"],
+        open_episodes=[
+            {**each, "plans": each["plans"] and _rebuilt(found, PlanRecord, each["plans"])}
+            for each in found.arrays["open_episodes"]
+        ],
+        log_position=found.arrays["log_position"],
+        spec=read_spec(found),
     )
 
 
-def _as_json(spec: EnvironmentSpec) -> dict[str, Any]:
-    return {
-        name: list(value) if isinstance(value, tuple) else value
-        for name, value in asdict(spec).items()
-    }
+def _rebuilt(found: Checkpoint, kind: type[_Kind], values: Mapping[str, Any]) -> _Kind:
+    """A dataclass out of its `asdict`."""
+    try:
+        return kind(**values)
+    except TypeError as error:  # a field is unknown, or missing
+        raise _of_another_version(found, error) from None
 
 
-def _spec_of(stored: Mapping[str, Any] | None) -> EnvironmentSpec | None:
-    """The inverse of `_as_json`."""
-    if stored is None:
-        return None
-    lists = {name: tuple(value) for name, value in stored.items() if isinstance(value, list)}
-    return EnvironmentSpec(**{**stored, **lists})
+def _of_another_version(found: Checkpoint, what: object) -> UserError:
+    return UserError(
+        f"{found.where} was written by another version of this program ({one_line(what)}); use"
+        " that version"
+    )

@@ -14,7 +14,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from agents import data
-from agents.config import CONFIG_FILE, NO_ENVIRONMENT, Config, dump
+from agents.config import CONFIG_FILE, NO_ENVIRONMENT, Config, dump, load_run
 from agents.config.commands import refuse_taken
 from agents.directories import locked, make_numbered, write_whole
 from agents.errors import shown
@@ -102,7 +102,9 @@ def begin(config: Config, run_dir: Path, *, numbered: bool = False) -> Iterator[
 
 
 @contextmanager
-def resume(run_dir: Path, env_steps: int | None = None) -> Iterator[Session]:
+def resume(
+    run_dir: Path, env_steps: int | None = None, from_step: int | None = None
+) -> Iterator[Session]:
     """Continues a run from its latest checkpoint, as if it had not been interrupted.
 
     A run that was killed before its first checkpoint begins again.
@@ -110,26 +112,32 @@ def resume(run_dir: Path, env_steps: int | None = None) -> Iterator[Session]:
     Args:
       run_dir: of the run. No other process may train in it.
       env_steps: the new total, not below the run's own; None keeps it.
+      from_step: the checkpoint to continue from, when it is not the latest; what came after is
+        dropped. Of use where the latest is damaged.
 
     Raises:
       UserError: no run, no usable checkpoint, another configuration than the checkpoint's, or an
         open episode that replays differently now.
     """
     with locked(run_dir, _refusal(run_dir)):
-        config = saved.load_config(run_dir)
+        checkpoints = run_dir / saved.CHECKPOINTS
+        begun = from_step is not None or checkpoint.latest(checkpoints) is not None
+        config, stored = saved.open_run(run_dir, from_step) if begun else (load_run(run_dir), None)
         if env_steps is not None:
             config = config.model_copy(update={"env_steps": env_steps})
-        if checkpoint.latest(run_dir / saved.CHECKPOINTS) is None:
+        if stored is None:
             run = _new(config)
             notes, position = ["there is no checkpoint yet: the run begins again"], START
         else:
-            run = Run(config, saved.read_spec(run_dir))
-            found = saved.read(run_dir, run.agent, config)
+            run = Run(config, saved.read_spec(stored))
+            found = saved.read(stored, run.agent, config)
             dropped, position = run.restore(found), found.log_position
             notes = [f"resumed at step {run.progress.env_steps:,}", *dropped]
         start = run.progress.env_steps
         total = _total_steps(run)
         with RunLog(run_dir) as log, Display(total, _title(config), start=start) as show:
+            # Before the rows that the later checkpoints count: one killed here can be resumed.
+            checkpoint.drop_after(checkpoints, start)
             log.truncate(position)
             write_whole(run_dir / CONFIG_FILE, dump(config))
             for note in notes:

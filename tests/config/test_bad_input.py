@@ -117,6 +117,9 @@ BAD_TRAIN = {
     "--resume done --config range.yaml": ["--resume and --config", "only --env-steps"],
     "--resume done --run-dir other": ["--resume and --run-dir", "only --env-steps"],
     "--resume done --env-steps 1199": ["--env-steps: 1199", "1200", "only be raised"],
+    "--resume done --from-step -1": ["--from-step: -1", "an integer >= 0"],
+    "--resume done --from-step late": ["--from-step: 'late'", "an integer >= 0"],
+    "quick --from-step 40": ["--from-step goes with --resume RUN_DIR only"],
     "--resume done --env-steps many": ["--env-steps: 'many'", "an integer from 1 to"],
 }
 

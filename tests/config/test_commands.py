@@ -79,6 +79,7 @@ def test_resuming_and_evaluating_take_a_run_and_their_own_options(tmp_path):
     assert parse_train(["--resume", run]) == ResumeCommand(tmp_path, None)
     for line in (["--resume", run, "--env-steps", "5000"], ["--env-steps=5000", "--resume", run]):
         assert parse_train(line) == ResumeCommand(tmp_path, 5000)
+    assert parse_train(["--resume", run, "--from-step=40"]) == ResumeCommand(tmp_path, None, 40)
     assert parse_evaluate([run]) == EvaluateCommand(tmp_path, None, None, gif=False)
     expected = EvaluateCommand(tmp_path, 3, 10_500, gif=True)
     assert parse_evaluate(["--gif", run, "--seed=10500", "--episodes=3"]) == expected
@@ -87,7 +88,7 @@ def test_resuming_and_evaluating_take_a_run_and_their_own_options(tmp_path):
 @pytest.mark.parametrize(
     ("line", "named", "schema"),
     [
-        ("train --help", ["PRESET", "--resume", "default: 10000"], Config),
+        ("train --help", ["PRESET", "--resume", "--from-step", "default: 10000"], Config),
         ("train pendulum -h", ["--config", "--run-dir", "default: Pendulum-v1"], Config),
         ("evaluate --help", ["RUN_DIR", "--episodes", "--seed", "--gif", "from 10000"], None),
         ("report --help", ["RUN_DIR"], None),
@@ -145,13 +146,16 @@ def test_an_interrupt_of_training_says_how_to_continue(
     assert advice in err
 
 
-@pytest.mark.parametrize(("more", "env_steps"), [([], None), (["--env-steps", "5000"], 5_000)])
-def test_resume_is_handed_on(more, env_steps, stand_in, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("more", "given"),
+    [([], (None, None)), (["--env-steps", "5000"], (5_000, None)), (["--from-step=0"], (None, 0))],
+)
+def test_resume_is_handed_on(more, given, stand_in, tmp_path, monkeypatch):
     done = []
 
     @contextlib.contextmanager
     def resume(*args):
-        assert args == (tmp_path, env_steps)
+        assert args == (tmp_path, *given)
         yield types.SimpleNamespace(run_dir=tmp_path, train=lambda: done.append("train"))
 
     stand_in("agents.training.session", begin=None, resume=resume)

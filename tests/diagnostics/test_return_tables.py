@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from agents.analysis.text import number
 from agents.diagnostics.return_pairs import Pair
-from agents.diagnostics.return_tables import Tables, verdicts
+from agents.diagnostics.return_tables import Tables
 
 STEPS = np.arange(1, 4) / 3
 
@@ -96,20 +95,3 @@ def test_there_is_a_row_a_plan():
     rows = list(Tables(HIGH, 50).plans())
     assert [row["planned"] - row["realised"] for row in rows] == pytest.approx(BIAS)
     assert [row["episode"] for row in rows] == list(range(8))
-
-
-@pytest.mark.parametrize(
-    ("lost", "expected"),
-    [
-        (1.0, "from weight 2 on +2.00 ["),  # bias halved, and no return lost
-        (20.0, "the smallest, at weight 2, is +2.00 ["),
-    ],
-)
-def test_a_verdict_names_the_weight_that_halves_the_bias_and_costs_nothing(lost, expected):
-    weighted = [
-        pair(index, 10.0 * index - lost, bias - 4.0, weight=2.0) for index, bias in enumerate(BIAS)
-    ]
-    (text,) = verdicts(list(Tables(HIGH + weighted, 50).summary()))
-    assert "+6.00 [" in text
-    assert expected in text
-    assert f"{number(4.0 - lost, '+')} [" in text

@@ -125,7 +125,7 @@ def test_the_runs_own_regulariser_is_measured_or_the_default(own, expected):
 
 
 def test_an_agent_is_that_of_the_first_checkpoint_at_or_after_an_age():
-    kept = sorted(int(path.name) for path in (finished().run_dir / "checkpoints").iterdir())
+    kept = sorted(int(path.stem) for path in (finished().run_dir / "checkpoints").iterdir())
     for age, found in ((1, kept[0]), (kept[0], kept[0]), (kept[0] + 1, kept[1])):
         assert frozen_of(finished().run_dir, age).progress.env_steps == found
     young, last = frozen_of(finished().run_dir, 1), frozen_of(finished().run_dir)

@@ -21,7 +21,6 @@ from agents.data import from_replay, save
 from agents.reporting.conclude import evaluate_run
 from agents.reporting.html import REPORT, write_report
 from agents.training.log import SUMMARY
-from agents.training.saved import read_spec
 
 COUNT = 300
 FILMED_EVERY = 10  # runs: curve and film take four fifths of a tiny run's time
@@ -129,10 +128,8 @@ def test_the_bounds_of_every_option_are_drawn():
 def dataset(tmp_path_factory) -> str:
     """The episodes of a random run, as a data set."""
     frozen = frozen_of(random_run())
-    spec = read_spec(random_run())
-    assert spec is not None
     name = str(tmp_path_factory.mktemp("data") / "walk.npz")
-    save(from_replay(name, spec, TINY["env"]["kwargs"], frozen.replay.episodes), name)
+    save(from_replay(name, frozen.spec, TINY["env"]["kwargs"], frozen.replay.episodes), name)
     return name
 
 

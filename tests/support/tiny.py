@@ -24,7 +24,7 @@ from agents.envs.dynamics import AnalyticDynamics
 from agents.planning import builders
 from agents.planning.agent import PlanningAgent
 from agents.reporting import conclude, html
-from agents.training import saved, session
+from agents.training import checkpoint, saved, session
 from agents.training.frozen import FrozenAgent, load_frozen
 from agents.training.log import METRICS
 from agents.training.run import Run
@@ -221,8 +221,8 @@ def train(config: Config, run_dir: Path, *, drawn: bool = False) -> Path:
     return run_dir
 
 
-def resume(run_dir: Path, env_steps: int | None = None) -> None:
-    with sharing(), session.resume(run_dir, env_steps) as opened:
+def resume(run_dir: Path, env_steps: int | None = None, from_step: int | None = None) -> None:
+    with sharing(), session.resume(run_dir, env_steps, from_step) as opened:
         opened.train()
         with undrawn():
             conclude.conclude(opened)
@@ -296,9 +296,12 @@ def rows_of_kind(rows: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
 
 def state_of(run_dir: Path, config: Config) -> dict[str, Any]:
     """All of a run's latest checkpoint that does not depend on the clock."""
-    found = saved.read(run_dir, new_run(config).agent, config)
+    found = saved.read(checkpoint.read(run_dir / saved.CHECKPOINTS), new_run(config).agent, config)
     state = {name: getattr(found, name) for name in vars(found)}
     state["spec"] = repr(found.spec)
+    state["open_episodes"] = [
+        {**each, "plans": each["plans"] and asdict(each["plans"])} for each in found.open_episodes
+    ]
     state["progress"] = asdict(replace(found.progress, wall_seconds=0.0))
     state["log_position"] = {n: v for n, v in found.log_position.items() if n != "timings.jsonl"}
     return state

@@ -122,13 +122,6 @@ def test_the_gap_is_planned_less_realised_return_over_all_plans(kinds, realised)
     assert run.progress.dual.steps == 1
 
 
-def test_an_episode_whose_first_planned_returns_are_lost_says_nothing_of_the_gap():
-    run = played(truncate_at=9)
-    run.environments[0].plans = PlanRecord(99.0, 0.0, [99.0] * 4)
-    assert run.append_episode(0) is None
-    assert run.progress.dual.steps == 0
-
-
 def test_a_fixed_weight_stays_as_it_is_and_the_rule_rests():
     run = played(truncate_at=9)
     fixed = run.config.regularizer.model_copy(update={"weight": 0.5})

@@ -173,7 +173,7 @@ def test_panel(terminal, clock):
         "      3      400  1,234.5     100  terminated     50.0         -    -0.10",
         "mbrl-dae evaluate " + "x" * 100,  # unbroken
     ]
-    assert terminal.getvalue().rstrip("x\n").endswith("evaluate.py ")
+    assert terminal.getvalue().rstrip("x\n").endswith("evaluate ")
 
 
 def test_notes_stay_above_the_panel(terminal, clock):

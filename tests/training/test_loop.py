@@ -116,7 +116,7 @@ def test_the_run_directory_holds_what_it_should_and_to_draw_traces_nothing_again
                      "summary.json", "learning.png", "report.html", "evaluation.gif"}  # fmt: skip
     assert load_run(tmp_path) == whole.config
     assert list((tmp_path / "tensorboard").glob("events.*"))
-    steps = sorted(int(path.name) for path in (tmp_path / "checkpoints").iterdir())
+    steps = sorted(int(path.stem) for path in (tmp_path / "checkpoints").iterdir())
     assert len(steps) == whole.config.keep_checkpoints
     assert steps[-1] == whole.of_kind("evaluation")[0]["env_steps"]
     every = whole.config.checkpoint_every

@@ -11,9 +11,8 @@ from tiny import assert_same_tree, finished, frozen_of, new_run, tiny
 from agents.config import dump
 from agents.envs import episode_seed
 from agents.errors import UserError
-from agents.training import saved
-from agents.training.evaluation import PlanRecord
-from agents.training.saved import RECENT, Progress, RunKeys
+from agents.training import checkpoint, saved
+from agents.training.saved import RECENT, PlanRecord, Progress, RunKeys
 
 LOG = {"metrics.jsonl": 12, "timings.jsonl": 34, "env_steps": 5}
 NOISY = {"id": "worlds:Noisy-v0", "kwargs": {"source": "unseeded"}, "action_repeat": 2}
@@ -45,10 +44,14 @@ def plan(run):
     return run.actor.plan(run.learned, [opened.runner for opened in run.environments], 1.0)
 
 
+def stored(directory):
+    return checkpoint.read(directory / saved.CHECKPOINTS)
+
+
 def restored(config, directory):
     """A fresh run, restored; and the lines about its dropped episodes."""
     run = new_run(config)
-    return run, run.restore(saved.read(directory, run.agent, config))
+    return run, run.restore(saved.read(stored(directory), run.agent, config))
 
 
 def everything(run):
@@ -69,7 +72,7 @@ def test_what_is_saved_comes_back_bit_for_bit(tmp_path):
     run.save(tmp_path, LOG)
     back, dropped = restored(tiny(), tmp_path)
     assert dropped == []
-    assert saved.read(tmp_path, run.agent, tiny()).log_position == LOG
+    assert saved.read(stored(tmp_path), run.agent, tiny()).log_position == LOG
     assert_same_tree(everything(back), everything(run))
     for index in range(2):  # and continues alike
         for each in (run, back):
@@ -170,13 +173,31 @@ def test_runners_have_environments_of_their_own():
     assert run.environments[0].runner.env is not run.environments[1].runner.env
 
 
-def test_a_checkpoint_without_the_adaptive_weights_state_can_be_read():
-    older = asdict(Progress(env_steps=7))
-    del older["dual"]
-    progress = Progress.of(older)
-    assert progress.env_steps == 7
-    assert progress.dual.weight == 0.0
-    assert Progress.of(asdict(progress)) == progress
+@pytest.mark.parametrize(
+    ("part", "change", "words"),
+    [
+        ("progress", {"novelty": 1.0}, "unexpected keyword argument 'novelty'"),
+        ("spec", {"frame": "RGB"}, "unexpected keyword argument 'frame'"),
+        ("config", {"novel": 3}, "its configuration: novel"),
+    ],
+)
+def test_what_another_version_saved_is_refused_in_one_line(
+    tmp_path, monkeypatch, part, change, words
+):
+    run = midway(tiny())
+    save = checkpoint.save
+
+    def later(directory, step, state, arrays, **options):
+        save(directory, step, state, {**arrays, part: {**arrays[part], **change}}, **options)
+
+    monkeypatch.setattr(checkpoint, "save", later)
+    run.save(tmp_path, LOG)
+    (tmp_path / "config.yaml").write_text(dump(run.config))
+    with pytest.raises(UserError, match=words) as error:
+        frozen_of(tmp_path)
+    assert "50.npz' was written by another version of this program" in str(error.value)
+    assert str(error.value).endswith("use that version")
+    assert "\n" not in str(error.value)
 
 
 # The survival bonus.

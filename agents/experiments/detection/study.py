@@ -64,9 +64,8 @@ def detect(run_dirs: Sequence[Path], options: DetectionOptions, out: Path) -> It
     """
     runs = [(run_dir, load_frozen(run_dir)) for run_dir in run_dirs]
     for run_dir, age in itertools.product(run_dirs, options.ages):
-        checkpoint.at_or_after(
-            run_dir / saved.CHECKPOINTS, age
-        )  # an age without a checkpoint is refused first
+        # An age without a checkpoint is refused first.
+        checkpoint.find(run_dir / saved.CHECKPOINTS, age, or_later=True)
     with writing(out):
         pass  # and so is an `out` that cannot be used
     measured: list[Row] = []

@@ -4,22 +4,24 @@ Everything is read from the directories of the trials, so that it can be written
 """
 
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from pydantic import ValidationError
 
-from agents.analysis.page import Section, figure, image, page, paragraph, preformatted, table
 from agents.analysis.statistics import mean_ci95
 from agents.analysis.style import frame, series, write
-from agents.analysis.tables import Row, grouped, write_csv, writing
-from agents.analysis.text import interval, number
+from agents.analysis.tables import Row, grouped, markdown, write_csv, writing
+from agents.analysis.text import compared, is_clear, short_commit, with_interval
 from agents.config import dump
 from agents.errors import UserError, shown
 from agents.experiments.learning.trials import SUMMARY, Study, Trial
 from agents.reporting.comparison import Summary
+from agents.reporting.page import image, render
 
 _RESULTS = ("mean", "sd", "iqm", "planned", "realised", "bias", "wall_seconds", "commit")
 _MEANS = ("mean", "iqm", "planned", "realised", "bias")
@@ -79,10 +81,12 @@ def over_seeds(rows: Sequence[Row]) -> list[Row]:
 
     Returns:
       `regularizer`, `weight`, `seeds` (finished), `trials` (all); the means of `mean`, `iqm`,
-      `planned`, `realised` and `bias`, each with `_low` and `_high`, the ends of Student's 95 %
-      interval over seeds: NaN for one seed. A figure that some seed lacks is None.
+      `planned`, `realised` and `bias`, and of `change`, `mean` less that of the same seed without a
+      penalty; each with `_low` and `_high`, the ends of Student's 95 % interval over seeds: NaN for
+      one seed. A figure that some seed lacks is None.
     """
     found = []
+    without = _without_penalty(rows)
     for (name, weight), group in grouped(rows, "regularizer", "weight").items():
         done = [row for row in group if row["status"] == "finished"]
         means: Row = {
@@ -91,14 +95,46 @@ def over_seeds(rows: Sequence[Row]) -> list[Row]:
             "seeds": len(done),
             "trials": len(group),
         }
-        for key in _MEANS:
-            values = [row[key] for row in done]
+        known = {key: [row[key] for row in done] for key in _MEANS}
+        known["change"] = [
+            row["mean"] - without[row["seed"]] for row in done if row["seed"] in without
+        ]
+        for key, values in known.items():
             mean, low, high = None, None, None
             if values and None not in values:
                 mean, (low, high) = float(np.mean(values)), mean_ci95(values)
             means |= {key: mean, f"{key}_low": low, f"{key}_high": high}
         found.append(means)
     return found
+
+
+def _without_penalty(rows: Sequence[Row]) -> dict[int, float]:
+    """The mean return by seed of `none`, or of weight 0 where there is no such trial."""
+    done = [row for row in rows if row["status"] == "finished" and not row["weight"]]
+    done.sort(key=lambda row: row["weight"] is None)  # those of `none` replace the others
+    return {row["seed"]: row["mean"] for row in done}
+
+
+def verdict(rows: Sequence[Row]) -> str:
+    """Which weight has the highest return, and whether that is more than without a penalty."""
+    weighted = [row for row in over_seeds(rows) if row["weight"] and row["change"] is not None]
+    if not weighted:
+        return (
+            "No weight can be compared with no penalty yet: that takes finished trials of one seed"
+            " with weight 0 and with another weight."
+        )
+    best = max(weighted, key=itemgetter("change"))
+    name = f"{best['regularizer']} at weight {best['weight']:g}"
+    if not any(is_clear(row, "change") for row in weighted):
+        return (
+            "Inconclusive: no weight has a mean return clearly different from that without a"
+            f" penalty. The largest difference is {with_interval(best, 'change')}, of {name}; more"
+            " --seeds make the intervals shorter."
+        )
+    return (
+        f"Best is {name}: its mean return is"
+        f" {compared(best, 'change', 'that of the same seeds without a penalty')}."
+    )
 
 
 def write_sweep_report(study: Study, failures: Mapping[str, str]) -> list[str]:
@@ -109,7 +145,7 @@ def write_sweep_report(study: Study, failures: Mapping[str, str]) -> list[str]:
       failures: why trials failed, by name.
 
     Returns:
-      The means over seeds, in columns, and where the files are, as lines for the terminal.
+      The means over seeds, the verdict, and where the files are, as lines for the terminal.
 
     Raises:
       UserError: a summary cannot be read, or the directory cannot be written to.
@@ -120,12 +156,19 @@ def write_sweep_report(study: Study, failures: Mapping[str, str]) -> list[str]:
         write_csv(csv, rows)
         _draw(rows, png)
         html.write_text(_page(study, rows, failures, png), encoding="utf-8")
-    return [*_aligned([_HEADINGS, *_cells(rows)]), *(f"results    {f}" for f in (csv, png, html))]
+    return [
+        *markdown(_HEADINGS, _cells(rows), aligned=True),
+        verdict(rows),
+        *(f"results    {file}" for file in (csv, png, html)),
+    ]
 
 
 # --- the table -----------------------------------------------------------------------------------
 
-_HEADINGS = ("regularizer", "weight", "seeds", "mean return", "IQM", "planned", "realised", "bias")
+_HEADINGS = (
+    "regularizer", "weight", "seeds", "mean return", "IQM", "planned", "realised", "bias",
+    "against no penalty",
+)  # fmt: skip
 
 
 def _cells(rows: Sequence[Row]) -> list[tuple[str, ...]]:
@@ -135,22 +178,10 @@ def _cells(rows: Sequence[Row]) -> list[tuple[str, ...]]:
             row["regularizer"],
             "-" if row["weight"] is None else f"{row['weight']:g}",
             f"{row['seeds']}" + f" of {row['trials']}" * (row["seeds"] != row["trials"]),
-            *(_interval(*(row[f"{key}{end}"] for end in ("", "_low", "_high"))) for key in _MEANS),
+            *(with_interval(row, key) for key in (*_MEANS, "change")),
         )
         for row in over_seeds(rows)
     ]
-
-
-def _interval(value: float | None, low: float | None, high: float | None) -> str:
-    if value is None:
-        return number(value)
-    return number(value) + interval(low, high)
-
-
-def _aligned(body: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of cells in columns, the first one to the left, the others to the right."""
-    first, *widths = (max(map(len, column)) for column in zip(*body, strict=True))
-    return ["  ".join((head.ljust(first), *map(str.rjust, rest, widths))) for head, *rest in body]
 
 
 # --- the figure ----------------------------------------------------------------------------------
@@ -203,44 +234,31 @@ def _draw_means(
 def _page(study: Study, rows: Sequence[Row], failures: Mapping[str, str], png: Path) -> str:
     """The whole page, which refers to no other file."""
     assert study.base is not None
-    done = sum(row["status"] == "finished" for row in rows)
-    picture = image(
-        png.read_bytes(),
-        "png",
-        "Mean return and bias of the first plan over the weight, by regulariser",
-    )
-    means = (
-        paragraph(
-            "Means over the finished seeds, and Student's 95 % intervals where there are several."
-            " Planned and realised: the return of the first plan of an episode over its horizon;"
-            " bias: their difference."
-        )
-        + table(_HEADINGS, _cells(rows))
-        + figure(picture, "Lines join means, bars are the intervals, points the seeds.")
-    )
-    trials = table(list(rows[0]), [[_cell(value) for value in row.values()] for row in rows])
-    configuration = paragraph(
-        "Shared by all trials, but for seed, regularizer.name and regularizer.weight."
-    ) + preformatted(dump(study.base))
-    return page(
-        f"Sweep: {study.base.env.id}",
-        paragraph(
-            f"{done} of {len(rows)} trials are finished, of {study.base.env_steps:,} steps each."
-        ),
-        [
-            Section("means", "Over seeds", means),
-            *(
-                [Section("failed", "Failed", table(("trial", "why"), failures.items()))]
-                if failures
-                else []
-            ),
-            Section("trials", "Trials", trials),
-            Section("configuration", "Configuration", configuration),
-        ],
+    sections = {
+        "means": "Over seeds",
+        "failed": "Failed" if failures else "",
+        "trials": "Trials",
+        "configuration": "Configuration",
+    }
+    return render(
+        "sweep.html",
+        title=f"Sweep: {study.base.env.id}",
+        sections={name: heading for name, heading in sections.items() if heading},
+        steps=study.base.env_steps,
+        verdict=verdict(rows),
+        headings=_HEADINGS,
+        means=_cells(rows),
+        figure_source=image(png.read_bytes(), "png"),
+        failures=list(failures.items()),
+        rows=rows,
+        trials=[[_cell(*each) for each in row.items()] for row in rows],
+        configuration=dump(study.base),
     )
 
 
-def _cell(value: object) -> str:
+def _cell(column: str, value: Any) -> str | tuple[str, str]:
     if value is None:
         return "n/a"
+    if column == "commit":
+        return short_commit(value), value
     return f"{value:.5g}" if isinstance(value, float) else str(value)

@@ -136,8 +136,8 @@ def test_a_penalty_that_is_the_error_detects_every_wrong_rollout(sign, chance, m
 
 def test_an_age_that_the_second_run_lacks_is_refused_before_any_work(twin, tmp_path, monkeypatch):
     young = shutil.copytree(twin, tmp_path / "young")
-    latest = max((young / CHECKPOINTS).iterdir(), key=lambda path: int(path.name))
-    shutil.rmtree(latest)
+    latest = max((young / CHECKPOINTS).iterdir(), key=lambda path: int(path.stem))
+    latest.unlink()
     monkeypatch.delattr(study, "reference_states")
     with sharing(), pytest.raises(UserError, match="no checkpoint at or after 160 steps"):
         list(detect([twin, young], OPTIONS, tmp_path / "out"))

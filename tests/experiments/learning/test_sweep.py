@@ -1,16 +1,20 @@
 """Sweeps: their command line, the directory of each configuration, and their report."""
 
-import re
-
 import numpy as np
 import pytest
+from reading import read
 from running import run_program
 from studies import finish, small_sweep, table
 
 from agents.config import PRESETS, override
 from agents.errors import UserError
 from agents.experiments.learning.sweep import check_directory, parse_sweep
-from agents.experiments.learning.sweep_report import over_seeds, rows_of, write_sweep_report
+from agents.experiments.learning.sweep_report import (
+    over_seeds,
+    rows_of,
+    verdict,
+    write_sweep_report,
+)
 
 # --- the command line ----------------------------------------------------------------------------
 
@@ -137,11 +141,31 @@ def test_the_table_is_ordered_and_the_page_stands_alone(tmp_path):
         "wall_seconds": "60.0", "commit": "abc", "status": "finished",
     }  # fmt: skip
     assert (rows[2]["mean"], rows[2]["planned"], rows[2]["bias"]) == ("100.0", "", "")
-    page = (tmp_path / "sweep.html").read_text()
-    assert re.findall(r'(?:src|href)="([^#"][^"]{9})', page) == ["data:image"]  # but for anchors
-    assert "ValueError: &lt;no luck&gt;" in page
-    assert "noise_share: " in page  # the configuration
+    page = read(tmp_path / "sweep.html")
+    assert ["deen-w0-seed1", "ValueError: <no luck>"] in page.rows
+    assert "noise_share: " in page.text  # the configuration
     assert (tmp_path / "sweep.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(
+    ("gains", "said"),
+    [
+        ((8.0, 10.0, 12.0), "Best is deen at weight 0.5: its mean return is 10.0 ["),
+        ((-20.0, 10.0, 40.0), "Inconclusive: no weight has a mean return clearly different"),
+        ((5.0,), "Inconclusive: "),
+        ((), "No weight can be compared with no penalty yet"),
+    ],
+)
+def test_a_verdict_compares_the_seeds_of_the_best_weight_with_no_penalty(tmp_path, gains, said):
+    seeds = range(3)
+    study = small_sweep(tmp_path, regularizers=("none", "deen"), weights=(0.5,), seeds=seeds)
+    for trial in study.trials:
+        weighted = trial.config.regularizer.name == "deen"
+        if not weighted:
+            finish(trial, mean=100.0 * trial.seed)
+        elif trial.seed < len(gains):
+            finish(trial, mean=100.0 * trial.seed + gains[trial.seed])
+    assert verdict(rows_of(study, {})).startswith(said)
 
 
 def test_a_damaged_summary_is_named(tmp_path):
