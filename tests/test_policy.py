@@ -15,7 +15,6 @@ from agents.errors import UserError
 from agents.policy import Policy
 from agents.training.evaluation import evaluate_frozen
 from agents.training.frozen import FrozenAgent
-from agents.training.saved import read_spec
 
 SEED = 10_000
 
@@ -25,12 +24,10 @@ def run() -> Finished:
     return finished()
 
 
-def policy_of(frozen: FrozenAgent, run: Finished) -> Policy:
-    spec = read_spec(run.run_dir)
-    assert spec is not None
+def policy_of(frozen: FrozenAgent) -> Policy:
     return Policy(
         frozen.config,
-        spec,
+        frozen.spec,
         frozen.learned,
         weight=frozen.weight,
         survival_bonus=frozen.survival_bonus,
@@ -62,7 +59,7 @@ def test_it_acts_as_the_frozen_evaluation_does_bit_for_bit(run, plans_per_decisi
     frozen = replace(frozen, config=config)
     with sharing():
         expected, _ = evaluate_frozen(frozen, 3, SEED)
-        policy = policy_of(frozen, run)
+        policy = policy_of(frozen)
         returns = [play(policy, environment(frozen), SEED + index) for index in range(3)]
     assert returns == [each.return_ for each in expected]
 
@@ -167,3 +164,39 @@ def test_importing_agents_imports_no_jax(tmp_path):
     assert run_afresh(["--version"], tmp_path, {"jax"}).returncode == 0
     with pytest.raises(AttributeError, match="no attribute 'lod'"):
         agents.lod  # noqa: B018
+
+
+def test_its_file_acts_bit_for_bit_as_the_run_does(run, tmp_path):
+    with sharing():
+        whole = agents.load(run.run_dir)
+        whole.save(tmp_path / "policy.npz")
+        small = agents.load(tmp_path / "policy.npz")
+        env = environment(frozen_of(run.run_dir))
+        assert play(small, env, SEED) == play(whole, env, SEED)
+    checkpoint = max((run.run_dir / "checkpoints").iterdir(), key=lambda path: path.stat().st_mtime)
+    assert (tmp_path / "policy.npz").stat().st_size < checkpoint.stat().st_size
+    assert (small.weight, small.spec, small.config) == (whole.weight, whole.spec, whole.config)
+
+
+def test_other_files_are_refused_in_one_line(run, tmp_path):
+    with sharing():
+        policy = agents.load(run.run_dir)
+    policy.save(tmp_path / "policy.npz")
+    content = (tmp_path / "policy.npz").read_bytes()
+    damaged = bytearray(content)
+    damaged[len(content) // 2] ^= 1
+    checkpoint = next((run.run_dir / "checkpoints").glob("*.npz"))
+    for name, wrong, message in (
+        ("cut.npz", content[:-100], "cut.npz' cannot be read"),
+        ("bit.npz", bytes(damaged), "bit.npz' cannot be read"),
+        ("text.npz", b"hello", "text.npz' cannot be read"),
+        ("checkpoint.npz", checkpoint.read_bytes(), "holds no policy; give a file of Policy.save"),
+    ):
+        (tmp_path / name).write_bytes(wrong)
+        with pytest.raises(UserError, match=message) as error:
+            agents.load(tmp_path / name)
+        assert "\n" not in str(error.value)
+    with pytest.raises(UserError, match=r"ends in \.npz"):
+        policy.save(tmp_path / "policy.pkl")
+    with pytest.raises(UserError, match=r"cannot be written \(No such file"):
+        policy.save(tmp_path / "nowhere" / "policy.npz")

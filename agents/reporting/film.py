@@ -14,11 +14,11 @@ from agents.planning.builders import build_runner
 from agents.reporting.film_process import Film, Shot, draw
 from agents.reporting.imagined_paths import PLACES
 from agents.training.evaluation import evaluate, evaluation_steps_per_plan
-from agents.training.frozen import FrozenAgent
+from agents.training.frozen import Acting
 from mbrl import Plan
 
 
-def animate(frozen: FrozenAgent, seed: int, path: Path) -> Path:
+def animate(frozen: Acting, seed: int, path: Path) -> Path:
     """Writes one episode of the frozen evaluation as an animated GIF, a frame a plan.
 
     Beneath the picture stand the return so far and the planned return over the horizon; in it,
@@ -76,7 +76,7 @@ def animate(frozen: FrozenAgent, seed: int, path: Path) -> Path:
     return path
 
 
-def _paths(frozen: FrozenAgent, runner: EpisodeRunner, plan: Plan):
+def _paths(frozen: Acting, runner: EpisodeRunner, plan: Plan):
     """What `draw_paths` shows of a plan; None where the environment is not known to it."""
     place = PLACES.get(runner.spec.id)
     if place is None:

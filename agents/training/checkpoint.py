@@ -64,6 +64,19 @@ def save(
     before = _steps(directory)
     if before and step < before[-1]:
         raise ValueError(f"step {step} lies before the latest checkpoint, {before[-1]}")
+    packed = pack(state, arrays)
+    directory.mkdir(parents=True, exist_ok=True)
+    for left in directory.glob("*.tmp"):
+        left.unlink()
+    write_whole(_file(directory, step), packed)
+    known = sorted({*before, step})
+    lasting = {min(each for each in known if each >= m) for m in milestones if m <= step}
+    for old in {*known[:-keep]} - lasting:
+        _file(directory, old).unlink(missing_ok=True)
+
+
+def pack(state: Any, arrays: Mapping[str, Any]) -> bytes:
+    """The content of a file that holds both; arguments and TypeError as of `save`."""
     pieces: list[np.ndarray] = []
     content = {
         "format": _FORMAT,
@@ -74,14 +87,7 @@ def save(
     stream = io.BytesIO()
     text = np.frombuffer(json.dumps(content).encode(), np.uint8)
     np.savez(stream, *pieces, allow_pickle=False, **{_CONTENT: text})
-    directory.mkdir(parents=True, exist_ok=True)
-    for left in directory.glob("*.tmp"):
-        left.unlink()
-    write_whole(_file(directory, step), stream.getvalue())
-    known = sorted({*before, step})
-    lasting = {min(each for each in known if each >= m) for m in milestones if m <= step}
-    for old in {*known[:-keep]} - lasting:
-        _file(directory, old).unlink(missing_ok=True)
+    return stream.getvalue()
 
 
 def latest(directory: Path) -> int | None:
@@ -159,7 +165,7 @@ def read(directory: Path, step: int | None = None, *, or_later: bool = False) ->
         found = find(directory, step, or_later=or_later)
         path = _file(directory, found)
         try:
-            return _read(path)
+            return read_file(path)
         except UnreadableError as error:
             # It may have been cleared away or replaced since it was found: look again.
             if path == failed:
@@ -196,8 +202,13 @@ def _steps(directory: Path) -> list[int]:
     return sorted(steps)
 
 
-def _read(path: Path) -> Checkpoint:
-    """One file; the format is compared before the arrays are read."""
+def read_file(path: Path) -> Checkpoint:
+    """Reads one file; its format is compared before its arrays are read.
+
+    Raises:
+      UnreadableError: it is missing, damaged or none of this form.
+      UserError: it has another format.
+    """
     arrays = members(path)
     name, text = next(arrays, ("", None))
     if text is None or name != _CONTENT:

@@ -14,7 +14,7 @@ from agents.envs import EpisodeRunner
 from agents.planning.actor import Actor, plan_of
 from agents.planning.agent import AgentState
 from agents.planning.builders import build_runner
-from agents.training.frozen import FrozenAgent
+from agents.training.frozen import Acting
 from agents.training.saved import PlanRecord
 from mbrl import Plan
 
@@ -134,7 +134,7 @@ def evaluate(
 
 
 def evaluate_frozen(
-    frozen: FrozenAgent, episodes: int, seed: int, finished: Callable[[int], None] | None = None
+    frozen: Acting, episodes: int, seed: int, finished: Callable[[int], None] | None = None
 ) -> tuple[list[EpisodeResult], dict[str, Any]]:
     """Evaluates a frozen agent, on environments of its own, as its configuration says.
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import jax
 
@@ -13,6 +14,23 @@ from agents.planning.familiar import GRID, HeldOutPlans, plan_held_out, typical_
 from agents.training import saved
 from agents.training.saved import Progress, RunKeys
 from mbrl import Replay
+
+
+class Acting(Protocol):
+    """What acts in an evaluation or a film; see `FrozenAgent` for the attributes."""
+
+    @property
+    def config(self) -> Config: ...  # noqa: D102
+    @property
+    def agent(self) -> PlanningAgent: ...  # noqa: D102
+    @property
+    def learned(self) -> AgentState: ...  # noqa: D102
+    @property
+    def keys(self) -> RunKeys: ...  # noqa: D102
+    @property
+    def weight(self) -> float: ...  # noqa: D102
+    @property
+    def survival_bonus(self) -> float: ...  # noqa: D102
 
 
 @dataclass(frozen=True)

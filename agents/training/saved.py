@@ -148,7 +148,7 @@ def write(run_dir: Path, saved: Saved, config: Config) -> None:
         saved.progress.env_steps,
         {"learned": saved.learned, "plan_states": saved.plan_states},
         {
-            "config": config.model_dump(mode="json"),
+            **described(config, saved.spec),
             "progress": asdict(saved.progress),
             "open_episodes": [
                 {**each, "plans": each["plans"] and asdict(each["plans"])}
@@ -156,14 +156,21 @@ def write(run_dir: Path, saved: Saved, config: Config) -> None:
             ],
             "replay": saved.replay,
             "log_position": saved.log_position,
-            "spec": {
-                name: list(value) if isinstance(value, tuple) else value
-                for name, value in asdict(saved.spec).items()
-            },
         },
         keep=config.keep_checkpoints,
         milestones=config.milestones,
     )
+
+
+def described(config: Config, spec: EnvironmentSpec) -> dict[str, Any]:
+    """What a file says of its agent; `read_config` and `read_spec` read it."""
+    return {
+        "config": config.model_dump(mode="json"),
+        "spec": {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in asdict(spec).items()
+        },
+    }
 
 
 def open_run(
@@ -180,11 +187,7 @@ def open_run(
     """
     config = load_run(run_dir)
     found = checkpoint.read(run_dir / CHECKPOINTS, step, or_later=or_later)
-    try:
-        trained = Config.model_validate(found.arrays["config"])
-    except ValidationError as error:
-        option = ".".join(map(str, error.errors()[0]["loc"]))
-        raise _of_another_version(found, f"its configuration: {option}") from None
+    trained = read_config(found)
     grown = {("env_steps",)} if config.env_steps > trained.env_steps else ()
     changed = difference(config, trained, grown)
     if changed:
@@ -193,6 +196,19 @@ def open_run(
             f" {changed}; restore the file, or train another run"
         )
     return config, found
+
+
+def read_config(found: Checkpoint) -> Config:
+    """The configuration of an agent.
+
+    Raises:
+      UserError: another version of the program wrote it.
+    """
+    try:
+        return Config.model_validate(found.arrays["config"])
+    except ValidationError as error:
+        option = ".".join(map(str, error.errors()[0]["loc"]))
+        raise _of_another_version(found, f"its configuration: {option}") from None
 
 
 def load_config(run_dir: Path) -> Config:

@@ -106,7 +106,7 @@ def test_an_older_checkpoint_is_pointed_out(tmp_path):
 @pytest.mark.parametrize("change", ["cleared away", "replaced"])
 def test_a_reader_beside_the_writer_looks_again(tmp_path, monkeypatch, change):
     save(tmp_path, 5, {"x": 5}, {}, keep=1)
-    read, opened = checkpoint._read, []
+    read, opened = checkpoint.read_file, []
 
     def slow(path):
         opened.append(path.name)
@@ -120,7 +120,7 @@ def test_a_reader_beside_the_writer_looks_again(tmp_path, monkeypatch, change):
             save(tmp_path, 6, {"x": 6}, {}, keep=1)
         return read(path)
 
-    monkeypatch.setattr(checkpoint, "_read", slow)
+    monkeypatch.setattr(checkpoint, "read_file", slow)
     assert restore(tmp_path, {"x": 0}) == ({"x": 6}, {})
     assert opened == ["5.npz", "6.npz" if change == "cleared away" else "5.npz"]
     save(tmp_path, 7, {"x": 7}, {}, keep=1)

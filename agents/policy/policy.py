@@ -29,7 +29,7 @@ from agents.errors import UserError
 from agents.planning import builders
 from agents.planning.actor import decision_keys
 from agents.planning.agent import AgentState, PlanningAgent
-from agents.training import saved
+from agents.policy import files
 from agents.training.evaluation import evaluation_steps_per_plan
 from agents.training.frozen import load_frozen
 from agents.training.saved import RunKeys
@@ -84,17 +84,12 @@ class Policy:
     `agents.load` makes one. `act` remembers the episode under way in one environment; `predict`
     leaves that to its caller, and takes one observation or several.
 
-    Args:
-      config: of the run.
-      spec: what the environment observes and takes.
-      learned: what the run learned.
-      weight: of the penalty.
-      survival_bonus: of every plan; see `mbrl.objective`.
-
     Attributes:
       config: of the run.
       spec: what the environment observes and takes.
-      observation_space, action_space: the same for Gymnasium.
+      learned: by the run.
+      weight: of the penalty.
+      survival_bonus: of every plan; see `mbrl.objective`.
     """
 
     def __init__(
@@ -106,14 +101,23 @@ class Policy:
         weight: float,
         survival_bonus: float,
     ):
-        self.config, self.spec = config, spec
-        self._learned, self._weight, self._bonus = learned, weight, survival_bonus
+        self.config, self.spec, self.learned = config, spec, learned
+        self.weight, self.survival_bonus = weight, survival_bonus
         self._hold = evaluation_steps_per_plan(config)
-        self._key = RunKeys.of(config.seed).evaluate
         self._agents: dict[int, PlanningAgent] = {}
         self._state: PolicyState | None = None
         self._starts = True
         self._latest: tuple[NDArray[np.float32], Plan] | None = None
+
+    @property
+    def keys(self) -> RunKeys:
+        """Roots of the run's randomness."""
+        return RunKeys.of(self.config.seed)
+
+    @property
+    def agent(self) -> PlanningAgent:
+        """The compiled functions, for as many environments as the run had."""
+        return self._agent(self.config.num_envs)
 
     @property
     def observation_space(self) -> spaces.Box:
@@ -195,7 +199,7 @@ class Policy:
         observation, plan = self._latest
         agent = self._agent(1)
         paths = agent.rollouts(
-            self._learned, jax.random.key(0), jnp.asarray(observation[None]),
+            self.learned, jax.random.key(0), jnp.asarray(observation[None]),
             jnp.asarray(plan.actions[None]),
         )  # fmt: skip
         paths = jax.tree.map(lambda leaf: leaf[0], paths)
@@ -204,8 +208,29 @@ class Policy:
             planned_return=float(plan.planned_return),
             penalty=float(plan.penalty),
             observations=np.asarray(paths.observations),
-            penalties=np.asarray(agent.penalties(self._learned, paths)),
+            penalties=np.asarray(agent.penalties(self.learned, paths)),
             continue_probs=np.asarray(paths.continue_probs),
+        )
+
+    def save(self, file: str | Path) -> None:
+        """Writes the policy to one file, which `agents.load` reads; it holds no code.
+
+        What only a training needs is left out: optimisers, episodes. An analytic reward of the
+        user's own is named, not copied.
+
+        Args:
+          file: its name ends in `.npz`; an existing one is replaced.
+
+        Raises:
+          UserError: it cannot be written.
+        """
+        files.write(
+            Path(file),
+            self.config,
+            self.spec,
+            self.learned,
+            weight=self.weight,
+            survival_bonus=self.survival_bonus,
         )
 
     def _next(
@@ -235,11 +260,11 @@ class Policy:
         plans = None
         if due.any():
             keys = decision_keys(
-                self._key, jnp.asarray(state.episodes), jnp.asarray(state.decisions)
+                self.keys.evaluate, jnp.asarray(state.episodes), jnp.asarray(state.decisions)
             )
             made, remembered = agent.act(
-                self._learned, keys, state.plans, jnp.asarray(observations),
-                self._weight, self._bonus,
+                self.learned, keys, state.plans, jnp.asarray(observations),
+                self.weight, self.survival_bonus,
             )  # fmt: skip
             plans = jax.tree.map(np.asarray, made)
             state = replace(
@@ -284,21 +309,23 @@ def _choose(which: Bool[np.ndarray, " B"], ours: PlanState, others: PlanState) -
 
 
 def load(path: str | Path, *, env_steps: int | None = None) -> Policy:
-    """The policy of a run.
+    """The policy of a run, or of a file.
 
     Args:
-      path: directory of a run, finished or not.
-      env_steps: the first checkpoint at or after so many simulator steps; the latest when None.
+      path: directory of a run, finished or not; or a file that `Policy.save` wrote.
+      env_steps: of a run, the first checkpoint at or after so many simulator steps; the latest
+        when None.
 
     Raises:
       UserError: there is no run, no such checkpoint, or one that cannot be read.
     """
-    run_dir = Path(path)
-    frozen = load_frozen(run_dir, env_steps=env_steps)
-    spec = saved.read_spec(run_dir) or builders.read_spec(frozen.config.env)
+    if Path(path).is_file():
+        config, spec, learned, numbers = files.read(Path(path))
+        return Policy(config, spec, learned, **numbers)
+    frozen = load_frozen(Path(path), env_steps=env_steps)
     return Policy(
         frozen.config,
-        spec,
+        frozen.spec,
         frozen.learned,
         weight=frozen.weight,
         survival_bonus=frozen.survival_bonus,
