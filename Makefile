@@ -17,7 +17,7 @@ KEY := $(shell { pwd -P; $(PYTHON) -c 'import sys; print(sys.version, sys.base_p
 STAMP := .venv/.installed-$(KEY)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-slow stress lint format clean
+.PHONY: help setup demo train test test-slow stress lint format clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' Makefile
@@ -34,6 +34,9 @@ $(STAMP):
 
 train: setup  ## train PRESET (default lunar-lander); ARGS="--seed 3" passes flags on
 	.venv/bin/mbrl-dae train $(PRESET) $(ARGS)
+
+demo: setup  ## fly a trained lander that comes with the package, and film it
+	.venv/bin/mbrl-dae demo $(ARGS)
 
 test: setup  ## run the tests; ARGS="-k cem" passes flags on to pytest
 	.venv/bin/python -m pytest -n 2 --dist loadfile $(ARGS)

@@ -24,16 +24,6 @@ def run() -> Finished:
     return finished()
 
 
-def policy_of(frozen: FrozenAgent) -> Policy:
-    return Policy(
-        frozen.config,
-        frozen.spec,
-        frozen.learned,
-        weight=frozen.weight,
-        survival_bonus=frozen.survival_bonus,
-    )
-
-
 def environment(frozen: FrozenAgent) -> gym.Env:
     return make_environment(frozen.config.env.id, frozen.config.env.kwargs)
 
@@ -59,7 +49,7 @@ def test_it_acts_as_the_frozen_evaluation_does_bit_for_bit(run, plans_per_decisi
     frozen = replace(frozen, config=config)
     with sharing():
         expected, _ = evaluate_frozen(frozen, 3, SEED)
-        policy = policy_of(frozen)
+        policy = Policy.of(frozen)
         returns = [play(policy, environment(frozen), SEED + index) for index in range(3)]
     assert returns == [each.return_ for each in expected]
 

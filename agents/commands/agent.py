@@ -14,8 +14,10 @@ from agents.config.commands import (
     parse_train,
     runnable,
     train_line,
+    whole_number,
 )
 from agents.config.flags import Argument, CommandLine, declared
+from agents.errors import UserError, shown
 
 
 def _train(args: list[str]) -> int:
@@ -86,6 +88,32 @@ states, closed loop over the horizon, and in whole episodes; with intervals and 
     out="RUN_DIR/returns-benchmark",
 )
 
+
+def _demo(args: list[str]) -> Lines:
+    parsed = _DEMO.parse(args)
+    if parsed.positionals:
+        raise UserError(f"no such word is allowed, not {', '.join(map(shown, parsed.positionals))}")
+    seed = whole_number(parsed, "seed", _FIRST_SEED)
+    out = Path(parsed.values.get(("out",), _FILM))
+    if out.suffix != ".gif":
+        raise UserError(f"--out: {shown(str(out))} is not allowed; give a name that ends in .gif")
+    from agents.reporting.demo import fly  # brings JAX, which bad input need not
+
+    return fly(_FIRST_SEED if seed is None else seed, out)
+
+
+_FILM, _FIRST_SEED = "runs/demo.gif", 10_000
+_DEMO = CommandLine(
+    "demo",
+    """\
+Fly a trained lander that comes with the package, and film it with its plans drawn over it. It
+learned from 10,000 steps of LunarLander-v3.""",
+    (
+        Argument("seed", declared(int, "Of the episode"), "INT", f"default: {_FIRST_SEED}"),
+        Argument("out", declared(Path, "The film"), "FILE.gif", f"default: {_FILM}"),
+    ),
+)
+
 _COMPARISONS = "runs/comparisons"
 _COMPARE = CommandLine(
     "compare",
@@ -105,6 +133,7 @@ _COMPARE = CommandLine(
 )
 
 COMMANDS = (
+    Command("Fly a trained lander that comes with the package", _DEMO, _demo, jax=True),
     Command("Train an agent, and report it", train_line(), _train, jax=True),
     Command(
         "Evaluate a saved run on fresh episodes",

@@ -12,7 +12,7 @@ from agents.config.flags import PROGRAM
 from agents.errors import UserError, shown
 
 _ROOMS = {
-    "agent": ("train", "evaluate", "report", "returns", "compare"),
+    "agent": ("demo", "train", "evaluate", "report", "returns", "compare"),
     "data": ("collect", "export"),
     "trials": ("sweep", "learning", "draw-learning", "boney", "logged"),
     "studies": ("planners", "speed", "denoising", "detection"),

@@ -156,9 +156,13 @@ def parse_train(args: Sequence[str]) -> TrainCommand | ResumeCommand:
     file, run_dir = (parsed.values.get((name,)) for name in ("config", "run_dir"))
     config = load(preset, None if file is None else Path(file), parsed.given(Config))
     if run_dir is None:
-        now = time.strftime("%Y%m%d-%H%M%S")
-        return TrainCommand(config, Path(f"runs/{preset}-seed{config.seed}-{now}"), True)
+        return TrainCommand(config, default_directory(preset, config), True)
     return TrainCommand(config, _free_directory(run_dir))
+
+
+def default_directory(preset: str, config: Config) -> Path:
+    """Where a run goes, unless it is said; a number is added if it exists."""
+    return Path(f"runs/{preset}-seed{config.seed}-{time.strftime('%Y%m%d-%H%M%S')}")
 
 
 def parse_evaluate(args: Sequence[str]) -> EvaluateCommand:

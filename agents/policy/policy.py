@@ -31,7 +31,7 @@ from agents.planning.actor import decision_keys
 from agents.planning.agent import AgentState, PlanningAgent
 from agents.policy import files
 from agents.training.evaluation import evaluation_steps_per_plan
-from agents.training.frozen import load_frozen
+from agents.training.frozen import FrozenAgent, load_frozen
 from agents.training.saved import RunKeys
 from mbrl import Plan, PlanState
 
@@ -108,6 +108,17 @@ class Policy:
         self._state: PolicyState | None = None
         self._starts = True
         self._latest: tuple[NDArray[np.float32], Plan] | None = None
+
+    @classmethod
+    def of(cls, frozen: FrozenAgent) -> Policy:
+        """Of an agent that has been trained."""
+        return cls(
+            frozen.config,
+            frozen.spec,
+            frozen.learned,
+            weight=frozen.weight,
+            survival_bonus=frozen.survival_bonus,
+        )
 
     @property
     def keys(self) -> RunKeys:
@@ -322,11 +333,4 @@ def load(path: str | Path, *, env_steps: int | None = None) -> Policy:
     if Path(path).is_file():
         config, spec, learned, numbers = files.read(Path(path))
         return Policy(config, spec, learned, **numbers)
-    frozen = load_frozen(Path(path), env_steps=env_steps)
-    return Policy(
-        frozen.config,
-        frozen.spec,
-        frozen.learned,
-        weight=frozen.weight,
-        survival_bonus=frozen.survival_bonus,
-    )
+    return Policy.of(load_frozen(Path(path), env_steps=env_steps))

@@ -182,7 +182,8 @@ def evaluate_run(run_dir: Path, episodes: int | None, seed: int | None, gif: boo
     first = config.evaluation.seed if seed is None else seed
     count = config.evaluation.episodes if episodes is None else episodes
     if gif:
-        print(f"animation  {animate(frozen, first, run_dir / ANIMATION)}")
+        animate(frozen, first, run_dir / ANIMATION)
+        print(f"animation  {run_dir / ANIMATION}")
     results, summary = evaluate_frozen(frozen, count, first)
     lines = describe_evaluation(summary, frozen.progress.env_steps)
     print(*lines, *_cut_short(results), sep="\n")

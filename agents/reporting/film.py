@@ -13,12 +13,12 @@ from agents.planning.actor import Actor
 from agents.planning.builders import build_runner
 from agents.reporting.film_process import Film, Shot, draw
 from agents.reporting.imagined_paths import PLACES
-from agents.training.evaluation import evaluate, evaluation_steps_per_plan
+from agents.training.evaluation import EpisodeResult, evaluate, evaluation_steps_per_plan
 from agents.training.frozen import Acting
 from mbrl import Plan
 
 
-def animate(frozen: Acting, seed: int, path: Path) -> Path:
+def animate(frozen: Acting, seed: int, path: Path) -> EpisodeResult:
     """Writes one episode of the frozen evaluation as an animated GIF, a frame a plan.
 
     Beneath the picture stand the return so far and the planned return over the horizon; in it,
@@ -28,6 +28,9 @@ def animate(frozen: Acting, seed: int, path: Path) -> Path:
       frozen: not changed.
       seed: of the episode.
       path: of the file.
+
+    Returns:
+      The episode in numbers.
 
     Raises:
       UserError: the environment draws no frames, or does not repeat itself.
@@ -48,7 +51,7 @@ def animate(frozen: Acting, seed: int, path: Path) -> Path:
             ]
             shots.append(Shot(lines, _paths(frozen, runner, plan)))
 
-    evaluate(
+    (result,) = evaluate(
         Actor(frozen.agent, frozen.keys.evaluate, config.num_envs),
         frozen.learned,
         runners,
@@ -73,7 +76,7 @@ def animate(frozen: Acting, seed: int, path: Path) -> Path:
             path=path.absolute(),
         )
     )
-    return path
+    return result
 
 
 def _paths(frozen: Acting, runner: EpisodeRunner, plan: Plan):

@@ -9,7 +9,7 @@ How to use it:
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from agents.config.commands import refuse_taken
 from agents.directories import locked, make_numbered, write_whole
 from agents.errors import shown
 from agents.training import checkpoint, loop, saved
-from agents.training.callbacks import LiveDisplay, MetricsLog, Saving, Stopwatch
+from agents.training.callbacks import Callback, LiveDisplay, MetricsLog, Saving, Stopwatch
 from agents.training.display import Display
 from agents.training.log import START, RunLog
 from agents.training.run import Run
@@ -47,11 +47,14 @@ class Session:
         """Spent on the run, over all sessions."""
         return self._watch.wall_seconds
 
-    def train(self) -> None:
+    def train(self, callbacks: Sequence[Callback] = ()) -> None:
         """Trains until all steps are spent, or the data set has been learned from.
 
         An interrupt takes effect after the decision under way, once a checkpoint is written; at
         once where a data set is learned from.
+
+        Args:
+          callbacks: of one's own, called after those of the log and the display.
 
         Raises:
           KeyboardInterrupt: on an interrupt.
@@ -66,6 +69,7 @@ class Session:
                     MetricsLog(self.log),
                     LiveDisplay(self.display, self._watch),
                     self._watch,
+                    *callbacks,
                     Saving(self.run, self.run_dir, self.log, interrupted),
                 ],
             )

@@ -201,9 +201,8 @@ def undrawn() -> Iterator[None]:
         (run_dir / "learning.png").touch()
         return run_dir / "learning.png"
 
-    def animate(frozen: FrozenAgent, seed: int, path: Path) -> Path:
+    def animate(frozen: FrozenAgent, seed: int, path: Path) -> None:
         path.touch()
-        return path
 
     with (
         mock.patch.object(conclude, "plot_run", plot_run),
