@@ -93,7 +93,7 @@ def _demo(args: list[str]) -> Lines:
     parsed = _DEMO.parse(args)
     if parsed.positionals:
         raise UserError(f"no such word is allowed, not {', '.join(map(shown, parsed.positionals))}")
-    seed = whole_number(parsed, "seed", _FIRST_SEED)
+    seed = whole_number(parsed, "seed", 0)
     out = Path(parsed.values.get(("out",), _FILM))
     if out.suffix != ".gif":
         raise UserError(f"--out: {shown(str(out))} is not allowed; give a name that ends in .gif")

@@ -44,14 +44,20 @@ def conclude(session: Session) -> None:
         summary |= from_data.summarise(frozen, plans)
         fit = of_kind(read_rows(run_dir / METRICS), "fit")[-1]
         notes += from_data.warnings(frozen, summary, fit)
+    said = [
+        f"{subject:<11}{text}"
+        for subject, text in (from_data.verdicts(summary) if config.data else {}).items()
+    ]
     if acts:
         results, evaluated = _evaluate(session, frozen)
         summary |= evaluated
         notes += _cut_short(results)
+        said += describe_evaluation(summary, env_steps)
     summary |= {
         "wall_seconds": session.wall_seconds, "versions": versions(), "commit": commit(),
     }  # fmt: skip
     write_summary(run_dir, summary)
+    display.result(said)
     files = [str(run_dir / SUMMARY)]
     if not config.data:
         files.append(plot_run(run_dir).name)
@@ -59,20 +65,9 @@ def conclude(session: Session) -> None:
         notes = [*_add_to_report(session, frozen), *notes]
     for note in (*notes, *_warnings(frozen)):
         display.note(note)
+    display.progress(env_steps, "writing the report")
     page = write_report(run_dir)
-    if acts:
-        display.evaluation(summary["evaluation"]["returns"])
-    display.finish(
-        [
-            *(
-                f"{subject:<11}{said}"
-                for subject, said in (from_data.verdicts(summary) if config.data else {}).items()
-            ),
-            *(describe_evaluation(summary, env_steps) if acts else ()),
-            f"results    {', '.join(files)}",
-            f"report     {page}",
-        ]
-    )
+    display.finish([f"results    {', '.join(files)}", f"report     {page}"])
 
 
 def _evaluate(session: Session, frozen: FrozenAgent) -> tuple[list[EpisodeResult], dict[str, Any]]:
@@ -150,7 +145,8 @@ def describe_evaluation(summary: dict[str, Any], env_steps: int) -> Iterator[str
     low, high = figures["iqm_ci95"]
     yield (
         f"return     mean {number(figures['mean'])}, {figures['episodes']} episodes"
-        f" after {env_steps:,} steps"
+        f" after {env_steps:,} steps, from {number(min(figures['returns']))} to"
+        f" {number(max(figures['returns']))}"
     )
     if figures["episodes"] > 1:  # one episode has no spread
         yield (

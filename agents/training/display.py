@@ -68,6 +68,8 @@ class Display:
         self._title = title
         self._steps = start
         self._doing = "starting"
+        self._concluding = False
+        self._steady = False  # whether a planned episode has ended: the first one compiles
         self._rate: float | None = None
         self._weight: float | None = None
         self._episodes: deque[_Episode] = deque(maxlen=max(_ROWS, _RECENT))
@@ -129,9 +131,11 @@ class Display:
         self._episodes.append(_Episode(env_steps, number, result))
         self._rate, self._weight = plans_per_second, weight
         random = result.planned_return is None
-        if random:
-            # Random steps cost next to nothing: they must not count in the speed of the rest.
+        if random or not self._steady:
+            # Random steps cost next to nothing, and the first plan is compiled: neither may count
+            # in the speed of the rest.
             self._speed = deque([(time.monotonic(), env_steps)])
+            self._steady = not random
         self._show()
         at = "" if weight is None else f" at weight {weight:.3g}"
         planned = (
@@ -162,25 +166,31 @@ class Display:
         line = f"{self._stamp()}fit, held out: {self._model_fit}"
         self._say(line + (f"; denoising {self._regularizer_fit}" if self._regularizer_fit else ""))
 
-    def evaluation(self, returns: Sequence[float]) -> None:
-        """Shows the returns of the frozen evaluation, once it is done."""
-        text = (
-            f"evaluation: {len(returns)} episodes, mean return "
-            f"{_number(sum(returns) / len(returns))}, lowest {_number(min(returns))}, "
-            f"highest {_number(max(returns))}"
-        )
-        self._doing = text
-        self._show()
-        self._say(self._stamp() + text)
+    def result(self, lines: Sequence[str]) -> None:
+        """Ends the panel and prints the result; what goes on after it is one moving line.
+
+        Args:
+            lines: unbroken, so that a command can be copied.
+        """
+        self._end_panel()
+        for line in lines:
+            self._print(line)
+        if self._live is not None:
+            self._live = Live(console=self._live.console, refresh_per_second=4, transient=True)
+            self._live.start()
+            self._concluding = True
 
     def finish(self, lines: Sequence[str]) -> None:
-        """Ends the panel and prints the last lines, unbroken so that a command can be copied."""
+        """Ends the panel, where `result` has not, and prints the last lines."""
+        self._end_panel()
+        for line in lines:
+            self._print(line)
+
+    def _end_panel(self) -> None:
         if self._live is not None:
             self._doing = ""
             self._show()
             self._live.stop()
-        for line in lines:
-            self._print(line)
 
     # --- figures -----------------------------------------------------------------------------
 
@@ -226,6 +236,8 @@ class Display:
             self._live.update(self._frame())
 
     def _frame(self) -> RenderableType:
+        if self._concluding:
+            return Spinner("line", Text(self._doing)) if self._doing else Text()
         bar = Table.grid(padding=(0, 2), expand=True)
         bar.add_column(ratio=1)
         bar.add_column(no_wrap=True)

@@ -101,7 +101,7 @@ def test_a_threshold_tells_how_many_episodes_solved_it():
     summary = {
         "evaluation": {
             "episodes": 4, "mean": 1.0, "sd": 2.0, "iqm": 3.0, "iqm_ci95": [4.0, 5.0],
-            "share_solved": 0.25,
+            "share_solved": 0.25, "returns": [-1.0, 3.0],
         },
         "planned": 6.0, "realised": 7.0,
     }  # fmt: skip

@@ -69,7 +69,8 @@ def play(show: Display, clock: list[float]) -> None:
     show.episode(300, 2, result(30.0, 100, "truncated", 45.25, 31.0, 0.207), 14.23)
     clock[0] = 22.0
     show.episode(400, 3, result(1234.5, 100, "terminated", 50.0, None, -0.1), 15.0)
-    show.evaluation([100.0, 200.0])
+    show.result(["return 150"])
+    show.progress(400, "filming")
 
 
 def test_plain_lines(clock):
@@ -88,10 +89,10 @@ def test_plain_lines(clock):
         "200/1,000 steps  fit, held out: nll -12.3, reward rmse 3.21, ends bce 0.01; denoising mse "
         "0.0123, by copying 0.04",
         "300/1,000 steps  episode 2: return 30.0, mean of last 10 -90.0, length 100, truncated; "
-        "planned 45.2, realised 31.0, penalty 0.21; 14.2 plans/s; 1:10 left",
+        "planned 45.2, realised 31.0, penalty 0.21; 14.2 plans/s",
         "400/1,000 steps  episode 3: return 1,234.5, mean of last 10 241.1, length 100, "
         "terminated; planned 50.0, realised -, penalty -0.10; 15.0 plans/s; 1:00 left",
-        "400/1,000 steps  evaluation: 2 episodes, mean return 150.0, lowest 100.0, highest 200.0",
+        "return 150",
         "",
         "done",
     ]
@@ -126,8 +127,10 @@ def test_time_left_forgets_what_is_long_ago(clock):
 def test_a_resumed_run_measures_its_own_speed(clock):
     out = io.StringIO()
     with Display(10_000, "x", start=9_000, file=out) as show:
-        clock[0] = 10.0
-        show.episode(9_500, 40, result(0.0, 500, "truncated", 1.0, 1.0, 0.0), 9.0)
+        for index, seconds in enumerate((60.0, 65.0)):  # the first plan is compiled
+            clock[0] = seconds
+            at = 9_250 + 250 * index
+            show.episode(at, 40, result(0.0, 250, "truncated", 1.0, 1.0, 0.0), 9.0)
     assert out.getvalue().endswith("9.0 plans/s; 0:10 left\n")
 
 
@@ -171,6 +174,8 @@ def test_panel(terminal, clock):
         "      1      200    -90.0     100  terminated   random         -        -",
         "      2      300     30.0     100  truncated      45.2      31.0     0.21",
         "      3      400  1,234.5     100  terminated     50.0         -    -0.10",
+        "return 150",
+        "",  # the moving line, which is erased
         "mbrl-dae evaluate " + "x" * 100,  # unbroken
     ]
     assert terminal.getvalue().rstrip("x\n").endswith("evaluate ")
