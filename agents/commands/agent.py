@@ -99,17 +99,17 @@ def _demo(args: list[str]) -> Lines:
         raise UserError(f"--out: {shown(str(out))} is not allowed; give a name that ends in .gif")
     from agents.reporting.demo import fly  # brings JAX, which bad input need not
 
-    return fly(_FIRST_SEED if seed is None else seed, out)
+    return fly(_EPISODE if seed is None else seed, out)
 
 
-_FILM, _FIRST_SEED = "runs/demo.gif", 10_000
+_FILM, _EPISODE = "runs/demo.gif", 10_001
 _DEMO = CommandLine(
     "demo",
     """\
 Fly a trained lander that comes with the package, and film it with its plans drawn over it. It
 learned from 10,000 steps of LunarLander-v3.""",
     (
-        Argument("seed", declared(int, "Of the episode"), "INT", f"default: {_FIRST_SEED}"),
+        Argument("seed", declared(int, "Of the episode"), "INT", f"default: {_EPISODE}"),
         Argument("out", declared(Path, "The film"), "FILE.gif", f"default: {_FILM}"),
     ),
 )

@@ -47,7 +47,7 @@ def animate(frozen: Acting, seed: int, path: Path) -> EpisodeResult:
             planned = number(float(plan.planned_return), "+")
             lines = [
                 f"step {runner.steps}\trealised so far {number(runner.return_, '+')}",
-                f"penalty {plan.penalty / config.planner.horizon:.2f}\tplanned return {planned}",
+                f"penalty {plan.penalty / config.planner.horizon:z.2f}\tplanned return {planned}",
             ]
             shots.append(Shot(lines, _paths(frozen, runner, plan)))
 

@@ -35,6 +35,7 @@ class _Episode(NamedTuple):
     env_steps: int
     number: int
     result: EpisodeResult
+    penalty: str
 
 
 _COLUMNS: list[tuple[str, JustifyMethod, Callable[[_Episode], str]]] = [
@@ -45,7 +46,7 @@ _COLUMNS: list[tuple[str, JustifyMethod, Callable[[_Episode], str]]] = [
     ("ended", "left", lambda row: row.result.ended),
     ("planned", "right", lambda row: _number(row.result.planned_return, missing="random")),
     ("realised", "right", lambda row: _number(row.result.realised_return)),
-    ("penalty", "right", lambda row: _penalty(row.result.penalty)),
+    ("penalty", "right", lambda row: row.penalty),
 ]
 _NARROW = {"episode", "return", "planned", "realised", "penalty"}
 
@@ -56,16 +57,24 @@ class Display:
     Args:
         total_steps: simulator steps at which the run ends.
         title: one line that says what runs.
+        horizon: decisions of a plan; its penalty is shown as the mean of one.
         start: simulator steps done before, when a run is resumed.
         file: where to write; standard output when None. The panel needs a UTF-8 terminal.
     """
 
     def __init__(
-        self, total_steps: int, title: str, *, start: int = 0, file: TextIO | None = None
+        self,
+        total_steps: int,
+        title: str,
+        *,
+        horizon: int = 1,
+        start: int = 0,
+        file: TextIO | None = None,
     ) -> None:
         self._file = sys.stdout if file is None else file
         self._total = total_steps
         self._title = title
+        self._horizon = horizon
         self._steps = start
         self._doing = "starting"
         self._concluding = False
@@ -128,7 +137,7 @@ class Display:
             weight: of the penalty while it was planned, where that changes; else None.
         """
         self._advance(env_steps)
-        self._episodes.append(_Episode(env_steps, number, result))
+        self._episodes.append(_Episode(env_steps, number, result, self._penalty(result.penalty)))
         self._rate, self._weight = plans_per_second, weight
         random = result.planned_return is None
         if random or not self._steady:
@@ -140,7 +149,7 @@ class Display:
         at = "" if weight is None else f" at weight {weight:.3g}"
         planned = (
             f"planned {_number(result.planned_return)}, realised {_number(result.realised_return)},"
-            f" penalty {_penalty(result.penalty)}{at}"
+            f" penalty {self._penalty(result.penalty)}{at}"
         )
         parts = (
             f"episode {number}: return {_number(result.return_)}, mean of last {_RECENT}"
@@ -209,6 +218,9 @@ class Display:
 
     def _rate_text(self) -> str:
         return f"{self._rate:,.1f} plans/s" if self._rate else ""
+
+    def _penalty(self, total: float | None) -> str:
+        return "-" if total is None else f"{total / self._horizon:z.2f}"
 
     def _mean(self, name: str) -> float | None:
         recent = [getattr(row.result, name) for row in list(self._episodes)[-_RECENT:]]
@@ -297,10 +309,6 @@ def _figures(row: Mapping[str, Any], names: Mapping[str, str]) -> str:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _penalty(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
 
 
 def _number(value: float | None, missing: str = "-") -> str:

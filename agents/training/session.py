@@ -97,7 +97,10 @@ def begin(config: Config, run_dir: Path, *, numbered: bool = False) -> Iterator[
     with locked(run_dir, _refusal(run_dir)):
         refuse_taken(run_dir)
         write_whole(run_dir / CONFIG_FILE, dump(config))
-        with RunLog(run_dir) as log, Display(_total_steps(run), _title(config)) as display:
+        with (
+            RunLog(run_dir) as log,
+            Display(_total_steps(run), _title(config), horizon=config.planner.horizon) as display,
+        ):
             run.save(run_dir, log.position())
             if config.data:
                 used = data.describe(data.summarise(run.replay))
@@ -139,7 +142,10 @@ def resume(
             notes = [f"resumed at step {run.progress.env_steps:,}", *dropped]
         start = run.progress.env_steps
         total = _total_steps(run)
-        with RunLog(run_dir) as log, Display(total, _title(config), start=start) as show:
+        with (
+            RunLog(run_dir) as log,
+            Display(total, _title(config), horizon=config.planner.horizon, start=start) as show,
+        ):
             # Before the rows that the later checkpoints count: one killed here can be resumed.
             checkpoint.drop_after(checkpoints, start)
             log.truncate(position)

@@ -75,7 +75,7 @@ def play(show: Display, clock: list[float]) -> None:
 
 def test_plain_lines(clock):
     out = io.StringIO()
-    with Display(1_000, "lunar-lander, seed 0", file=out) as show:
+    with Display(1_000, "lunar-lander, seed 0", horizon=2, file=out) as show:
         show.note("resumed at step 0")
         play(show, clock)
         show.finish(["", "done"])
@@ -89,9 +89,9 @@ def test_plain_lines(clock):
         "200/1,000 steps  fit, held out: nll -12.3, reward rmse 3.21, ends bce 0.01; denoising mse "
         "0.0123, by copying 0.04",
         "300/1,000 steps  episode 2: return 30.0, mean of last 10 -90.0, length 100, truncated; "
-        "planned 45.2, realised 31.0, penalty 0.21; 14.2 plans/s",
+        "planned 45.2, realised 31.0, penalty 0.10; 14.2 plans/s",
         "400/1,000 steps  episode 3: return 1,234.5, mean of last 10 241.1, length 100, "
-        "terminated; planned 50.0, realised -, penalty -0.10; 15.0 plans/s; 1:00 left",
+        "terminated; planned 50.0, realised -, penalty -0.05; 15.0 plans/s; 1:00 left",
         "return 150",
         "",
         "done",
