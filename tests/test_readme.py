@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import agents
 from agents.config import PRESETS, Config, load, options
 from agents.config.benchmarks import (
     DenoiseOptions,
@@ -20,6 +21,7 @@ from agents.experiments.learning.options import LearningOptions
 from agents.experiments.learning.sweep import SweepOptions
 from agents.experiments.logged.options import LoggedOptions
 from agents.experiments.reproduction.options import ReproductionOptions
+from agents.reporting.demo import LANDER
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
@@ -55,15 +57,32 @@ def _rows(file: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(_text(file).splitlines()))
 
 
-def test_the_snippet_plans_a_push_back_to_the_origin(tmp_path: Path) -> None:
+def test_the_snippet_trains_acts_and_saves(tmp_path: Path, monkeypatch) -> None:
     (snippet,) = _blocks("python")
+    assert len(snippet.splitlines()) <= 10
+    asked = []
+
+    def stand_in(*given):
+        asked.append(given)
+        return agents.load(LANDER)
+
+    monkeypatch.setattr(agents, "train", stand_in, raising=False)
+    monkeypatch.chdir(tmp_path)
     file = tmp_path / "snippet.py"
     file.write_text(snippet, encoding="utf-8")
-    plan = runpy.run_path(str(file))["plan"]
+    ran = runpy.run_path(str(file))
+    ((preset, changes),) = asked
+    load(preset, None, {tuple(name.split(".")): value for name, value in changes.items()})
+    assert ran["action"].shape == (2,)
+    assert ran["actions"].shape == (4, 2)
+    assert agents.load("lander.npz").weight == ran["policy"].weight
+
+
+def test_the_example_plans_a_push_back_to_the_origin() -> None:
+    plan = runpy.run_path(str(ROOT / "scripts" / "examples" / "own_model.py"))["plan"]
     # From rest at 1 with horizon 15, doing nothing costs 15; pushing back with all there is, less.
     assert plan.actions[0] < -0.9
     assert -15 < float(plan.planned_return) < -8
-    assert len([line for line in snippet.splitlines() if line.strip()]) <= 16
 
 
 def test_the_file_that_it_shows_is_a_valid_configuration(tmp_path: Path) -> None:
