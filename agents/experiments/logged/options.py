@@ -8,7 +8,7 @@ from typing import Literal, Self, get_args
 
 from pydantic import Field
 
-from agents.config import Config, RegularizerName, load, override
+from agents.config import PRESETS, Config, RegularizerName, load, override
 from agents.config.base import Options
 from agents.config.data_commands import RecordedPolicy
 from agents.config.flags import Argument, CommandLine, called, declared
@@ -22,6 +22,15 @@ PRESET = "lunar-lander"
 CLONING = "cloning"
 """The arm that imitates the data and has no model."""
 
+RIVALS = ("iql", "td3+bc")
+"""Arms of offline reinforcement learning, by d3rlpy."""
+
+WITHOUT_MODEL = (CLONING, *RIVALS)
+
+REPLAY = "replay"
+"""The data set of the episodes that a run acts in its first `REPLAY_STEPS` steps."""
+REPLAY_STEPS = 5_000
+
 DATASETS: dict[str, tuple[RecordedPolicy, ...]] = {
     "expert": (RecordedPolicy("heuristic", "heuristic", 0.1, 30),),
     "noisy": (RecordedPolicy("heuristic", "heuristic", 0.5, 30),),
@@ -30,11 +39,15 @@ DATASETS: dict[str, tuple[RecordedPolicy, ...]] = {
         RecordedPolicy("random", "random", 0.0, 15),
     ),
     "random": (RecordedPolicy("random", "random", 0.0, 45),),
+    REPLAY: (),
 }
-"""The policies that are recorded, by the name of the data set."""
+"""The policies that are recorded, by the name of the data set; `REPLAY` is recorded in training."""
 
 _NAMES: tuple[str, ...] = get_args(RegularizerName)
-_ARM = re.compile(rf"({'|'.join((*_NAMES, CLONING))})(?:@(\d+(?:\.\d+)?))?")
+_MEMBERS = "disagreement"
+_ARM = re.compile(
+    rf"({'|'.join(map(re.escape, (*_NAMES, *WITHOUT_MODEL)))})(-1)?(?:@(\d+(?:\.\d+)?))?"
+)
 
 
 @dataclass(frozen=True)
@@ -42,33 +55,38 @@ class Arm:
     """A penalty with a weight, or behaviour cloning.
 
     Attributes:
-      name: of the penalty; `none`, or `CLONING`.
+      name: of the penalty; `none`, or one of `WITHOUT_MODEL`.
       weight: of it; `familiar` where none is given, 0 where there is no penalty.
+      single: whether the model has one member, and the search as many more candidates, so that a
+        plan costs what it costs with all members.
     """
 
     name: str
     weight: float | Literal["familiar"]
+    single: bool = False
 
     @classmethod
     def of(cls, text: str) -> Self:
-        """Reads `PENALTY`, `PENALTY@WEIGHT`, `none` or `cloning`.
+        """Reads `PENALTY[-1][@WEIGHT]`, `none[-1]` or one of `WITHOUT_MODEL`.
 
         Raises:
           UserError: it is of another form, or gives a weight to no penalty.
         """
         found = _ARM.fullmatch(text)
-        name, weight = found.groups() if found else ("", None)
-        free = name in ("none", CLONING)
-        if found is None or (free and weight):
+        name, single, weight = found.groups() if found else ("", None, None)
+        free = name in ("none", *WITHOUT_MODEL)
+        if found is None or (free and weight) or (single and name in (*WITHOUT_MODEL, _MEMBERS)):
             raise UserError(
-                f"--arms: {shown(text)} is not allowed; give none, {CLONING}, PENALTY (its weight"
-                f" is familiar) or PENALTY@WEIGHT, with a PENALTY of {', '.join(_NAMES[1:])}"
+                f"--arms: {shown(text)} is not allowed; give none, {', '.join(WITHOUT_MODEL)},"
+                " PENALTY (its weight is familiar) or PENALTY@WEIGHT, with a PENALTY of"
+                f" {', '.join(_NAMES[1:])}; -1 behind the name: one member (not of {_MEMBERS})"
             )
-        return cls(name, 0.0 if free else float(weight) if weight else "familiar")
+        return cls(name, 0.0 if free else float(weight) if weight else "familiar", bool(single))
 
     def __str__(self) -> str:
-        named = self.weight == "familiar" or self.name in ("none", CLONING)
-        return self.name if named else f"{self.name}@{self.weight!r}".removesuffix(".0")
+        named = self.weight == "familiar" or self.name in ("none", *WITHOUT_MODEL)
+        name = f"{self.name}-1" if self.single else self.name
+        return name if named else f"{name}@{self.weight!r}".removesuffix(".0")
 
 
 class LoggedOptions(Options):
@@ -121,6 +139,13 @@ class LoggedStudy:
             ("regularizer", "name"): arm.name,
             ("regularizer", "weight"): arm.weight,
         }
+        if arm.single:
+            usual = PRESETS[PRESET]
+            changes |= {
+                ("model", "members"): 1,
+                ("planner", "particles"): 1,
+                ("planner", "population"): usual.planner.population * usual.planner.particles,
+            }
         return load(PRESET, None, changes)
 
 
@@ -128,7 +153,12 @@ _FIELDS = LoggedOptions.model_fields
 
 _ARGUMENTS = (
     Argument("datasets", declared(Path, "Data sets"), "DATASET ...", positional=True),
-    Argument("arms", _FIELDS["arms"], "ARM [ARM ...]", "default: all but deen and gaussian"),
+    Argument(
+        "arms",
+        _FIELDS["arms"],
+        "ARM [ARM ...]",
+        "default: all but iql, td3+bc",
+    ),
     Argument("seeds", _FIELDS["seeds"], "SEED [SEED ...]", "default: 0..2"),
     Argument("episodes", _FIELDS["episodes"], "INT", "default: 30"),
     Argument("out", declared(Path, "Of data sets, models, tables"), "DIR", f"default: {OUT}"),

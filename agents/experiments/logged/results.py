@@ -9,6 +9,7 @@ import numpy as np
 from agents.analysis.statistics import with_interval
 from agents.analysis.tables import Row, grouped, markdown, write_csv, writing
 from agents.analysis.text import interval, number
+from agents.experiments.logged.options import WITHOUT_MODEL
 
 _MEANS = ("weight", "solved", "below_0", "planned", "realised")
 
@@ -71,7 +72,7 @@ def _table(arms: Sequence[Row]) -> Iterator[str]:
             row["dataset"],
             number(row["data_return"]),
             f"`{row['arm']}`",
-            "-" if row["arm"] in ("none", "cloning") else number(row["weight"]),
+            "-" if row["arm"] in ("none", *WITHOUT_MODEL) else number(row["weight"]),
             *(
                 number(row[key]) + interval(row[f"{key}_low"], row[f"{key}_high"])
                 if row[key] is not None

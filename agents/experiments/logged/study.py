@@ -2,33 +2,42 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import jax
 import numpy as np
+from numpy.typing import NDArray
 
 from agents.analysis.provenance import commit
 from agents.analysis.tables import Row, writing
 from agents.analysis.text import number
-from agents.config import CONFIG_FILE
-from agents.config.data_commands import CollectCommand
+from agents.config import CONFIG_FILE, Config, load
+from agents.config.data_commands import CollectCommand, ExportCommand
 from agents.data import summarise
 from agents.directories import write_whole
 from agents.experiments.logged.cloning import clone
-from agents.experiments.logged.options import CLONING, DATASETS, Arm, LoggedStudy
+from agents.experiments.logged.options import (
+    CLONING,
+    DATASETS,
+    PRESET,
+    REPLAY,
+    REPLAY_STEPS,
+    WITHOUT_MODEL,
+    Arm,
+    LoggedStudy,
+)
+from agents.experiments.logged.rivals import learned as rival
 from agents.planning import builders
 from agents.recording.collect import collect
+from agents.recording.export import export
 from agents.training import session
 from agents.training.evaluation import EpisodeResult, evaluate_frozen, result_of
 from agents.training.frozen import FrozenAgent, load_frozen
 
 SEED = 20_000
 """Of the first evaluated episode."""
-
-_MODEL = Arm("none", 0.0)
-"""The arm whose run holds the model of all."""
 
 
 def carry_out(study: LoggedStudy) -> Iterator[str]:
@@ -51,12 +60,15 @@ def carry_out(study: LoggedStudy) -> Iterator[str]:
             missing = [arm for arm, file in files.items() if not _done(file, study.episodes)]
             if not missing:
                 continue
-            model = _learned(study, dataset, seed)
-            fitted = {_MODEL.name: model}  # one a penalty, whatever the weight
+            fitted: dict[tuple[str, bool], FrozenAgent] = {}  # one a penalty, whatever the weight
             for arm in missing:
-                if arm.name not in (*fitted, CLONING):
-                    fitted[arm.name] = _with_penalty(study, dataset, seed, arm, model)
-                row = _measure(study, dataset, seed, arm, fitted.get(arm.name, model))
+                none = ("none", arm.single)
+                if none not in fitted:
+                    fitted[none] = _learned(study, dataset, seed, arm.single)
+                key = none if arm.name in WITHOUT_MODEL else (arm.name, arm.single)
+                if key not in fitted:
+                    fitted[key] = _with_penalty(study, dataset, seed, arm, fitted[none])
+                row = _measure(study, dataset, seed, arm, fitted[key])
                 write_whole(files[arm], json.dumps(row, indent=1) + "\n")
                 yield (
                     f"{dataset}, seed {seed}, {arm} at {number(row['weight'])}: mean return"
@@ -75,17 +87,34 @@ def row_file(study: LoggedStudy, dataset: str, seed: int, arm: Arm) -> Path:
     return study.out / f"{dataset}-seed{seed}-{arm}.json"
 
 
-def _learned(study: LoggedStudy, dataset: str, seed: int) -> FrozenAgent:
+def _learned(study: LoggedStudy, dataset: str, seed: int, single: bool) -> FrozenAgent:
     """The model of a data set and seed, learned if it has not been yet."""
-    data, run_dir = study.data(dataset, seed), study.out / f"{dataset}-seed{seed}"
-    config = study.config(dataset, seed, _MODEL)
+    data = study.data(dataset, seed)
+    run_dir = study.out / f"{dataset}-seed{seed}{'-single' if single else ''}"
+    config = study.config(dataset, seed, Arm("none", 0.0, single))
     if not data.exists():
-        for _ in collect(CollectCommand(config.env, DATASETS[dataset], seed, str(data))):
+        if dataset == REPLAY:
+            lines = export(ExportCommand(_online(study, seed), str(data), None))
+        else:
+            lines = collect(CollectCommand(config.env, DATASETS[dataset], seed, str(data)))
+        for _ in lines:
             pass
+    _train(run_dir, config)
+    return load_frozen(run_dir)
+
+
+def _online(study: LoggedStudy, seed: int) -> Path:
+    """The run whose episodes are the data set `REPLAY`."""
+    run_dir = study.out / f"online-seed{seed}"
+    _train(run_dir, load(PRESET, None, {("seed",): seed, ("env_steps",): REPLAY_STEPS}))
+    return run_dir
+
+
+def _train(run_dir: Path, config: Config) -> None:
+    """A run to its end; goes on where it was interrupted."""
     begun = (run_dir / CONFIG_FILE).exists()
     with session.resume(run_dir) if begun else session.begin(config, run_dir) as opened:
         opened.train()
-    return load_frozen(run_dir)
 
 
 def _measure(study: LoggedStudy, dataset: str, seed: int, arm: Arm, model: FrozenAgent) -> Row:
@@ -94,7 +123,10 @@ def _measure(study: LoggedStudy, dataset: str, seed: int, arm: Arm, model: Froze
     row: Row = {"dataset": dataset, "seed": seed, "arm": str(arm), "weight": 0.0}
     planned = realised = plans = None
     if arm.name == CLONING:
-        results = _fly_clone(study, model)
+        results = _fly(study, model, clone(model.replay, seed))
+    elif arm.name in WITHOUT_MODEL:
+        with rival(arm.name, model.replay, seed) as policy:
+            results = _fly(study, model, policy)
     else:
         frozen = replace(model, config=study.config(dataset, seed, arm))
         plans = frozen.plan_held_out()
@@ -135,10 +167,13 @@ def _with_penalty(
     return replace(model, config=config, agent=agent, learned=learned)
 
 
-def _fly_clone(study: LoggedStudy, model: FrozenAgent) -> list[EpisodeResult]:
-    """Episodes of behaviour cloning, each action held as the data's are."""
+def _fly(
+    study: LoggedStudy,
+    model: FrozenAgent,
+    policy: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+) -> list[EpisodeResult]:
+    """Episodes of a policy without a model, each action held as the data's are."""
     config = model.config
-    policy = clone(model.replay, config.seed)
     runner = builders.build_runner(config.env)
     results = []
     for index, seed in enumerate(range(SEED, SEED + study.episodes)):

@@ -25,7 +25,7 @@ from agents.experiments.planners.process import (
     PEERS,
     PENALISED,
     PlannerProcess,
-    install_peers,
+    peers_python,
 )
 from agents.experiments.planners.workload import SIZES, A, B, Workload
 
@@ -50,7 +50,7 @@ def benchmark(options: SpeedOptions, out: Path, *, peers: bool, sizes: bool) -> 
     names, written = [CEILING, OURS], "planner-speed.csv"
     if peers:
         yield "peers: installed into .venv-peers, unless they are there (a minute or two, 1.2 GB)"
-        install_peers()
+        peers_python()
         names += PEERS
     with tempfile.TemporaryDirectory() as temporary:
         directory = Path(temporary)

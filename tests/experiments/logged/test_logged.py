@@ -1,6 +1,8 @@
 """The study of logged data: its command line, its trials in a tiny world, and its tables."""
 
 import json
+from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from agents.experiments.logged import options, study
 from agents.experiments.logged.cloning import clone
 from agents.experiments.logged.options import CLONING, DATASETS, Arm, LoggedStudy, parse_logged
 from agents.experiments.logged.results import compare, write_results
+from agents.experiments.logged.rivals import transitions
 from mbrl import Episode, Replay
 
 # The command line.
@@ -21,7 +24,9 @@ def test_an_arm_is_read_and_written():
     assert Arm.of("rnn-dae") == Arm("rnn-dae", "familiar")
     assert Arm.of("rnn-dae@30") == Arm("rnn-dae", 30.0)
     assert Arm.of("none") == Arm("none", 0.0)
-    for text in ("rnn-dae", "rnn-dae@30", "none", "cloning", "disagreement@0.3"):
+    assert Arm.of("rnn-dae-1@30") == Arm("rnn-dae", 30.0, single=True)
+    single = ("none-1", "rnn-dae-1", "rnn-dae-1@30", "iql", "td3+bc")
+    for text in ("rnn-dae", "rnn-dae@30", "none", "cloning", "disagreement@0.3", *single):
         assert str(Arm.of(text)) == text
 
 
@@ -31,6 +36,8 @@ def test_an_arm_is_read_and_written():
         ("humans", "unknown data set 'humans'; give one of: expert"),
         ("expert --arms rnn", "--arms: 'rnn' is not allowed; give none"),
         ("expert --arms cloning@3", "--arms: 'cloning@3' is not allowed"),
+        ("expert --arms iql-1", "--arms: 'iql-1' is not allowed"),
+        ("expert --arms disagreement-1", "one member (not of disagreement)"),
         ("expert --arms none none", "given twice"),
         ("expert expert", "'expert' is given twice"),
         ("expert --episodes 0", "--episodes: 0 is not allowed"),
@@ -49,6 +56,14 @@ def test_the_agents_of_a_data_set_differ_in_their_penalty_alone():
     assert penalised.regularizer.weight == "familiar"
     assert none.fit == penalised.fit
     assert none.planner == penalised.planner
+
+
+def test_a_single_member_gets_as_many_evaluations_as_all_members_have():
+    asked = parse_logged(["expert", "--seeds", "3", "--out", "there"])
+    all_members, single = (asked.config("expert", 3, Arm.of(arm)) for arm in ("none", "none-1"))
+    assert (all_members.model.members, single.model.members) == (5, 1)
+    evaluations = [c.planner.population * c.planner.particles for c in (all_members, single)]
+    assert evaluations[0] == evaluations[1]
 
 
 # Trials.
@@ -135,3 +150,37 @@ def test_cloning_plans_nothing(tmp_path):
     assert compare(rows)[0]["planned"] is None
     (line,) = [line for line in write_results(tmp_path) if "`cloning`" in line]
     assert line.endswith("| - | - |")
+
+
+# Rivals.
+
+
+def test_decisions_become_transitions_with_their_summed_rewards_and_ends():
+    def episode(terminated: bool) -> Episode:
+        observations = np.arange(12, dtype=np.float32).reshape(6, 2)
+        actions = np.array([[0.1], [0.2]], np.float32)
+        rewards = np.array([1, 2, 4, 8, 16], np.float32)
+        return Episode(observations, actions, np.array([3, 2], np.int32), rewards, terminated)
+
+    arrays = transitions([episode(True), episode(False)])
+    assert arrays["observations"].tolist() == 2 * [[0.0, 1.0], [6.0, 7.0]]
+    assert arrays["rewards"].ravel().tolist() == 2 * [7.0, 24.0]
+    assert arrays["actions"].ravel() == pytest.approx(2 * [0.1, 0.2])
+    assert arrays["terminals"].tolist() == [0, 1, 0, 0]
+    assert arrays["timeouts"].tolist() == [0, 0, 0, 1]
+
+
+def test_a_rival_acts_in_the_same_episodes(walk, monkeypatch):
+    asked = []
+
+    @contextmanager
+    def rival(name, replay, seed):
+        assert (name, seed, len(replay.episodes)) == ("iql", 1, 5)
+        yield lambda observation: asked.append(observation) or np.zeros(1, np.float32)
+
+    monkeypatch.setattr(study, "rival", rival)
+    with sharing():
+        (line,) = study.carry_out(replace(walk, arms=(Arm.of("iql"),)))
+    assert line.startswith("walk, seed 1, iql at 0: mean return")
+    assert asked
+    assert sum("| - |" in row for row in write_results(walk.out)) == 1

@@ -97,7 +97,7 @@ def test_the_benchmark_writes_what_it_found(peers, tmp_path, monkeypatch):
 
     monkeypatch.setattr(speed, "measure", measured)
     monkeypatch.setattr(speed, "start_up", lambda *_: {"cold": 1.0, "warm": 0.5})
-    monkeypatch.setattr(speed, "install_peers", lambda: None)
+    monkeypatch.setattr(speed, "peers_python", lambda: None)
     out = tmp_path / "results"
     lines = list(speed.benchmark(SpeedOptions(), out, peers=peers, sizes=True))
     assert ("x mbrl-lib" in "".join(lines)) == peers
