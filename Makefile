@@ -3,6 +3,9 @@
 PRESET ?= lunar-lander
 ARGS ?=
 
+# Modules that have a page of their own beside that of their package.
+DOCUMENTED := dynamics fitting networks objective parallel planners regularizers replay rollout weights
+
 ALLOWED := 3.11.% 3.12.% 3.13.%
 version = $(shell $(1) -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null)
 suitable = $(filter $(ALLOWED),$(call version,$(1)))
@@ -17,7 +20,7 @@ KEY := $(shell { pwd -P; $(PYTHON) -c 'import sys; print(sys.version, sys.base_p
 STAMP := .venv/.installed-$(KEY)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo train test test-slow stress lint format clean
+.PHONY: help setup demo train test test-slow stress lint docs format clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' Makefile
@@ -51,6 +54,9 @@ lint: setup  ## check style (ruff) and types (pyright)
 	.venv/bin/python -m ruff check
 	.venv/bin/python -m ruff format --check
 	.venv/bin/python -m pyright
+
+docs: setup  ## write the documentation of the code, from its docstrings, into build/docs
+	.venv/bin/python -m pdoc -d google -o build/docs mbrl $(addprefix mbrl.,$(DOCUMENTED)) agents
 
 format: setup  ## sort imports and format the code
 	.venv/bin/python -m ruff check --select I --fix
