@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
+import jax
+
 from agents import data
 from agents.config import CONFIG_FILE, NO_ENVIRONMENT, Config, dump, load_run
 from agents.config.commands import refuse_taken
@@ -101,6 +103,7 @@ def begin(config: Config, run_dir: Path, *, numbered: bool = False) -> Iterator[
             RunLog(run_dir) as log,
             Display(_total_steps(run), _title(config), horizon=config.planner.horizon) as display,
         ):
+            display.note(_about(config, run_dir))
             run.save(run_dir, log.position())
             if config.data:
                 used = data.describe(data.summarise(run.replay))
@@ -150,7 +153,7 @@ def resume(
             checkpoint.drop_after(checkpoints, start)
             log.truncate(position)
             write_whole(run_dir / CONFIG_FILE, dump(config))
-            for note in notes:
+            for note in (_about(config, run_dir), *notes):
                 show.note(note)
             if position is START:
                 run.save(run_dir, log.position())
@@ -178,6 +181,18 @@ def _refusal(run_dir: Path) -> str:
 def _title(config: Config) -> str:
     world = config.data if config.env.id == NO_ENVIRONMENT else config.env.id
     return f"{world}, seed {config.seed}"
+
+
+def _about(config: Config, run_dir: Path) -> str:
+    """What runs, with what, and where its files are."""
+    planner, regularizer = config.planner, config.regularizer
+    penalty = f"penalty {regularizer.name}, weight {regularizer.weight}"
+    devices = jax.devices()
+    return (
+        f"planner {planner.name}, {planner.horizon} decisions ahead;"
+        f" {penalty if regularizer.name != 'none' else 'no penalty'};"
+        f" devices: {len(devices)} {devices[0].device_kind}; files in {run_dir}"
+    )
 
 
 @contextmanager
