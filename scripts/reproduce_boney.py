@@ -24,7 +24,7 @@ def main(args: list[str]) -> int:
             print(line, flush=True)
         return 0
     status = run_study(study, asked.options)
-    from agents.experiments.reproduction.results import write_results  # brings JAX, after Ray
+    from agents.experiments.reproduction.results import write_results  # brings JAX
 
     for line in write_results(study.out):
         print(line, flush=True)

@@ -6,11 +6,11 @@ JAX is imported within functions only: its share of the cores has to be set befo
 import json
 import os
 import platform
-import sys
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,43 @@ from agents.experiments.learning.trials import FIXED, FROZEN, TRAINED, Protocol,
 OUTPUT = "output.txt"
 """In the directory of a trial: what it printed, over all its attempts."""
 
+Work = Callable[[Trial, int], None]
+"""``work(trial, cpus)`` carries out a trial on processor cores, as `carry_out` does."""
 
-def carry_out(trial: Trial, cpus: int, path: Sequence[str] = ()) -> None:
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a trial failed.
+
+    Attributes:
+      why: in one line.
+      final: whether it would fail again.
+    """
+
+    why: str
+    final: bool = False
+
+
+def attempt(work: Work, trial: Trial, cpus: int) -> Failure | None:
+    """Tries a trial in a worker's process. Returns why it failed, or None.
+
+    Args:
+      work: carries it out. A `UserError` that it raises is final.
+      trial: which one.
+      cpus: cores that it may use.
+    """
+    try:
+        work(trial, cpus)
+    except UserError as error:
+        return Failure(str(error), final=True)
+    except Exception as error:  # whatever it is, another process says it; not all can be sent
+        lines = map(str.strip, str(error).splitlines())
+        first = next(filter(None, lines), "no reason given")
+        return Failure(f"{type(error).__name__}: {first}")
+    return None
+
+
+def carry_out(trial: Trial, cpus: int) -> None:
     """Trains and evaluates a trial on processor cores, from wherever it was interrupted.
 
     An agent of this project resumes from its latest checkpoint, exactly: it ends with the same
@@ -34,15 +69,13 @@ def carry_out(trial: Trial, cpus: int, path: Sequence[str] = ()) -> None:
     Args:
       trial: which one.
       cpus: cores that it may use.
-      path: where modules of the user are, as in `--env.id my_module:MyEnv-v0`.
 
     Raises:
       UserError: this machine does not have the study's directory, a checkpoint is missing or cannot
         be used, or the environment cannot be.
     """
-    os.environ.setdefault("JAX_PLATFORMS", "cpu")  # Ray assigns cores, and no accelerator
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")  # cores are shared out, and no accelerator
     prepare(cpus)
-    sys.path += [each for each in path if each not in sys.path]
     out, protocol = trial.run_dir.parent, trial.protocol
     if not out.is_dir():
         raise UserError(
