@@ -4,13 +4,15 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
+from multiprocessing import resource_tracker
+from multiprocessing.connection import Connection
 
 from agents.devices import cores
-from agents.experiments.learning.scheduling import Place
+from agents.experiments.learning.scheduling import DIED, Place
 from agents.experiments.learning.trials import Trial
 from agents.experiments.learning.worker import OUTPUT, Failure, Work, attempt
 
@@ -33,29 +35,41 @@ def local_processes(cpus: int) -> Iterator[Place]:
         yield Place(submit)
     finally:
         threads.shutdown(wait=False, cancel_futures=True)
-        while wait(futures, timeout=0.1).not_done:  # one may be about to start
+        while not all(future.done() for future in futures):  # one may be about to start
             for child in multiprocessing.active_children():
                 child.kill()
+            time.sleep(0.05)
 
 
 def _leave_interrupts() -> None:
-    """Leaves Ctrl-C to the main thread: processes that others start inherit that from them."""
+    """Leaves Ctrl-C to the main thread: the processes that a thread starts inherit that from it."""
+    resource_tracker.ensure_running()  # the first process would start it, and undo the next line
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 
 
 def _in_process(work: Work, trial: Trial, cpus: int) -> Failure | None:
-    """Carries out a trial in a process of its own, so that one that dies takes no other along."""
+    """Tries a trial in a process of its own: one that dies takes no other along."""
     context = multiprocessing.get_context("spawn")  # JAX has threads
-    with ProcessPoolExecutor(1, context, _begin, (trial.run_dir,)) as process:
-        return process.submit(attempt, work, trial, cpus).result()
+    answer, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_answer, args=(sender, work, trial, cpus))
+    process.start()
+    sender.close()
+    with answer:
+        try:
+            return answer.recv()
+        except EOFError:
+            return Failure(DIED)
+        finally:
+            process.join()
 
 
-def _begin(run_dir: Path) -> None:
-    """Lets a process end with the one that started it, and print nothing on its terminal."""
+def _answer(sender: Connection, work: Work, trial: Trial, cpus: int) -> None:
+    """What the process does; it ends with the one that started it, and prints into a file."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
-    run_dir.mkdir(exist_ok=True)
-    output = os.open(run_dir / OUTPUT, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    trial.run_dir.mkdir(exist_ok=True)
+    output = os.open(trial.run_dir / OUTPUT, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     for stream in (1, 2):  # what the interpreter or a compiled library says at a crash
         os.dup2(output, stream)
+    sender.send(attempt(work, trial, cpus))

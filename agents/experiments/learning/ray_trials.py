@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from agents.errors import UserError, one_line, shown
-from agents.experiments.learning.scheduling import Place, PlaceLost
+from agents.experiments.learning.scheduling import DIED, Place, PlaceLost
 from agents.experiments.learning.worker import attempt
 
 _SETTINGS = {
@@ -66,7 +66,16 @@ def ray_tasks(address: str, cpus: int) -> Iterator[Place]:
                 f"--cpus: {cpus} is not allowed; give at most {most_cores():.0f}, the cores of the"
                 " largest machine"
             )
-        yield Place(lambda work, trial: task.remote(work, trial, cpus).future(), check)
+        died = (
+            ray.exceptions.WorkerCrashedError,
+            ray.exceptions.NodeDiedError,
+            ray.exceptions.LocalRayletDiedError,
+        )
+        yield Place(
+            lambda work, trial: task.remote(work, trial, cpus).future(),
+            check,
+            lambda error: DIED if isinstance(error, died) else one_line(error),
+        )
     finally:
         ray.shutdown()
 

@@ -19,10 +19,8 @@ from agents.experiments.learning.worker import Failure, Work
 _LOOK = 5.0
 """Seconds between two looks at a place from which nothing is heard."""
 
-_DIED = (
-    "BrokenProcessPool", "LocalRayletDiedError", "NodeDiedError", "WorkerCrashedError"
-)  # fmt: skip
-"""Errors of a place when the process of a trial ended without an answer."""
+DIED = "its worker process died"
+"""Why a trial failed whose process ended without an answer."""
 
 
 class PlaceLost(Exception):  # noqa: N818 - says what happened
@@ -34,13 +32,15 @@ class Place:
     """Where trials are carried out.
 
     Attributes:
-      submit: starts ``work(trial)`` as soon as cores are free. The future has what
-        `worker.attempt` returns; an error of it means that the place failed.
+      submit: starts a trial as soon as cores are free. The future has what `worker.attempt`
+        returns, or else the place's own error.
       check: raises `PlaceLost` if nothing will come from the place any more.
+      reason: what an error of a future means, in one line.
     """
 
     submit: Callable[[Work, Trial], Future[Failure | None]]
     check: Callable[[], None] = lambda: None
+    reason: Callable[[BaseException], str] = one_line
 
 
 def run(
@@ -74,7 +74,8 @@ def run(
             if not done or any(future.exception() for future in done):
                 place.check()
             for future in done:
-                trial, failure = waiting.pop(future), _outcome(future)
+                trial, error = waiting.pop(future), future.exception()
+                failure = future.result() if error is None else Failure(place.reason(error))
                 if failure and not failure.final and attempts[trial.name] < retries:
                     attempts[trial.name] += 1
                     attempt = f"{attempts[trial.name]} of at most {retries} times"
@@ -92,11 +93,3 @@ def run(
     finally:
         signal.signal(signal.SIGTERM, before)
     return failures
-
-
-def _outcome(future: Future[Failure | None]) -> Failure | None:
-    error = future.exception()
-    if error is None:
-        return future.result()
-    name = type(error).__name__
-    return Failure("its worker process died" if name in _DIED else f"{name}: {one_line(error)}")
