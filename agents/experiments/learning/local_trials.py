@@ -30,6 +30,9 @@ def local_processes(cpus: int) -> Iterator[Place]:
         futures.append(threads.submit(_in_process, work, trial, cpus))
         return futures[-1]
 
+    # It removes what workers leave that are killed, and would warn of each.
+    os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker:UserWarning")
+    resource_tracker.ensure_running()
     threads = ThreadPoolExecutor(cores() // cpus, initializer=_leave_interrupts)
     try:
         yield Place(submit)
@@ -43,7 +46,6 @@ def local_processes(cpus: int) -> Iterator[Place]:
 
 def _leave_interrupts() -> None:
     """Leaves Ctrl-C to the main thread: the processes that a thread starts inherit that from it."""
-    resource_tracker.ensure_running()  # the first process would start it, and undo the next line
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 
 

@@ -1,0 +1,73 @@
+"""The order of trials: which are tried again, what is said, and when a place is given up."""
+
+from concurrent.futures import Future
+
+import pytest
+
+from agents.experiments.learning import scheduling
+from agents.experiments.learning.scheduling import Place, PlaceLost
+from agents.experiments.learning.trials import Contender, Trial
+from agents.experiments.learning.worker import Failure, carry_out
+
+
+def trials_in(tmp_path, *names):
+    return [Trial(Contender("a", "random"), 0, tmp_path / name) for name in names]
+
+
+def place_of(answers, check=lambda: None):
+    """Gives each attempt at a trial the next of its answers; None finishes, ... never answers."""
+
+    def submit(work, trial):
+        future = Future()
+        answer = answers[trial.name].pop(0)
+        if isinstance(answer, BaseException):
+            future.set_exception(answer)
+        elif answer is not ...:
+            future.set_result(answer)
+        return future
+
+    return Place(submit, check)
+
+
+def test_failures_are_tried_again_and_refusals_are_not(tmp_path):
+    lines: list[str] = []
+    answers = {
+        "good": [None],
+        "late": [Failure("ValueError: no luck"), OSError("no\nprocess"), None],
+        "lost": [Failure("ValueError: no luck")] * 3,
+        "refused": [Failure("no such world", final=True)],
+    }
+    failures = scheduling.run(
+        trials_in(tmp_path, *answers), place_of(answers), carry_out, retries=2, say=lines.append
+    )
+    assert failures == {"lost": "ValueError: no luck", "refused": "no such world"}
+    assert not any(answers.values())  # every attempt was made
+    assert [line for line in lines if line.startswith("late  retried")] == [
+        "late  retried (1 of at most 2 times): ValueError: no luck",
+        "late  retried (2 of at most 2 times): no process",
+    ]
+    ends = [line for line in lines if "retried" not in line]
+    assert {line.partition(" (")[0] for line in ends} == {
+        "good  finished", "late  finished", "lost  failed: ValueError: no luck",
+        "refused  failed: no such world",
+    }  # fmt: skip
+    for number, line in enumerate(ends, start=1):
+        assert f"({number} of 4, 0:00" in line
+        assert ("; about 0:00 left)" in line) == (number < 4)
+
+
+@pytest.mark.parametrize("answer", [..., OSError("gone")])
+def test_a_place_that_is_lost_ends_the_study(answer, tmp_path, monkeypatch):
+    monkeypatch.setattr(scheduling, "_LOOK", 0.01)
+
+    def check():
+        raise PlaceLost("the cluster was lost")
+
+    with pytest.raises(PlaceLost, match="the cluster was lost"):
+        scheduling.run(
+            trials_in(tmp_path, "one"),
+            place_of({"one": [answer]}, check),
+            carry_out,
+            retries=3,
+            say=pytest.fail,
+        )
