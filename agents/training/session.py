@@ -8,7 +8,6 @@ How to use it:
 """
 
 import signal
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -166,12 +165,8 @@ def _title(config: Config) -> str:
 def _deferred_interrupt() -> Iterator[Callable[[], bool]]:
     """Turns the first interrupt into a flag, which `Saving` reads after each decision.
 
-    A second one interrupts at once. Python delivers signals to the main thread only, so that in
-    another one there is nothing to defer.
+    A second one interrupts at once.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: False
-        return
     received: list[int] = []
     signals = (signal.SIGINT, signal.SIGTERM)
     before = {each: signal.getsignal(each) for each in signals}

@@ -1,5 +1,6 @@
 """A study from its start to its end, here or in the background."""
 
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -9,9 +10,8 @@ from agents.analysis.tables import writing
 from agents.config import CONFIG_FILE, difference, load_run
 from agents.errors import UserError, shown
 from agents.experiments.learning import scheduling
-from agents.experiments.learning.local_trials import local_processes
 from agents.experiments.learning.options import TrialOptions
-from agents.experiments.learning.ray_trials import ray_tasks
+from agents.experiments.learning.places import local_processes, ray_tasks
 from agents.experiments.learning.trials import SWEEP_FILE, Study, Trial
 from agents.experiments.learning.worker import OUTPUT, carry_out
 
@@ -41,6 +41,7 @@ def run_study(study: Study, options: TrialOptions) -> int:
         try:
             # A cluster is connected to before JAX is imported: Ray forks, and JAX has threads.
             with ray_tasks(address, cpus) if address else local_processes(cpus) as place:
+                signal.signal(signal.SIGTERM, signal.default_int_handler)  # and not Ray's own
                 check_trials(left)
                 with study.claimed():
                     say(f"{len(left)} of {len(study.trials)} trials to do, in {study.out}")
@@ -49,8 +50,8 @@ def run_study(study: Study, options: TrialOptions) -> int:
                     )
         except KeyboardInterrupt:
             stopped, status = "interrupted", 130
-        except scheduling.PlaceLost as error:
-            stopped, status = str(error), 1
+        except scheduling.PlaceLost:
+            stopped, status = f"the Ray cluster at {address} was lost", 1
     # There is no claim if the study was interrupted before it began.
     if study.base is not None and (study.out / SWEEP_FILE).is_file():
         from agents.experiments.learning.sweep_report import write_sweep_report

@@ -8,14 +8,14 @@ import os
 import platform
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from agents.analysis.jsonl import append_row
 from agents.analysis.provenance import commit
+from agents.config import CONFIG_FILE
 from agents.devices import prepare
 from agents.directories import write_whole
 from agents.errors import UserError, shown
@@ -23,41 +23,6 @@ from agents.experiments.learning.trials import FIXED, FROZEN, TRAINED, Protocol,
 
 OUTPUT = "output.txt"
 """In the directory of a trial: what it printed, over all its attempts."""
-
-Work = Callable[[Trial, int], None]
-"""``work(trial, cpus)`` carries out a trial on processor cores, as `carry_out` does."""
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Why a trial failed.
-
-    Attributes:
-      why: in one line.
-      final: whether it would fail again.
-    """
-
-    why: str
-    final: bool = False
-
-
-def attempt(work: Work, trial: Trial, cpus: int) -> Failure | None:
-    """Tries a trial in a worker's process. Returns why it failed, or None.
-
-    Args:
-      work: carries it out. A `UserError` that it raises is final.
-      trial: which one.
-      cpus: cores that it may use.
-    """
-    try:
-        work(trial, cpus)
-    except UserError as error:
-        return Failure(str(error), final=True)
-    except Exception as error:  # whatever it is, another process says it; not all can be sent
-        lines = map(str.strip, str(error).splitlines())
-        first = next(filter(None, lines), "no reason given")
-        return Failure(f"{type(error).__name__}: {first}")
-    return None
 
 
 def carry_out(trial: Trial, cpus: int) -> None:
@@ -125,9 +90,9 @@ def _train(trial: Trial, *, conclude: bool) -> None:
     if latest is not None and not conclude and latest >= trial.config.env_steps:
         return
     opened = (
-        session.begin(trial.config, trial.run_dir)
-        if latest is None
-        else session.resume(trial.run_dir, trial.config.env_steps)
+        session.resume(trial.run_dir, trial.config.env_steps)
+        if (trial.run_dir / CONFIG_FILE).is_file()  # also of one that died before a checkpoint
+        else session.begin(trial.config, trial.run_dir)
     )
     with opened as run:
         run.train()
