@@ -81,6 +81,8 @@ def main(out: Path, address: str, names: list[str]) -> int:
         Trial(learning if name in ("killed", "whole") else brief, 0, out / name) for name in names
     ]
     run.carry_out = work
+    # A shell lets its background jobs ignore interrupts, and the tests may be one.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     return run.run_study(Study("study", trials, out), TrialOptions(address=address, retries=1))
 
 

@@ -88,8 +88,6 @@ def study_of_endings(out: Path, address: str, *names: str) -> subprocess.Popen[s
         [sys.executable, str(SUPPORT / "ending_trials.py"), str(out), address, *names],
         cwd=SUPPORT, env=os.environ | ENDINGS, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         text=True, start_new_session=True,
-        # A shell lets its background jobs ignore interrupts.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )  # fmt: skip
 
 
