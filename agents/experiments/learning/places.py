@@ -36,15 +36,16 @@ class Place:
     """
 
     slots: int
-    submit: Callable[[Work, Trial], Future[None]]
+    submit: Callable[[Trial], Future[None]]
     usable: Callable[[], bool]
 
 
 @contextmanager
-def local_processes(cpus: int) -> Iterator[Place]:
+def local_processes(work: Work, cpus: int) -> Iterator[Place]:
     """Processes of this machine; those that still run at the end of the block are killed.
 
     Args:
+      work: a function that workers can import.
       cpus: cores a trial.
     """
     # It removes what workers leave that are killed, and would warn of each.
@@ -52,7 +53,7 @@ def local_processes(cpus: int) -> Iterator[Place]:
     resource_tracker.ensure_running()
     context = multiprocessing.get_context("spawn")  # JAX has threads
 
-    def submit(work: Work, trial: Trial) -> Future[None]:
+    def submit(trial: Trial) -> Future[None]:
         # A pool a trial: a process that dies breaks its own pool alone. They leave Ctrl-C to us.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         pool = ProcessPoolExecutor(1, context, _begin, (trial.run_dir,))
@@ -82,12 +83,13 @@ def _begin(run_dir: Path) -> None:
 
 
 @contextmanager
-def ray_tasks(address: str, cpus: int) -> Iterator[Place]:
+def ray_tasks(work: Work, cpus: int, address: str) -> Iterator[Place]:
     """Tasks of a Ray cluster, which is connected to within the block.
 
     Args:
-      address: `HOST:PORT` of its head, or `auto` for the one that this machine is part of.
+      work: a function that workers can import.
       cpus: cores a trial.
+      address: `HOST:PORT` of its head, or `auto` for the one that this machine is part of.
 
     Raises:
       UserError: there is no cluster at `address`, or none of its machines has so many cores.
@@ -119,8 +121,8 @@ def ray_tasks(address: str, cpus: int) -> Iterator[Place]:
         if not usable():
             raise UserError(f"--cpus: no machine of the Ray cluster has {cpus} cores; give less")
         # A trial a process: JAX is set up for its cores once.
-        task = ray.remote(num_cpus=cpus, max_retries=0, max_calls=1)
-        yield Place(10**6, lambda work, trial: task(work).remote(trial, cpus).future(), usable)
+        task = ray.remote(num_cpus=cpus, max_retries=0, max_calls=1)(work)
+        yield Place(10**6, lambda trial: task.remote(trial, cpus).future(), usable)
     finally:
         ray.shutdown()
 

@@ -40,14 +40,14 @@ def run_study(study: Study, options: TrialOptions) -> int:
         address, cpus = options.address, options.cpus
         try:
             # A cluster is connected to before JAX is imported: Ray forks, and JAX has threads.
-            with ray_tasks(address, cpus) if address else local_processes(cpus) as place:
+            with (
+                ray_tasks(carry_out, cpus, address) if address else local_processes(carry_out, cpus)
+            ) as place:
                 signal.signal(signal.SIGTERM, signal.default_int_handler)  # and not Ray's own
                 check_trials(left)
                 with study.claimed():
                     say(f"{len(left)} of {len(study.trials)} trials to do, in {study.out}")
-                    failures = scheduling.run(
-                        left, place, carry_out, retries=options.retries, say=say
-                    )
+                    failures = scheduling.run(left, place, retries=options.retries, say=say)
         except KeyboardInterrupt:
             stopped, status = "interrupted", 130
         except scheduling.PlaceLost:

@@ -10,7 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 
 from agents.analysis.text import clock
 from agents.errors import UserError
-from agents.experiments.learning.places import Place, Work
+from agents.experiments.learning.places import Place
 from agents.experiments.learning.trials import Trial
 
 _LOOK = 5.0
@@ -27,16 +27,15 @@ class PlaceLost(Exception):  # noqa: N818 - says what happened
 
 
 def run(
-    trials: Sequence[Trial], place: Place, work: Work, *, retries: int, say: Callable[[str], None]
+    trials: Sequence[Trial], place: Place, *, retries: int, say: Callable[[str], None]
 ) -> dict[str, str]:
     """Carries out all trials, as many at a time as the place has cores for.
 
     Args:
       trials: with different names.
       place: where; it ends what is left when its own block ends.
-      work: carries out a trial; a function that workers can import. A `UserError` that it raises
-        is not retried.
-      retries: how often a trial that fails, or whose worker dies, is started again.
+      retries: how often a trial that fails, or whose worker dies, is started again; a `UserError`
+        is final.
       say: gets a line for each trial that ends, fails or is tried again.
 
     Returns:
@@ -53,7 +52,7 @@ def run(
     while left or waiting:
         while left and len(waiting) < place.slots:
             trial = left.popleft()
-            waiting[place.submit(work, trial)] = trial
+            waiting[place.submit(trial)] = trial
         done = wait(waiting, _LOOK, FIRST_COMPLETED).done
         if not place.usable():
             raise PlaceLost

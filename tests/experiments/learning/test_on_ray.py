@@ -12,7 +12,7 @@ from running import ENDINGS, run_script, study_of_endings, wait_for
 
 from agents.errors import UserError
 from agents.experiments.learning.places import ray_tasks
-from agents.experiments.learning.worker import OUTPUT
+from agents.experiments.learning.worker import OUTPUT, carry_out
 
 NEEDS_RAY = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="Ray is not installed"
@@ -126,6 +126,6 @@ def test_on_ray_trials_too_large_for_every_machine_are_refused(cluster):
     with (
         mock.patch.dict(os.environ),
         pytest.raises(UserError, match="--cpus: no machine of the Ray cluster has 2 cores"),
-        ray_tasks(address, 2),
+        ray_tasks(carry_out, 2, address),
     ):
         pass

@@ -10,7 +10,6 @@ from agents.experiments.learning import scheduling
 from agents.experiments.learning.places import Place
 from agents.experiments.learning.scheduling import PlaceLost
 from agents.experiments.learning.trials import Contender, Trial
-from agents.experiments.learning.worker import carry_out
 
 
 def trials_in(tmp_path, *names):
@@ -20,7 +19,7 @@ def trials_in(tmp_path, *names):
 def place_of(answers, usable=True):
     """Ends each attempt at a trial with the next of its answers; ... is none."""
 
-    def submit(work, trial):
+    def submit(trial):
         future = Future()
         answer = answers[trial.name].pop(0)
         if isinstance(answer, BaseException):
@@ -41,7 +40,7 @@ def test_failures_are_tried_again_and_refusals_are_not(tmp_path):
         "refused": [UserError("no such world")],
     }
     failures = scheduling.run(
-        trials_in(tmp_path, *answers), place_of(answers), carry_out, retries=2, say=lines.append
+        trials_in(tmp_path, *answers), place_of(answers), retries=2, say=lines.append
     )
     assert failures == {"lost": "ValueError: no luck", "refused": "no such world"}
     assert not any(answers.values())  # every attempt was made
@@ -66,7 +65,6 @@ def test_a_place_that_is_lost_ends_the_study(answer, tmp_path, monkeypatch):
         scheduling.run(
             trials_in(tmp_path, "one"),
             place_of({"one": [answer]}, usable=False),
-            carry_out,
             retries=3,
             say=pytest.fail,
         )
@@ -81,7 +79,6 @@ def test_no_more_trials_are_started_than_a_place_has_slots(tmp_path, monkeypatch
         scheduling.run(
             trials_in(tmp_path, *answers),
             Place(2, place.submit, lambda: next(looks)),
-            carry_out,
             retries=0,
             say=pytest.fail,
         )
