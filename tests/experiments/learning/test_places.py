@@ -47,6 +47,6 @@ def test_workers_do_not_outlive_a_study_that_is_killed_and_nothing_listens(tmp_p
     assert worker in everyone
     assert not [each for one in everyone for each in one.net_connections()]
     process.kill()
-    process.communicate()
+    process.communicate(timeout=30)
     psutil.wait_procs([worker], timeout=30)
     assert not worker.is_running()
