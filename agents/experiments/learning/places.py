@@ -54,7 +54,7 @@ def local_processes(work: Work, cpus: int) -> Iterator[Place]:
     context = multiprocessing.get_context("spawn")  # JAX has threads
 
     def submit(trial: Trial) -> Future[None]:
-        # A pool a trial: a process that dies breaks its own pool alone. They leave Ctrl-C to us.
+        # A pool a trial: a process that dies breaks no other's. It inherits the block of Ctrl-C.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         pool = ProcessPoolExecutor(1, context, _begin, (trial.run_dir,))
         future = pool.submit(work, trial, cpus)

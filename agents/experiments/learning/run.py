@@ -1,6 +1,5 @@
 """A study from its start to its end, here or in the background."""
 
-import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -43,7 +42,6 @@ def run_study(study: Study, options: TrialOptions) -> int:
             with (
                 ray_tasks(carry_out, cpus, address) if address else local_processes(carry_out, cpus)
             ) as place:
-                signal.signal(signal.SIGTERM, signal.default_int_handler)  # and not Ray's own
                 check_trials(left)
                 with study.claimed():
                     say(f"{len(left)} of {len(study.trials)} trials to do, in {study.out}")
