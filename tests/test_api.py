@@ -1,5 +1,7 @@
 """Training from Python: the same run as by the command, with a callback of one's own."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from tiny import TINY, finished, sharing, tiny
 
@@ -38,6 +40,13 @@ def test_a_run_from_python_is_that_of_the_command(tmp_path, monkeypatch):
         for line in (expected.run_dir / "metrics.jsonl").read_text().splitlines(keepends=True)
         if '"evaluation"' not in line
     )
+
+
+def test_a_run_may_train_in_another_thread(tmp_path, monkeypatch):
+    monkeypatch.setattr(api, "load_config", lambda *_: tiny())
+    with sharing(), ThreadPoolExecutor(1) as threads:  # signals reach the main thread only
+        policy = threads.submit(agents.train, "quick", run_dir=tmp_path / "run").result()
+    assert policy.config == tiny()
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,13 @@ from agents.envs import EpisodeRunner
 
 ROOT = Path(__file__).resolve().parents[2]
 SUPPORT = ROOT / "tests" / "support"
+
+ENDINGS = {
+    "PYTHONPATH": os.pathsep.join([str(ROOT), str(SUPPORT)]),
+    "XLA_FLAGS": "--xla_backend_optimization_level=0",
+    "JAX_PLATFORMS": "cpu",
+}
+"""The environment of `ending_trials.py`."""
 
 
 def run_program(name: str, args: list[str]) -> object:
@@ -92,3 +100,21 @@ def stopped(
         pytest.raises(error),
     ):
         yield
+
+
+def study_of_endings(out: Path, address: str, *names: str) -> subprocess.Popen[str]:
+    """Starts a study of `ending_trials.py` in a process group of its own."""
+    return subprocess.Popen(
+        [sys.executable, str(SUPPORT / "ending_trials.py"), str(out), address, *names],
+        cwd=SUPPORT, env=os.environ | ENDINGS, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True, start_new_session=True,
+    )  # fmt: skip
+
+
+def wait_for(file: Path) -> int:
+    """The number that another process writes into a file, once it is there."""
+    end = time.monotonic() + 60
+    while not (file.is_file() and file.read_text().endswith("\n")):
+        assert time.monotonic() < end, f"no {file}"
+        time.sleep(0.05)
+    return int(file.read_text().split()[-1])

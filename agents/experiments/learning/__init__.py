@@ -1,1 +1,1 @@
-"""Learning benchmarks and sweeps: many trials, carried out on Ray and compared."""
+"""Learning benchmarks and sweeps: many trials, carried out side by side and compared."""

@@ -3,6 +3,7 @@
 Nothing here imports JAX, so that help and refusals come at once.
 """
 
+import importlib.util
 import shlex
 from collections import Counter
 from collections.abc import Sequence
@@ -32,7 +33,7 @@ Seeds = tuple[Annotated[str, Field(pattern=r"^\d{1,10}(\.\.\d{1,10})?$")], ...]
 """Seeds and ranges of seeds, as words: `3`, `0..4`."""
 
 
-class RayOptions(Options):
+class TrialOptions(Options):
     """Where trials are carried out."""
 
     cpus: int = Field(default=1, ge=1, description="Cores a trial")
@@ -45,18 +46,18 @@ class RayOptions(Options):
     )
 
 
-_O = TypeVar("_O", bound=RayOptions)
+_O = TypeVar("_O", bound=TrialOptions)
 _T = TypeVar("_T")
 
 
-RAY_ARGUMENTS = (
-    Argument("cpus", RayOptions.model_fields["cpus"], "INT", "default: 1"),
-    Argument("retries", RayOptions.model_fields["retries"], "INT", "default: 3"),
+TRIAL_ARGUMENTS = (
+    Argument("cpus", TrialOptions.model_fields["cpus"], "INT", "default: 1"),
+    Argument("retries", TrialOptions.model_fields["retries"], "INT", "default: 3"),
     Argument(
-        "address", RayOptions.model_fields["address"], "ADDR", "default: this machine, no server"
+        "address", TrialOptions.model_fields["address"], "ADDR", "default: this machine, no Ray"
     ),
 )
-"""`RayOptions` on a command line."""
+"""`TrialOptions` on a command line."""
 
 
 def options_of(parsed: Parsed, defaults: _O, out: str) -> tuple[_O, Path]:
@@ -71,13 +72,18 @@ def options_of(parsed: Parsed, defaults: _O, out: str) -> tuple[_O, Path]:
       The options; the directory, absolute, since a worker has a working directory of its own.
 
     Raises:
-      UserError: a value is not allowed, or a trial needs more cores than this machine has and is to
-        run on it.
+      UserError: a value is not allowed, a cluster is given and Ray is not installed, or a trial
+        needs more cores than this machine has and is to run on it.
     """
     known = options(type(defaults))
     found = override(
         defaults, {path: value for path, value in parsed.values.items() if path in known}
     )
+    if found.address and importlib.util.find_spec("ray") is None:
+        raise UserError(
+            "--address needs Ray, which is not installed: pip install -c constraints.txt -e"
+            " '.[cluster]'"
+        )
     if not found.address and found.cpus > cores():
         raise UserError(
             f"--cpus: {found.cpus} is not allowed; give at most {cores()}, the cores there are"
@@ -115,7 +121,7 @@ def once(name: str, values: Sequence[_T]) -> tuple[_T, ...]:
 # --- the learning benchmark ----------------------------------------------------------------------
 
 
-class LearningOptions(RayOptions):
+class LearningOptions(TrialOptions):
     """What all contenders share, and where they are trained."""
 
     seeds: Seeds = Field(
@@ -146,7 +152,7 @@ _ARGUMENTS = (
     Argument("steps", _FIELDS["steps"], "INT [INT ...]", "default: 5000 8000 10000 15000 20000"),
     Argument("episodes", _FIELDS["episodes"], "INT", "default: 100"),
     Argument("first_seed", _FIELDS["first_seed"], "INT", "default: 10000"),
-    *RAY_ARGUMENTS,
+    *TRIAL_ARGUMENTS,
     Argument("out", declared(Path, "Of the trials"), "DIR", "default: runs/learning"),
     Argument("background", declared(bool, "Return at once; the output goes to DIR/output.txt")),
 )

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from agents.analysis.tables import writing
 from agents.config import CONFIG_FILE, difference, load_run
 from agents.errors import UserError, shown
-from agents.experiments.learning import ray_tune
-from agents.experiments.learning.options import RayOptions
+from agents.experiments.learning import scheduling
+from agents.experiments.learning.options import TrialOptions
+from agents.experiments.learning.places import local_processes, ray_tasks
 from agents.experiments.learning.trials import SWEEP_FILE, Study, Trial
 from agents.experiments.learning.worker import OUTPUT, carry_out
 
 
-def run_study(study: Study, options: RayOptions) -> int:
+def run_study(study: Study, options: TrialOptions) -> int:
     """Carries out the trials of a study that are not finished; writes the report of a sweep.
 
     The report is written after an interruption too, of the trials that are finished by then.
@@ -23,38 +24,41 @@ def run_study(study: Study, options: RayOptions) -> int:
       options: where they are carried out.
 
     Returns:
-      The exit status: 0 if all trials are finished, 1 if some failed, 130 after an interruption.
+      The exit status: 0 if all trials are finished, 1 if some failed or the cluster was lost, 130
+      after an interruption.
 
     Raises:
-      UserError: Ray or sbx-rl is missing, the cluster cannot be reached, or as `check_trials`;
+      UserError: sbx-rl is missing, the cluster cannot be reached, or as `check_trials`;
         nothing has been written then.
     """
     left = [trial for trial in study.trials if not trial.finished]
     failures: dict[str, str] = {}
-    interrupted = False
+    stopped, status = "", 0
     if left:
+        address, cpus = options.address, options.cpus
         try:
-            with ray_tune.cluster(options.address):
+            # A cluster is connected to before JAX is imported: Ray forks, and JAX has threads.
+            with (
+                ray_tasks(carry_out, cpus, address) if address else local_processes(carry_out, cpus)
+            ) as place:
                 check_trials(left)
                 with study.claimed():
                     say(f"{len(left)} of {len(study.trials)} trials to do, in {study.out}")
-                    failures = ray_tune.run(
-                        left, cpus=options.cpus, retries=options.retries, say=say, work=carry_out
-                    )
+                    failures = scheduling.run(left, place, retries=options.retries, say=say)
         except KeyboardInterrupt:
-            interrupted = True
+            stopped, status = "interrupted", 130
+        except scheduling.PlaceLost:
+            stopped, status = f"the Ray cluster at {address} was lost", 1
     # There is no claim if the study was interrupted before it began.
     if study.base is not None and (study.out / SWEEP_FILE).is_file():
-        # Imports JAX, which has to come after Ray.
         from agents.experiments.learning.sweep_report import write_sweep_report
 
         say("\n".join(write_sweep_report(study, failures)))
     for name, why in failures.items():
         print(f"{name} failed: {why}; see {study.out / name / OUTPUT}", file=sys.stderr)
-    if interrupted:
-        print(f"interrupted; the same command resumes the {study.kind}", file=sys.stderr)
-        return 130
-    return 1 if failures else 0
+    if stopped:
+        print(f"{stopped}; the same command resumes the {study.kind}", file=sys.stderr)
+    return status or (1 if failures else 0)
 
 
 def check_trials(trials: Sequence[Trial]) -> None:
@@ -106,7 +110,6 @@ def detach(study: Study, name: str, args: Sequence[str]) -> int:
     Raises:
       UserError: as for `run_study`.
     """
-    ray_tune.require()
     check_trials([trial for trial in study.trials if not trial.finished])
     words = [word for word in args if word != "--background"]
     with writing(study.out), (study.out / OUTPUT).open("a", encoding="utf-8") as output:

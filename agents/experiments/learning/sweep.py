@@ -23,9 +23,9 @@ from agents.config.flags import Argument, CommandLine, called, declared
 from agents.errors import UserError, shown
 from agents.experiments.learning.options import (
     MOST_TRIALS,
-    RAY_ARGUMENTS,
-    RayOptions,
+    TRIAL_ARGUMENTS,
     Seeds,
+    TrialOptions,
     once,
     options_of,
     seeds_of,
@@ -37,7 +37,7 @@ _SWEPT = {("seed",): "--seeds", _NAME: "--regularizers", _WEIGHT: "--weights"}
 """The options in which trials differ, and the flags that give their values."""
 
 
-class SweepOptions(RayOptions):
+class SweepOptions(TrialOptions):
     """What is swept over, and where trials are carried out."""
 
     weights: tuple[Annotated[float, Field(ge=0)], ...] = Field(
@@ -59,7 +59,7 @@ _ARGUMENTS = (
     Argument("weights", _FIELDS["weights"], "FLOAT [FLOAT ...]", "default: the preset's"),
     Argument("regularizers", _FIELDS["regularizers"], "NAME [NAME ...]", "default: the preset's"),
     Argument("seeds", _FIELDS["seeds"], "SEED [SEED ...]", "default: 0..4"),
-    *RAY_ARGUMENTS,
+    *TRIAL_ARGUMENTS,
     Argument(
         "out",
         declared(Path, "Of the sweep, on a disk that all machines share"),

@@ -6,7 +6,6 @@ JAX is imported within functions only: its share of the cores has to be set befo
 import json
 import os
 import platform
-import sys
 import time
 import traceback
 from collections.abc import Iterator, Sequence
@@ -16,6 +15,7 @@ from typing import Any
 
 from agents.analysis.jsonl import append_row
 from agents.analysis.provenance import commit
+from agents.config import CONFIG_FILE
 from agents.devices import prepare
 from agents.directories import write_whole
 from agents.errors import UserError, shown
@@ -25,7 +25,7 @@ OUTPUT = "output.txt"
 """In the directory of a trial: what it printed, over all its attempts."""
 
 
-def carry_out(trial: Trial, cpus: int, path: Sequence[str] = ()) -> None:
+def carry_out(trial: Trial, cpus: int) -> None:
     """Trains and evaluates a trial on processor cores, from wherever it was interrupted.
 
     An agent of this project resumes from its latest checkpoint, exactly: it ends with the same
@@ -34,15 +34,13 @@ def carry_out(trial: Trial, cpus: int, path: Sequence[str] = ()) -> None:
     Args:
       trial: which one.
       cpus: cores that it may use.
-      path: where modules of the user are, as in `--env.id my_module:MyEnv-v0`.
 
     Raises:
       UserError: this machine does not have the study's directory, a checkpoint is missing or cannot
         be used, or the environment cannot be.
     """
-    os.environ.setdefault("JAX_PLATFORMS", "cpu")  # Ray assigns cores, and no accelerator
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")  # cores are shared out, and no accelerator
     prepare(cpus)
-    sys.path += [each for each in path if each not in sys.path]
     out, protocol = trial.run_dir.parent, trial.protocol
     if not out.is_dir():
         raise UserError(
@@ -92,9 +90,9 @@ def _train(trial: Trial, *, conclude: bool) -> None:
     if latest is not None and not conclude and latest >= trial.config.env_steps:
         return
     opened = (
-        session.begin(trial.config, trial.run_dir)
-        if latest is None
-        else session.resume(trial.run_dir, trial.config.env_steps)
+        session.resume(trial.run_dir, trial.config.env_steps)
+        if (trial.run_dir / CONFIG_FILE).is_file()  # also of one that died before a checkpoint
+        else session.begin(trial.config, trial.run_dir)
     )
     with opened as run:
         run.train()

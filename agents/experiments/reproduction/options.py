@@ -10,9 +10,9 @@ from pydantic import Field
 from agents.config.flags import Argument, CommandLine, called, declared
 from agents.errors import UserError, shown
 from agents.experiments.learning.options import (
-    RAY_ARGUMENTS,
-    RayOptions,
+    TRIAL_ARGUMENTS,
     Seeds,
+    TrialOptions,
     once,
     options_of,
     seeds_of,
@@ -25,7 +25,7 @@ _FEWEST = 50
 """Steps of an episode: more than the decisions of a plan."""
 
 
-class ReproductionOptions(RayOptions):
+class ReproductionOptions(TrialOptions):
     """What is compared, and where it is trained."""
 
     planners: tuple[Literal["adam", "cem"], ...] = Field(
@@ -76,7 +76,7 @@ _ARGUMENTS = (
     Argument("arms", _FIELDS["arms"], "ARM [ARM ...]", "default: none window-dae rnn-dae@10"),
     Argument("seeds", _FIELDS["seeds"], "SEED [SEED ...]", "default: 0..2"),
     Argument("steps", _FIELDS["steps"], "INT", "default: 0"),
-    *RAY_ARGUMENTS,
+    *TRIAL_ARGUMENTS,
     Argument("out", declared(Path, "Of the trials, tables and figures"), "DIR", f"default: {OUT}"),
     Argument("open_loop", declared(bool, "Execute plans of the finished trials; train nothing")),
     Argument("background", declared(bool, "Return at once; the output goes to DIR/output.txt")),

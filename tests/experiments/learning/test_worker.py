@@ -10,6 +10,7 @@ from studies import planner_trial, protocol
 from tiny import CARTPOLE, assert_same_run, finished, frozen_of, sharing
 
 from agents.analysis.jsonl import read_rows
+from agents.config import CONFIG_FILE, dump
 from agents.errors import UserError
 from agents.experiments.learning import model_free
 from agents.experiments.learning.trials import FROZEN, Contender, Trial, make_trials
@@ -55,6 +56,15 @@ def test_a_benchmarks_trial_that_was_interrupted_ends_with_the_same_numbers(whol
         before = (trial.run_dir / OUTPUT).stat()
         carry_out(trial, 1)
     assert (trial.run_dir / OUTPUT).stat() == before
+    assert frozen(trial) == frozen(whole)
+
+
+def test_a_trial_that_died_before_its_first_checkpoint_begins_again(whole, tmp_path):
+    trial = planner_trial(tmp_path)
+    trial.run_dir.mkdir()
+    (trial.run_dir / CONFIG_FILE).write_text(dump(trial.config))  # the first that a run writes
+    with sharing():
+        carry_out(trial, 1)
     assert frozen(trial) == frozen(whole)
 
 
