@@ -134,6 +134,7 @@ def dataset(tmp_path_factory) -> str:
 
 
 @pytest.mark.stress
+@pytest.mark.timeout(1800)  # one fit an episode takes minutes
 @pytest.mark.parametrize("number", range(COUNT))
 def test_a_valid_configuration_runs_to_its_end(number, dataset, tmp_path):
     config = draw_config(number, dataset)
