@@ -146,5 +146,5 @@ def _fly_clone(study: LoggedStudy, model: FrozenAgent) -> list[EpisodeResult]:
         while runner.ended is None:
             runner.step(policy(runner.observation))
         results.append(result_of(runner, None, config.planner.horizon))
-    runner.env.close()
+    runner.close()
     return results
