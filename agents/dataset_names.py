@@ -36,7 +36,9 @@ def minari_directory(id: str) -> Path:
     does not make the directory of all data sets, though.
     """
     root = os.environ.get("MINARI_DATASETS_PATH")
-    return (Path(root) if root is not None else Path.home() / ".minari" / "datasets") / id
+    # As Path.home(), but without an error where there is none.
+    home = Path(os.path.expanduser("~"))
+    return (Path(root) if root is not None else home / ".minari" / "datasets") / id
 
 
 def refuse_without_minari(what: str) -> None:

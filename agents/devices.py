@@ -5,8 +5,9 @@ The commands call `prepare` before JAX starts. Importing the library sets nothin
 
 import os
 import sys
-from pathlib import Path
 from typing import Any
+
+from agents.errors import UserError, one_line, shown
 
 COMPILER_OPTIONS = {"xla_backend_optimization_level": 1}
 """For plans and fits on processors. Their time goes into matrix products, which come compiled; the
@@ -34,9 +35,14 @@ def prepare(share: int | None = None) -> None:
 
     Args:
       share: how many of the cores to use, where other processes use the rest; all when None.
+
+    Raises:
+      UserError: the environment asks for double precision, or for a platform that is not there.
     """
     if "jax" in sys.modules:
+        _refuse_double_precision(sys.modules["jax"].config.jax_enable_x64)
         return
+    _refuse_double_precision(_asks_for("JAX_ENABLE_X64"))
     flags = os.environ.get("XLA_FLAGS", "")
     count = cores() if share is None else share
     if share is not None:
@@ -45,9 +51,42 @@ def prepare(share: int | None = None) -> None:
         # A product that spreads over the cores by itself would get in the others' way.
         ours = f"--xla_force_host_platform_device_count={count} --xla_cpu_multi_thread_eigen=false"
         os.environ["XLA_FLAGS"] = f"{flags} {ours}".strip()
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "mbrl-dae", "compiled")
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache))
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    if not base.startswith("~"):  # there is a home directory
+        cache = os.path.join(base, "mbrl-dae", "compiled")
+        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", cache)
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
+    platforms = os.environ.get("JAX_PLATFORMS", "")
+    if platforms not in ("", "cpu"):
+        _refuse_missing(platforms)
+
+
+def _asks_for(name: str) -> bool:
+    """Whether an environment variable of JAX's is set to true, as JAX reads it."""
+    return os.environ.get(name, "").lower() in ("y", "yes", "t", "true", "on", "1")
+
+
+def _refuse_double_precision(wanted: bool) -> None:
+    if wanted:
+        raise UserError(
+            "JAX_ENABLE_X64 is on, and this program computes in single precision; set it to 0"
+        )
+
+
+def _refuse_missing(platforms: str) -> None:
+    """Starts JAX, and refuses platforms that are not there."""
+    import jax
+
+    try:
+        jax.devices()
+    # The second where a platform is known and its plugin is not installed.
+    except (RuntimeError, AssertionError) as error:
+        reason = one_line(error) or "it finds no such device"
+        raise UserError(
+            f"JAX_PLATFORMS: {shown(platforms)} cannot be used ({reason}); an NVIDIA GPU needs a"
+            " driver and the extra 'cuda': python -m pip install -c constraints.txt -e '.[cuda]';"
+            " give cpu to compute without one"
+        ) from None
 
 
 def cores() -> int:

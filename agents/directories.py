@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from agents.errors import UserError, shown
+from agents.errors import UnwritableError, UserError, shown
 
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EBADF)
 """What a network disk without locks for directories answers; then nobody is refused."""
@@ -66,17 +66,36 @@ def claimed(out: Path, what: str) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def writable(path: Path) -> Iterator[None]:
+    """A block that writes to `path`, or into it.
+
+    Raises:
+      UnwritableError: the operating system refused.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        raise UnwritableError(f"{shown(str(path))} cannot be written to: {reason}") from None
+
+
 def make_numbered(path: Path) -> Path:
-    """Makes a directory that was not there, `PATH` or else `PATH-2`, `PATH-3`, ...; returns it."""
+    """Makes a directory that was not there, `PATH` or else `PATH-2`, `PATH-3`, ...; returns it.
+
+    Raises:
+      UnwritableError: the operating system refused.
+    """
     made, number = path, 1
     while True:
-        try:
-            made.mkdir(parents=True)
-        except FileExistsError:
-            number += 1
-            made = path.with_name(f"{path.name}-{number}")
-        else:
-            return made
+        with writable(made):
+            try:
+                made.mkdir(parents=True)
+            except FileExistsError:
+                number += 1
+                made = path.with_name(f"{path.name}-{number}")
+            else:
+                return made
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
@@ -87,14 +106,18 @@ def write_whole(path: Path, content: str | bytes) -> None:
     Args:
       path: of the file.
       content: a text, written as UTF-8, or bytes.
+
+    Raises:
+      UnwritableError: the operating system refused; the old file is as it was.
     """
     temporary = path.with_name(f"{path.name}.tmp")
-    with temporary.open("wb") as stream:
-        stream.write(content.encode() if isinstance(content, str) else content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)
-    sync(path.parent)
+    with writable(path):
+        with temporary.open("wb") as stream:
+            stream.write(content.encode() if isinstance(content, str) else content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+        sync(path.parent)
 
 
 def sync(directory: Path) -> None:

@@ -1,4 +1,4 @@
-"""The one error that a user's input can raise, and how values and texts are shown in it."""
+"""The errors that a user's input can raise, and how values and texts are shown in them."""
 
 import reprlib
 
@@ -15,6 +15,17 @@ class UserError(ValueError):
     `error: ` on standard error and exit with status 2; every other exception is a defect and keeps
     its traceback.
     """
+
+
+class EnvironmentFaultError(UserError):
+    """The user's environment raised an error or broke Gymnasium's interface.
+
+    What its own code raised, if anything, is the cause.
+    """
+
+
+class UnwritableError(UserError):
+    """A file that cannot be written, as on a full disk."""
 
 
 def shown(value: object) -> str:

@@ -188,5 +188,5 @@ def test_other_files_are_refused_in_one_line(run, tmp_path):
         assert "\n" not in str(error.value)
     with pytest.raises(UserError, match=r"ends in \.npz"):
         policy.save(tmp_path / "policy.pkl")
-    with pytest.raises(UserError, match=r"cannot be written \(No such file"):
+    with pytest.raises(UserError, match=r"cannot be written to: No such file"):
         policy.save(tmp_path / "nowhere" / "policy.npz")

@@ -14,7 +14,7 @@ def read_rows(file: Path) -> list[Row]:
     Such a line is still being written, or its writer was killed.
 
     Raises:
-      UserError: the file cannot be read, or a whole line is not JSON.
+      UserError: the file cannot be read, or a whole line is no JSON object.
     """
     try:
         lines = file.read_text(encoding="utf-8").split("\n")[:-1]
@@ -23,11 +23,14 @@ def read_rows(file: Path) -> list[Row]:
     rows = []
     for number, line in enumerate(lines, 1):
         try:
-            rows.append(json.loads(line))
+            row = json.loads(line)
         except json.JSONDecodeError as error:
             raise UserError(
                 f"{shown(str(file))}, line {number} is not JSON: {error.msg}; delete the line"
             ) from error
+        if not isinstance(row, dict):
+            raise UserError(f"{shown(str(file))}, line {number} is no JSON object; delete the line")
+        rows.append(row)
     return rows
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.analysis.text import number
-from agents.errors import UserError, shown
+from agents.directories import writable
 
 Row = dict[str, Any]
 """What is known of one thing, by column: all rows of a file have the same keys."""
@@ -24,13 +24,9 @@ def writing(out: Path) -> Iterator[None]:
     Raises:
         UserError: it cannot be made, or what is done within it fails.
     """
-    try:
+    with writable(out):
         out.mkdir(parents=True, exist_ok=True)
         yield
-    except OSError as error:
-        raise UserError(
-            f"{shown(str(out))} cannot be written to: {error.strerror or error}"
-        ) from None
 
 
 def write_csv(path: Path, rows: Sequence[Row]) -> None:
@@ -44,7 +40,7 @@ def write_csv(path: Path, rows: Sequence[Row]) -> None:
 
 def of_kind(rows: Iterable[Row], kind: str) -> list[Row]:
     """Those of one kind: `episode`, `fit` or `evaluation`."""
-    return [row for row in rows if row["kind"] == kind]
+    return [row for row in rows if row.get("kind") == kind]
 
 
 def grouped(rows: Iterable[Row], *columns: str) -> dict[Any, list[Row]]:

@@ -1,6 +1,5 @@
 """The commands of an agent: train, evaluate, report, returns, compare."""
 
-import sys
 from pathlib import Path
 
 from agents.commands.command import Command, Lines
@@ -17,7 +16,7 @@ from agents.config.commands import (
     whole_number,
 )
 from agents.config.flags import Argument, CommandLine, declared
-from agents.errors import UserError, shown
+from agents.errors import EnvironmentFaultError, UnwritableError, UserError, shown
 
 
 def _train(args: list[str]) -> int:
@@ -35,15 +34,16 @@ def _train(args: list[str]) -> int:
             run_dir = session.run_dir
             session.train()
             conclude(session)
-    except KeyboardInterrupt:
-        advice = (
-            f"continue with: {runnable('train', '--resume', run_dir)}"
-            if run_dir
-            else "nothing was saved"
-        )
-        print(f"interrupted; {advice}", file=sys.stderr)
-        return 130
+    except (KeyboardInterrupt, EnvironmentFaultError, UnwritableError) as error:
+        if run_dir is not None:
+            first = _FIRST.get(type(error), "")
+            error.add_note(f"{first}continue with: {runnable('train', '--resume', run_dir)}")
+        raise
     return 0
+
+
+_FIRST = {EnvironmentFaultError: "mend it, then ", UnwritableError: "once it can be, "}
+"""What is to be done before a run is continued, by what has ended it."""
 
 
 def _evaluate(args: list[str]) -> int:
@@ -134,7 +134,13 @@ _COMPARE = CommandLine(
 
 COMMANDS = (
     Command("Fly a trained lander that comes with the package", _DEMO, _demo, jax=True),
-    Command("Train an agent, and report it", train_line(), _train, jax=True),
+    Command(
+        "Train an agent, and report it",
+        train_line(),
+        _train,
+        jax=True,
+        interrupted="nothing was saved",
+    ),
     Command(
         "Evaluate a saved run on fresh episodes",
         EVALUATE,

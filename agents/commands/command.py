@@ -5,9 +5,10 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from agents.commands.ending import ending_as_interrupts, failed, interrupted
 from agents.config.flags import CommandLine
 from agents.devices import prepare
-from agents.errors import UserError, one_line
+from agents.errors import UserError
 
 Lines = Iterable[object]
 """What a command prints, each line as it comes."""
@@ -36,22 +37,22 @@ class Command:
 def carry_out(command: Command, args: list[str]) -> int:
     """Carries out a command, and returns its exit status.
 
-    Bad input becomes one line on standard error and status 2. Modules of the working directory can
-    be named by the user, as in `--env.id my_module:MyEnv-v0`.
+    Bad input becomes one line on standard error and status 2; an interrupt, or the end of whoever
+    reads the output, one line and status 130. Modules of the working directory can be named by the
+    user, as in `--env.id my_module:MyEnv-v0`.
     """
     sys.path.append(os.getcwd())
-    if command.jax:
-        prepare()
     try:
-        outcome = command.main(args)
-        if isinstance(outcome, int):
-            return outcome
-        for line in outcome:
-            print(line, flush=True)
+        with ending_as_interrupts():
+            if command.jax:
+                prepare()
+            outcome = command.main(args)
+            if isinstance(outcome, int):
+                return outcome
+            for line in outcome:
+                print(line, flush=True)
     except UserError as error:
-        print("error:", one_line(error, 2_000), file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"interrupted; {command.interrupted}", file=sys.stderr)
-        return 130
+        return failed(error)
+    except (KeyboardInterrupt, BrokenPipeError) as error:
+        return interrupted(error, command.interrupted)
     return 0

@@ -1,5 +1,6 @@
 """`mbrl-dae`: the list of its commands, its help and its version."""
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -7,6 +8,7 @@ from importlib.metadata import version
 from typing import NoReturn
 
 from agents.commands.command import Command, carry_out
+from agents.commands.ending import failed, flush_streams, open_streams
 from agents.config.base import closest
 from agents.config.flags import PROGRAM
 from agents.errors import UserError, shown
@@ -31,7 +33,15 @@ _HEADINGS = {
 
 def main() -> NoReturn:
     """Carries out what the words on the command line ask for, and exits."""
-    sys.exit(run(sys.argv[1:]))
+    open_streams()
+    # A notebook's backend is inherited, need not be there, and is not needed.
+    os.environ["MPLBACKEND"] = "agg"
+    try:
+        sys.exit(run(sys.argv[1:]))
+    except BrokenPipeError:  # of whoever reads the help or the version
+        sys.exit(130)
+    finally:
+        flush_streams()
 
 
 def run(words: Sequence[str]) -> int:
@@ -45,8 +55,7 @@ def run(words: Sequence[str]) -> int:
         try:
             command = find(name)
         except UserError as error:
-            print("error:", error, file=sys.stderr)
-            return 2
+            return failed(error)
         return carry_out(command, args)
     return 0
 

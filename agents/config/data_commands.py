@@ -201,6 +201,7 @@ def _policy(word: str, env: EnvConfig) -> RecordedPolicy:
     if found is None:
         raise UserError(f"{refusal}; give {_POLICIES}")
     name, noise, episodes = found.group("name", "noise", "episodes")
+    name = os.path.expanduser(name)
     try:
         size = float(noise or 0)
     except ValueError:

@@ -6,6 +6,7 @@ with one message.
 """
 
 import functools
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, make_dataclass
 from dataclasses import field as dataclass_field
@@ -143,6 +144,7 @@ class CommandLine:
         raw, unknown = split
         places = [(each.name,) for each in self.arguments if each.positional]
         positionals = [word for path in places for word in _words(raw, path) or ()] + unknown
+        positionals = [os.path.expanduser(word) for word in positionals]
         values: dict[OptionPath, Any] = {}
         for path, field in fields.items():
             words = _words(raw, path)
@@ -190,6 +192,8 @@ def _read(name: str, field: FieldInfo, words: Sequence[str]) -> tuple[Any, Seque
     if kind is Path and not words[0]:  # pathlib takes it for the working directory
         raise UserError(f"{name}: '' is not allowed; give {allowed(field)}")
     each = element(field).annotation if several else kind
+    if each is Path:  # a shell expands no `~` within a word, as in --out=~/x
+        words = [os.path.expanduser(word) for word in words]
     is_text = each in (str, Path) or get_origin(each) is Literal
     values = [word if is_text else read_scalar(word) for word in words]
     return (values, []) if several else (values[0], words[1:])

@@ -1,5 +1,6 @@
 """Logged episodes: read from and written to files and Minari, and turned into a replay's."""
 
+import os
 from pathlib import Path
 
 from agents.data.dataset import Dataset, LoggedEpisode, from_replay, refuse_misfit, to_replay
@@ -30,6 +31,7 @@ def load(name: str) -> Dataset:
     Raises:
       UserError: it is not there or cannot be used, or Minari is not installed.
     """
+    name = os.path.expanduser(name)  # a shell expands no `~` in --data=~/x.npz, nor does YAML
     return load_npz(name) if is_file(name) else load_minari(name)
 
 

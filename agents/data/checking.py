@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from agents.data.dataset import LoggedEpisode
 from agents.envs import EnvironmentSpec, from_native
-from agents.envs.episodes import LARGEST
+from agents.envs.faults import LARGEST
 from agents.errors import UserError
 
 

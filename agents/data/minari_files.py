@@ -22,6 +22,7 @@ from agents.data.checking import checked_episode
 from agents.data.dataset import Dataset, LoggedEpisode
 from agents.dataset_names import FORMS, is_minari_id, minari_directory, refuse_without_minari
 from agents.envs import EnvironmentSpec, describe_spaces, make_environment, spaces_of
+from agents.envs.faults import close
 from agents.errors import UserError, one_line, shown
 
 
@@ -190,7 +191,7 @@ def _record_of(dataset: Dataset) -> EnvSpec | None:
     if not dataset.spec.id:
         return None
     env = make_environment(dataset.spec.id, dataset.env_kwargs)
-    env.close()
+    close(env, dataset.spec.id)
     try:
         if env.spec is not None:
             env.spec.to_json()

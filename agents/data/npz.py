@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from agents.archives import UnreadableError, members
 from agents.data.checking import checked_episode
 from agents.data.dataset import Dataset
-from agents.directories import write_whole
+from agents.directories import writable, write_whole
 from agents.envs import EnvironmentSpec, describe_spaces, spaces_of
 from agents.errors import UserError, one_line, shown
 
@@ -77,11 +77,9 @@ def save_npz(dataset: Dataset, path: Path) -> None:
         terminated=np.array([each.terminated for each in episodes]),
         truncated=np.array([each.truncated for each in episodes]),
     )
-    try:
+    with writable(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, content.getvalue())
-    except OSError as error:
-        raise UserError(f"{shown(str(path))} cannot be written ({error.strerror})") from None
+    write_whole(path, content.getvalue())
 
 
 def load_npz(name: str) -> Dataset:

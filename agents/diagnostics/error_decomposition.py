@@ -72,7 +72,7 @@ def decompose(
         found["planned"] = _return(agents["learned"], learned, runner, plans["learned"])
         found["realised"] = execute(runner, plans["learned"][0]).return_
         returns.append(found)
-    runner.env.close()
+    runner.close()
     differences = {
         "planned - realised": ("planned", "realised"),
         "model's error": ("planned", "learned"),

@@ -90,7 +90,7 @@ def reference_episodes(
         ),
     )
     for runner in runners:
-        runner.env.close()
+        runner.close()
     return paths, results
 
 

@@ -188,7 +188,7 @@ def measure_run(
                 planned += path_penalty(variant, at_zero, per_decision=True).tolist()
         yield pairs, _penalties(run, variant, planned)
     for runner in runners:
-        runner.env.close()
+        runner.close()
 
 
 def document_of(

@@ -15,14 +15,13 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from agents.envs import faults
+from agents.envs.faults import LARGEST
 from agents.envs.spaces import EnvironmentSpec, to_native
-from agents.errors import UserError, one_line, shown
+from agents.errors import EnvironmentFaultError, one_line, shown
 from mbrl import Episode
 
 Ending = Literal["terminated", "truncated"] | None
-
-LARGEST = 1e18
-"""Of an observation or a reward, either way: errors are squared and summed in float32."""
 
 
 class ReplayMismatch(RuntimeError):  # noqa: N818 - says what happened, as StopIteration does
@@ -123,21 +122,28 @@ class EpisodeRunner:
         """Simulator steps after which the environment truncates an episode; None: it never does."""
         return self.env.spec.max_episode_steps if self.env.spec else None
 
+    def close(self) -> None:
+        """Closes the environment; a failure of that is a warning."""
+        faults.close(self.env, self.spec.id)
+
     def start(self, index: int, seed: int) -> None:
         """Resets the environment; what was recorded of the last episode is forgotten.
 
         Raises:
-            UserError: the first observation is not real, not below `LARGEST` or not of the
-                announced size.
+            EnvironmentFaultError: the environment raised an error, or the first observation is not
+                real, not below `LARGEST` or not of the announced size.
         """
         self.index, self.seed = index, seed
         self.return_, self.ended = 0.0, None
         self._observations, self._actions, self._repeats, self._rewards = [], [], [], []
-        observation, _ = self.env.reset(seed=seed)
+        where = f"in reset with seed {seed}"
+        observation, _ = faults.call(self.spec.id, "reset", where, self.env.reset, seed=seed)
         self._observations.append(self._checked_observation(observation))
 
     def step(self, action: ArrayLike) -> Ending:
         """Repeats one action for up to `steps_per_plan` simulator steps.
+
+        Where the environment fails in one of them, none of them is recorded.
 
         Args:
             action: [A], planner units.
@@ -146,8 +152,8 @@ class EpisodeRunner:
             How the episode ended, or None.
 
         Raises:
-            UserError: an observation or a reward is not real, not below `LARGEST` or not of the
-                announced size.
+            EnvironmentFaultError: the environment raised an error, or an observation or a reward is
+                not real, not below `LARGEST` or not of the announced size.
             RuntimeError: the episode has ended or none was started.
         """
         if self.ended is not None or not self._observations:
@@ -156,18 +162,38 @@ class EpisodeRunner:
         action = np.array(action, np.float32)
         self._actions.append(action)
         self._repeats.append(0)
-        for _ in range(self.steps_per_plan):
-            # An array of its own for every step: the environment may change what it is handed.
-            native = to_native(self.spec, action)
-            observation, reward, terminated, truncated, _ = self.env.step(native)
-            self._repeats[-1] += 1
-            self._rewards.append(self._checked_reward(reward))
-            self._observations.append(self._checked_observation(observation))
-            self.return_ += float(self._rewards[-1])
-            if terminated or truncated:
-                self.ended = "terminated" if terminated else "truncated"
-                break
+        steps, so_far = self.steps, self.return_
+        try:
+            for _ in range(self.steps_per_plan):
+                self._step_once(action)
+                if self.ended:
+                    break
+        except EnvironmentFaultError:
+            del self._actions[-1], self._repeats[-1]
+            del self._rewards[steps:], self._observations[steps + 1 :]
+            self.return_ = so_far
+            raise
         return self.ended
+
+    def _step_once(self, action: NDArray[np.float32]) -> None:
+        """One simulator step of a decision under way."""
+        place = f"at step {self.steps + 1} of the episode with seed {self.seed}"
+        # An array of its own for every step: the environment may change what it is handed.
+        native = to_native(self.spec, action)
+        found = faults.call(self.spec.id, "step", place, self.env.step, native)
+        observation, reward, *ends, _ = found
+        flags = [faults.as_flag(end) for end in ends]
+        if None in flags:
+            raise EnvironmentFaultError(
+                f"environment {shown(self.spec.id)} gave the ends {one_line(ends)} {place};"
+                " allowed: two truth values, terminated and truncated"
+            )
+        self._repeats[-1] += 1
+        self._rewards.append(self._checked_reward(reward))
+        self._observations.append(self._checked_observation(observation))
+        self.return_ += float(self._rewards[-1])
+        if any(flags):
+            self.ended = "terminated" if flags[0] else "truncated"
 
     def episode(self) -> Episode:
         """The episode so far; `terminated` is False while it goes on."""
@@ -184,14 +210,15 @@ class EpisodeRunner:
 
         Returns:
             `index` and `seed` (integers), `actions` [D, A], `rewards` [T] and the last
-            `observation` [O] (float32).
+            `observation` [O] (float32), None where the reset failed.
         """
+        failed = self.index >= 0 and not self._observations
         return {
             "index": self.index,
             "seed": self.seed,
             "actions": self._action_array(),
             "rewards": np.array(self._rewards, np.float32),
-            "observation": self.observation.copy(),
+            "observation": None if failed else self.observation.copy(),
         }
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
@@ -217,10 +244,11 @@ class EpisodeRunner:
             self.step(action)
         if not _same_bits(self._rewards, snapshot["rewards"]):
             raise ReplayMismatch(f"{where}: the replay's rewards differ from those recorded")
-        if not _same_bits(self.observation, snapshot["observation"]):
+        last = snapshot["observation"]
+        if last is not None and not _same_bits(self.observation, last):
             raise ReplayMismatch(
                 f"{where}: after {self.steps} steps the replay observed "
-                f"{one_line(self.observation)}, recorded was {one_line(snapshot['observation'])}"
+                f"{one_line(self.observation)}, recorded was {one_line(last)}"
             )
 
     def _action_array(self) -> NDArray[np.float32]:
@@ -228,43 +256,29 @@ class EpisodeRunner:
 
     def _checked_observation(self, observation: Any) -> NDArray[np.float32]:
         # A copy: environments may hand out the same buffer at every step.
-        checked = _as_real(observation)
-        if checked.shape != (self.spec.observation_size,):
-            raise UserError(
+        checked, size = faults.as_real(observation), self.spec.observation_size
+        if checked is not None and checked.ndim and checked.shape != (size,):
+            raise EnvironmentFaultError(
                 f"environment {shown(self.spec.id)} gave an observation of shape {checked.shape} "
-                f"at step {self.steps}; its observation space announces "
-                f"({self.spec.observation_size},)"
+                f"at step {self.steps}; its observation space announces ({size},)"
             )
-        if not _is_moderate(checked):
-            raise UserError(
+        if checked is None or checked.shape != (size,) or not faults.is_moderate(checked):
+            raise EnvironmentFaultError(
                 f"environment {shown(self.spec.id)} gave the observation "
-                f"{one_line(np.asarray(observation))} at step {self.steps} of the episode "
-                f"with seed {self.seed}; allowed: real numbers between {-LARGEST:g} and {LARGEST:g}"
+                f"{faults.given(observation)} at step {self.steps} of the episode with seed "
+                f"{self.seed}; allowed: {size} real numbers between {-LARGEST:g} and {LARGEST:g}"
             )
         return checked
 
     def _checked_reward(self, reward: Any) -> np.float32:
-        checked = _as_real(reward)
-        if checked.size != 1 or not _is_moderate(checked):
-            raise UserError(
-                f"environment {shown(self.spec.id)} gave the reward {one_line(reward)} "
+        checked = faults.as_real(reward)
+        if checked is None or checked.size != 1 or not faults.is_moderate(checked):
+            raise EnvironmentFaultError(
+                f"environment {shown(self.spec.id)} gave the reward {faults.given(reward)} "
                 f"at step {self.steps + 1} of the episode with seed {self.seed}; "
                 f"allowed: one real number between {-LARGEST:g} and {LARGEST:g}"
             )
         return np.float32(checked.item())
-
-
-def _as_real(value: Any) -> NDArray[np.float32]:
-    """A float32 copy; of complex numbers NaN, so that their imaginary part is not dropped."""
-    array = np.asarray(value)
-    if np.iscomplexobj(array):
-        return np.full(array.shape, np.nan, np.float32)
-    with np.errstate(over="ignore"):
-        return array.astype(np.float32)
-
-
-def _is_moderate(values: NDArray[np.float32]) -> bool:
-    return bool((np.abs(values) <= LARGEST).all())  # not of NaN
 
 
 def _same_bits(left: ArrayLike, right: ArrayLike) -> bool:

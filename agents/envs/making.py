@@ -7,9 +7,10 @@ from typing import Any, Literal
 
 import gymnasium as gym
 
+from agents.envs.faults import calling, close, text_of
 from agents.envs.simulator import simulator_for
 from agents.envs.spaces import describe
-from agents.errors import UserError, one_line, shown
+from agents.errors import EnvironmentFaultError, UserError, shown
 
 
 def make_environment(
@@ -24,8 +25,8 @@ def make_environment(
 
     Raises:
         UserError: the id is unknown or out of date, the module cannot be imported, MuJoCo is
-            missing, the arguments are refused, the spaces are not supported or the environment
-            draws no frames.
+            missing, the arguments are refused, the constructor fails, the spaces are not
+            supported or the environment draws no frames.
     """
     if render_mode is not None:
         kwargs = {**kwargs, "render_mode": render_mode}
@@ -36,28 +37,34 @@ def make_environment(
     ):
         warnings.simplefilter("always")
         try:
-            env = gym.make(id, **kwargs)
-        # Gymnasium's own errors; the module's import; and the ways in which a constructor refuses
-        # its arguments.
-        except (
-            gym.error.Error, ImportError, TypeError, ValueError, AssertionError, ArithmeticError,
-            OSError,
-        ) as error:  # fmt: skip
-            raise UserError(
-                f"environment {shown(id)} cannot be made: {one_line(error)} "
-                "(allowed: an id that Gymnasium has registered, or 'module:Id', "
-                "with arguments that its constructor takes)"
-            ) from error
+            with calling(id, "in its constructor"):
+                env = gym.make(id, **kwargs)
+        except EnvironmentFaultError as fault:
+            error = fault.__cause__
+            # Gymnasium's own errors; the module's import; and the ways in which a constructor
+            # refuses its arguments.
+            if isinstance(error, _REFUSALS):
+                raise EnvironmentFaultError(
+                    f"environment {shown(id)} cannot be made: {text_of(error)} "
+                    "(allowed: an id that Gymnasium has registered, or 'module:Id', "
+                    "with arguments that its constructor takes)"
+                ) from error
+            raise
         try:
             describe(env)
             if render_mode is not None:
                 check_frames(env, id)
         except UserError:
-            env.close()
+            close(env, id)
             raise
     for warning in held_back:
         warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
     return env
+
+
+_REFUSALS = (
+    gym.error.Error, ImportError, TypeError, ValueError, AssertionError, ArithmeticError, OSError,
+)  # fmt: skip
 
 
 def check_frames(env: gym.Env, id: str) -> None:
@@ -66,8 +73,10 @@ def check_frames(env: gym.Env, id: str) -> None:
     Raises:
         UserError: it draws no RGB frames.
     """
-    modes = env.metadata.get("render_modes", [])
-    if "rgb_array" not in modes:
+    with calling(id, "when it was asked for its render modes"):
+        modes = env.metadata.get("render_modes", [])
+        filmed = "rgb_array" in modes
+    if not filmed:
         raise UserError(
             f"environment {shown(id)} draws no frames: its render modes are {modes}; "
             "an animation needs 'rgb_array'"

@@ -14,6 +14,7 @@ from importlib.util import find_spec
 
 import gymnasium as gym
 
+from agents.envs.faults import calling
 from agents.errors import UserError, shown
 
 BACKEND = "MUJOCO_GL"
@@ -50,8 +51,8 @@ def simulator_for(id: str, *, frames: bool) -> Iterator[None]:
 def _prepare(id: str, module: str, name: str) -> None:
     """Imports what the environment is made of, and takes MuJoCo's warnings over if it is there."""
     if module:
-        with suppress(ImportError):  # which `gym.make` meets again, and explains
-            importlib.import_module(module)
+        with calling(id, f"when {shown(module)} was imported"), suppress(ImportError):
+            importlib.import_module(module)  # `gym.make` meets an ImportError again, and explains
     if any("envs.mujoco" in entry for entry in _entry_points(name)):
         if find_spec("mujoco") is None:
             raise UserError(

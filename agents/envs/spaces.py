@@ -13,6 +13,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import ArrayLike, NDArray
 
+from agents.envs.faults import calling
 from agents.errors import UserError, one_line, shown
 
 
@@ -51,7 +52,9 @@ def describe(env: gym.Env) -> EnvironmentSpec:
     """
     id = env.spec.id if env.spec is not None else type(env.unwrapped).__name__
     what = f"environment {shown(id)}"
-    return describe_spaces(what, id, env.observation_space, env.action_space)
+    with calling(id, "when it was asked for its spaces"):
+        observed, acted = env.observation_space, env.action_space
+    return describe_spaces(what, id, observed, acted)
 
 
 def describe_spaces(

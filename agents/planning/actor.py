@@ -48,6 +48,12 @@ class Actor:
             lambda state, fresh: state.at[index].set(fresh[index]), self.plan_states, self._fresh
         )
 
+    def restore(self, before: PlanState, first: int) -> None:
+        """Takes the plans of environments from `first` on back, to the states `before` them."""
+        self.plan_states = jax.tree.map(
+            lambda state, old: state.at[first:].set(old[first:]), self.plan_states, before
+        )
+
     def plan(
         self,
         state: AgentState,

@@ -59,7 +59,7 @@ def build_runner(env: EnvConfig, steps_per_plan: int | None = None) -> EpisodeRu
 def read_spec(env: EnvConfig) -> EnvironmentSpec:
     """Describes an environment, which is made and closed."""
     runner = build_runner(env)
-    runner.env.close()
+    runner.close()
     return runner.spec
 
 

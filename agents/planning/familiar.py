@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.spatial import KDTree
 
-from agents.envs.episodes import LARGEST
+from agents.envs.faults import LARGEST
 from agents.planning.agent import HOLDOUT_WINDOWS, AgentState, PlanningAgent
 from mbrl import KeyArray, Replay, Trajectory, Window, as_trajectory, normalizer, survival
 from mbrl.weights.dual import horizon_returns

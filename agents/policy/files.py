@@ -42,10 +42,7 @@ def write(
         "weight": weight,
         "survival_bonus": survival_bonus,
     }
-    try:
-        write_whole(path, checkpoint.pack(_needed(learned), about))
-    except OSError as error:
-        raise UserError(f"{shown(str(path))} cannot be written ({error.strerror})") from None
+    write_whole(path, checkpoint.pack(_needed(learned), about))
 
 
 def read(path: Path) -> tuple[Config, EnvironmentSpec, AgentState, dict[str, float]]:

@@ -48,7 +48,7 @@ def collect(command: CollectCommand) -> Iterator[str]:
                     f" {number(runner.return_)}, {runner.steps:,} steps,"
                     f" {runner.ended or CUT_SHORT}"
                 )
-    runner.env.close()
+    runner.close()
     words = ", ".join(f"{each.episodes} of {each}" for each in command.policies)
     description = f"episodes: {words}; seed {command.seed}"
     yield write(command.out, command.env, runner.spec, episodes, description)

@@ -94,7 +94,7 @@ def parse_words(words: Sequence[str]) -> tuple[str, dict[str, list[Path]]]:
             raise UserError(f"{shown(word)} has no label; give LABEL=RUN_DIR")
         runs = groups.setdefault(label, [])
         if run_dir or not equals:
-            runs.append(Path(run_dir or word))
+            runs.append(Path(os.path.expanduser(run_dir or word)))
     if not groups:
         raise UserError(f"there are no runs for {shown(name)}; give LABEL=RUN_DIR after it")
     for label, run_dirs in groups.items():
@@ -169,7 +169,7 @@ def evaluate_random(env: EnvConfig, seeds: Sequence[int]) -> tuple[EvaluationSum
         while runner.ended is None:
             runner.step(random_action(runner.spec, rng))
         returns.append(runner.return_)
-    runner.env.close()
+    runner.close()
     solved_at = runner.env.spec and runner.env.spec.reward_threshold
     return EvaluationSummary.model_validate(summarise_returns(returns, seeds, solved_at)), solved_at
 

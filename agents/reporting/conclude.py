@@ -3,7 +3,7 @@
 Without an environment there is nothing to evaluate in, to film or to execute plans in.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +28,15 @@ from agents.training.session import Session
 def conclude(session: Session) -> None:
     """Evaluates a trained run, writes its summary, film and report, and says what it reached.
 
+    A film, a curve or plans that cannot be made are a line in the output, and not in the report.
+
     Args:
       session: of a run at the end of its steps; its checkpoint has been written.
     """
     run_dir, display = session.run_dir, session.display
     frozen = session.run.frozen()
     config, env_steps = frozen.config, frozen.progress.env_steps
-    acts = config.env.id != NO_ENVIRONMENT
+    acts, results = config.env.id != NO_ENVIRONMENT, []
     summary: dict[str, Any] = {"env_steps": env_steps, "weight": frozen.weight}
     notes: list[str] = []
     if config.data:
@@ -56,11 +58,16 @@ def conclude(session: Session) -> None:
     summary |= {
         "wall_seconds": session.wall_seconds, "versions": versions(), "commit": commit(),
     }  # fmt: skip
+    display.result(said)  # first of all: nothing that cannot be written may hold it back
+    if acts:
+        _log(session, results, summary)
     write_summary(run_dir, summary)
-    display.result(said)
     files = [str(run_dir / SUMMARY)]
     if not config.data:
-        files.append(plot_run(run_dir).name)
+        try:
+            files.append(plot_run(run_dir).name)
+        except UserError as error:
+            notes.append(f"no learning curve: {error}")
     if acts:
         notes = [*_add_to_report(session, frozen), *notes]
     for note in (*notes, *_warnings(frozen)):
@@ -71,7 +78,7 @@ def conclude(session: Session) -> None:
 
 
 def _evaluate(session: Session, frozen: FrozenAgent) -> tuple[list[EpisodeResult], dict[str, Any]]:
-    """The frozen evaluation of a run, shown and logged; as `evaluate_frozen` returns it."""
+    """The frozen evaluation of a run, shown; as `evaluate_frozen` returns it."""
     settings, env_steps = frozen.config.evaluation, frozen.progress.env_steps
 
     def show(done: int) -> None:
@@ -79,15 +86,18 @@ def _evaluate(session: Session, frozen: FrozenAgent) -> tuple[list[EpisodeResult
         session.display.progress(env_steps, doing)
 
     show(0)
-    results, summary = evaluate_frozen(frozen, settings.episodes, settings.seed, show)
+    return evaluate_frozen(frozen, settings.episodes, settings.seed, show)
+
+
+def _log(session: Session, results: Sequence[EpisodeResult], summary: Mapping[str, Any]) -> None:
+    """The row `evaluation`."""
     session.log.metrics(
         "evaluation",
-        env_steps=env_steps,
+        env_steps=summary["env_steps"],
         **summary["evaluation"],
         **{name: summary[name] for name in ("planned", "realised", "penalty", "survival_bonus")},
         lengths=[result.length for result in results],
     )
-    return results, summary
 
 
 def _add_to_report(session: Session, frozen: FrozenAgent) -> Iterator[str]:

@@ -62,7 +62,7 @@ def animate(frozen: Acting, seed: int, path: Path) -> EpisodeResult:
         watch=watch,
     )
     for runner in runners:
-        runner.env.close()
+        runner.close()
     env = config.env
     draw(
         Film(

@@ -6,7 +6,6 @@ survives: OpenGL is loaded once, before a simulator is imported, and may be miss
 
 import os
 import pickle
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.analysis import animation
+from agents.directories import writable, write_whole
 from agents.envs import EpisodeRunner, describe, render_environment
 from agents.envs.simulator import BACKEND
 from agents.errors import UserError, one_line
@@ -71,13 +71,16 @@ def draw(film: Film) -> None:
     """Draws a film in a process of its own.
 
     Raises:
-      UserError: frames cannot be drawn, or the episode does not repeat itself.
+      UserError: frames cannot be drawn, the episode does not repeat itself, or a file cannot be
+        written.
     """
-    with tempfile.TemporaryDirectory() as directory:
+    with writable(film.path), tempfile.TemporaryDirectory() as directory:
         place = Path(directory)
         try:
             (place / _FILM).write_bytes(cloudpickle.dumps(film))
-        except (TypeError, AttributeError, pickle.PicklingError) as error:
+        except (
+            TypeError, AttributeError, ValueError, RuntimeError, pickle.PicklingError,
+        ) as error:  # fmt: skip
             raise UserError(
                 f"the environment cannot be handed to the process that draws: {one_line(error)}"
             ) from error
@@ -92,7 +95,7 @@ def draw(film: Film) -> None:
             raise UserError(f"drawing it took longer than {_SECONDS} seconds") from None
         if not (place / _GIF).is_file():
             raise UserError(_reason(place, process))
-        shutil.move(place / _GIF, film.path)
+        write_whole(film.path, (place / _GIF).read_bytes())
 
 
 def _reason(place: Path, process: subprocess.CompletedProcess[str]) -> str:

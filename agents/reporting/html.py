@@ -6,7 +6,7 @@ in `templates/run.html`.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,11 @@ from agents.config import CONFIG_FILE, NO_ENVIRONMENT, Config
 from agents.config.commands import runnable
 from agents.diagnostics.return_figures import FIGURES, shown_regularizer
 from agents.diagnostics.verdicts import verdicts
+from agents.directories import write_whole
 from agents.errors import UserError, shown
 from agents.reporting import from_data
 from agents.reporting.imagined_paths import PLACES
-from agents.reporting.learning_curve import plot_run
+from agents.reporting.learning_curve import picture_of
 from agents.reporting.page import drawing, image, render
 from agents.training.log import ANIMATION, RETURNS_FILE, SUMMARY
 from agents.training.saved import load_config
@@ -26,6 +27,10 @@ from agents.training.saved import load_config
 REPORT = "report.html"
 
 _LARGEST_ANIMATION = 8 * 2**20
+
+_RESULTS = ("env_steps", "weight", "wall_seconds", "versions", "commit")
+_MEASURED = ("about", "summary", "by_step", "pairs", "costs", "error_prediction")
+"""What a summary and a document of returns have at least."""
 
 _COLUMNS = {
     "planned": "planned",
@@ -50,10 +55,10 @@ def write_report(run_dir: Path) -> Path:
       UserError: there is no finished run, a file of it cannot be read, or none can be written.
     """
     config = load_config(run_dir)
-    summary = _read(run_dir / SUMMARY, "train the run to its end")
+    summary = _read(run_dir / SUMMARY, "train the run to its end", _RESULTS)
     path, gif = run_dir / REPORT, run_dir / ANIMATION
     plain = config.regularizer.name == "none"
-    filmed = gif.exists() and gif.stat().st_size <= _LARGEST_ANIMATION
+    filmed = gif.is_file() and gif.stat().st_size <= _LARGEST_ANIMATION
     returns = {} if config.env.id == NO_ENVIRONMENT else _returns(run_dir)
     sections = {
         "penalty": "Without a penalty" if plain else "What the penalty did",
@@ -72,17 +77,12 @@ def write_report(run_dir: Path) -> Path:
         headline=list(_headline(summary)),
         data=from_data.part(summary) if config.data else {},
         returns=returns,
-        learning="" if config.data else image(plot_run(run_dir).read_bytes(), "png"),
+        learning="" if config.data else image(picture_of(run_dir), "png"),
         film=image(gif.read_bytes(), "gif") if filmed else "",
         paths_drawn=config.env.id in PLACES,
         configuration=(run_dir / CONFIG_FILE).read_text(encoding="utf-8"),
     )
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UserError(
-            f"{shown(str(path))} cannot be written: {error.strerror or error}"
-        ) from None
+    write_whole(path, text)
     return path
 
 
@@ -111,11 +111,7 @@ def _returns(run_dir: Path) -> dict[str, Any]:
     file = place / RETURNS_FILE
     if not file.exists():
         return {"command": command}
-    document = _read(file, f"measure it again: {command}")
-    if "error_prediction" not in document:
-        raise UserError(
-            f"{shown(str(file))} was written by an older version; measure it again: {command}"
-        )
+    document = _read(file, f"measure it again: {command}", _MEASURED)
     about, name = document["about"], shown_regularizer(document)
     own = about["weight"] if about["regularizer"] == name else None
     return {
@@ -147,8 +143,16 @@ def _returns(run_dir: Path) -> dict[str, Any]:
     }
 
 
-def _read(path: Path, remedy: str) -> dict[str, Any]:
+def _read(path: Path, remedy: str, names: Sequence[str]) -> dict[str, Any]:
+    """Reads a mapping with certain names."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"{shown(str(path))} cannot be read ({error}); {remedy}") from None
+    missing = [each for each in names if each not in found] if isinstance(found, dict) else names
+    if missing:
+        raise UserError(
+            f"{shown(str(path))} is damaged, or was written by another version (it has no"
+            f" {missing[0]}); {remedy}"
+        )
+    return found

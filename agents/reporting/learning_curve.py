@@ -23,6 +23,7 @@ from agents.analysis.style import (
     PURPLE,
     count_steps,
     frame,
+    png,
     write,
 )
 from agents.analysis.tables import Row, of_kind
@@ -34,7 +35,12 @@ _RECENT = 10  # episodes in a running median or mean
 
 
 def plot_run(run_dir: Path) -> Path:
-    """Draws one run on one page, `learning.png` in its directory.
+    """Writes `picture_of` a run as `learning.png` in its directory; raises as that does."""
+    return write(_drawn(run_dir), run_dir / "learning.png")
+
+
+def picture_of(run_dir: Path) -> bytes:
+    """Draws one run on one page, as a PNG file.
 
     From top to bottom: the return of every training episode with its running median, and the frozen
     evaluation as a diamond (IQM) with its 95 % interval; the planned and the realised return of the
@@ -47,6 +53,10 @@ def plot_run(run_dir: Path) -> Path:
     Raises:
         UserError: the directory has no readable `metrics.jsonl`.
     """
+    return png(_drawn(run_dir))
+
+
+def _drawn(run_dir: Path) -> Figure:
     rows = read_rows(run_dir / METRICS)
     episodes, fits = of_kind(rows, "episode"), of_kind(rows, "fit")
     planned = [row for row in episodes if row.get("planned_return") is not None]
@@ -94,11 +104,11 @@ def plot_run(run_dir: Path) -> Path:
                 [row["env_steps"]] * 2, pair, color=GREY, lw=0.6, alpha=0.4, zorder=1
             )
     figure.axes[-1].set_ylim(bottom=0)
-    end = max((row["env_steps"] for row in rows), default=1)
+    end = max((row.get("env_steps", 1) for row in rows), default=1)
     for axes in figure.axes:
         _finish(axes)
         axes.set_xlim(0, 1.03 * end)
-    return write(figure, run_dir / "learning.png")
+    return figure
 
 
 def plot_comparison(

@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
+from agents.analysis.style import drawable
 from agents.analysis.text import number, short_commit
 
 TEMPLATES = Environment(
@@ -43,6 +44,6 @@ def image(data: bytes, kind: str) -> str:
 def drawing(figure: Figure, name: str) -> str:
     """A figure as an SVG image, its text as text; one name, one file to the last bit."""
     buffer = io.BytesIO()
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
+    with drawable(figure), mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
         FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})
     return image(buffer.getvalue(), "svg+xml")

@@ -212,7 +212,7 @@ class Saving(Callback):
         if self._interrupted():
             self.end(run)
         elif self._is_due(run):
-            self._save(run)
+            self.save(run)
 
     def end(self, run: Run) -> None:
         """Saves the run.
@@ -220,16 +220,17 @@ class Saving(Callback):
         Raises:
           KeyboardInterrupt: it was interrupted.
         """
-        self._save(run)
+        self.save(run)
         if self._interrupted():
             raise KeyboardInterrupt
+
+    def save(self, run: Run) -> None:
+        """Saves the run as it is."""
+        run.save(self._run_dir, self._log.position())
+        self._saved_at = run.progress.env_steps
 
     def _is_due(self, run: Run) -> bool:
         """Whether the last checkpoint is old, or a milestone has been passed since."""
         now, config = run.progress.env_steps, run.config
         passed = any(self._saved_at < step <= now for step in config.milestones)
         return passed or now - self._saved_at >= config.checkpoint_every
-
-    def _save(self, run: Run) -> None:
-        run.save(self._run_dir, self._log.position())
-        self._saved_at = run.progress.env_steps

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from agents.archives import UnreadableError, members
-from agents.directories import sync, write_whole
+from agents.directories import sync, writable, write_whole
 from agents.errors import UserError, shown
 from agents.training import encoding
 
@@ -57,22 +57,25 @@ def save(
 
     Raises:
       TypeError: a leaf is of a kind that could not come back as it is.
+      UnwritableError: the operating system refused; the checkpoints are as they were.
       ValueError: `step` is negative or lies before the latest checkpoint.
     """
     if keep < 1 or step < 0:
         raise ValueError(f"keep must be >= 1 and step >= 0, got {keep} and {step}")
-    before = _steps(directory)
-    if before and step < before[-1]:
-        raise ValueError(f"step {step} lies before the latest checkpoint, {before[-1]}")
+    earlier = _steps(directory)
+    if earlier and step < earlier[-1]:
+        raise ValueError(f"step {step} lies before the latest checkpoint, {earlier[-1]}")
     packed = pack(state, arrays)
-    directory.mkdir(parents=True, exist_ok=True)
-    for left in directory.glob("*.tmp"):
-        left.unlink()
+    with writable(directory):
+        directory.mkdir(parents=True, exist_ok=True)
+        for left in directory.glob("*.tmp"):
+            left.unlink()
     write_whole(_file(directory, step), packed)
-    known = sorted({*before, step})
+    known = sorted({*earlier, step})
     lasting = {min(each for each in known if each >= m) for m in milestones if m <= step}
     for old in {*known[:-keep]} - lasting:
-        _file(directory, old).unlink(missing_ok=True)
+        with writable(directory):
+            _file(directory, old).unlink(missing_ok=True)
 
 
 def pack(state: Any, arrays: Mapping[str, Any]) -> bytes:
@@ -174,11 +177,17 @@ def read(directory: Path, step: int | None = None, *, or_later: bool = False) ->
             failed = path
 
 
+def before(directory: Path, step: int) -> list[int]:
+    """The checkpoints earlier than `step`, newest first."""
+    return [each for each in reversed(_steps(directory)) if each < step]
+
+
 def drop_after(directory: Path, step: int) -> None:
     """Removes the checkpoints later than `step`."""
     for later in _steps(directory):
         if later > step:
-            _file(directory, later).unlink()
+            with writable(directory):
+                _file(directory, later).unlink()
             sync(directory)
 
 
@@ -231,10 +240,10 @@ def _named(path: Path) -> str:
 
 
 def _advice(directory: Path, step: int) -> str:
-    older = [each for each in _steps(directory) if each < step]
+    older = before(directory, step)
     if not older:
         return "no other is before it: restore the file from a copy, or train another run"
     return (
-        f"the one before it is {older[-1]}: restore the file from a copy, or go on from there with"
-        f" --resume RUN_DIR --from-step {older[-1]}, which drops what came after"
+        f"the one before it is {older[0]}: restore the file from a copy, or go on from there with"
+        f" --resume RUN_DIR --from-step {older[0]}, which drops what came after"
     )

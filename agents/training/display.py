@@ -10,7 +10,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, TextIO
+from typing import Any, NamedTuple, TextIO, cast
 
 from rich.console import Console, Group, JustifyMethod, RenderableType
 from rich.live import Live
@@ -21,6 +21,7 @@ from rich.text import Text
 
 from agents.analysis.text import clock, number
 from agents.training.evaluation import EpisodeResult
+from agents.training.output import Output
 
 __all__ = ["Display"]
 
@@ -71,7 +72,7 @@ class Display:
         start: int = 0,
         file: TextIO | None = None,
     ) -> None:
-        self._file = sys.stdout if file is None else file
+        self._file = Output(sys.stdout if file is None else file)
         self._total = total_steps
         self._title = title
         self._horizon = horizon
@@ -85,10 +86,15 @@ class Display:
         self._model_fit = self._regularizer_fit = ""
         self._speed = deque([(time.monotonic(), start)])
         self._live: Live | None = None
-        console = Console(file=self._file)
+        console = Console(file=cast(TextIO, self._file))
         # Rich writes characters that a terminal of another encoding cannot take, and then raises.
         if self._file.isatty() and not console.is_dumb_terminal and console.encoding == "utf-8":
             self._live = Live(console=console, refresh_per_second=4)
+
+    @property
+    def unread(self) -> bool:
+        """Whether nobody can read the output any more: a pipe or a terminal is closed."""
+        return self._file.unread
 
     def __enter__(self) -> Display:
         self._say(self._title)
@@ -238,7 +244,8 @@ class Display:
 
     def _print(self, line: str) -> None:
         encoding = self._file.encoding or "utf-8"
-        print(line.encode(encoding, "replace").decode(encoding), file=self._file, flush=True)
+        self._file.write(f"{line.encode(encoding, 'replace').decode(encoding)}\n")
+        self._file.flush()
 
     # --- panel -------------------------------------------------------------------------------
 

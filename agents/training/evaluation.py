@@ -166,7 +166,7 @@ def evaluate_frozen(
     registered = runners[0].env.spec
     solved_at = registered and registered.reward_threshold
     for runner in runners:
-        runner.env.close()
+        runner.close()
     return results, {
         "evaluation": summarise_returns([r.return_ for r in results], seeds, solved_at),
         "planned": _mean(r.planned_return for r in results),

@@ -12,15 +12,16 @@ import json
 import math
 import os
 from collections.abc import Mapping
+from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import jax
 import numpy as np
-from tensorboardX import SummaryWriter
 
-from agents.directories import sync, write_whole
+from agents.directories import sync, writable, write_whole
 from agents.errors import UserError, shown
+from agents.training.events import Events
 
 __all__ = ["METRICS", "SUMMARY", "TIMINGS", "RunLog", "write_summary"]
 
@@ -44,19 +45,24 @@ class RunLog:
     position of the checkpoint before writing. What was written after it is dropped, since the
     resumed run writes it again.
 
+    All of it raises `UnwritableError` where the operating system refuses.
+
     Args:
         run_dir: the run directory; made, with its files, where missing.
     """
 
     def __init__(self, run_dir: str | os.PathLike[str]) -> None:
         self._run_dir = Path(run_dir)
-        self._run_dir.mkdir(parents=True, exist_ok=True)
-        self._files: dict[str, BinaryIO] = {
-            name: (self._run_dir / name).open("ab") for name in (METRICS, TIMINGS)
-        }
+        self._files: dict[str, FileIO] = {}
+        with writable(self._run_dir):
+            self._run_dir.mkdir(parents=True, exist_ok=True)
+        for name in (METRICS, TIMINGS):
+            with writable(self._run_dir / name):
+                # Without a buffer, which would be written again when the file is closed.
+                self._files[name] = (self._run_dir / name).open("ab", buffering=0)
         sync(self._run_dir)
         self._env_steps = 0
-        self._tensorboard: SummaryWriter | None = None
+        self._tensorboard: Events | None = None
         self._purge_step: int | None = None
 
     def metrics(self, kind: str, /, **row: Any) -> None:
@@ -80,8 +86,9 @@ class RunLog:
         """
         if self._tensorboard is not None:
             self._tensorboard.flush()
-        for file in self._files.values():
-            os.fsync(file.fileno())
+        for name, file in self._files.items():
+            with writable(self._run_dir / name):
+                os.fsync(file.fileno())
         sizes = {name: file.tell() for name, file in self._files.items()}
         return {**sizes, "env_steps": self._env_steps}
 
@@ -92,27 +99,34 @@ class RunLog:
         of the checkpoint stay, so one that is written again there shows twice, with one value.
 
         Raises:
-            UserError: a file is shorter than the position, so rows of the run have been lost.
+            UserError: rows before it have been lost.
         """
+        if lost := self.lost(position):
+            raise UserError(lost)
         for name, file in self._files.items():
-            size = file.seek(0, os.SEEK_END)
-            if size < position[name]:
-                raise UserError(
-                    f"{shown(str(self._run_dir / name))} has {size} bytes, but the checkpoint was "
-                    f"made at {position[name]}: rows are missing"
-                )
-        for name, file in self._files.items():
-            file.truncate(position[name])
+            with writable(self._run_dir / name):
+                file.truncate(position[name])
             file.seek(0, os.SEEK_END)
         self._close_tensorboard()
         self._env_steps = position["env_steps"]
         self._purge_step = self._env_steps + 1
 
+    def lost(self, position: Mapping[str, int]) -> str:
+        """Which file is shorter than a position, so that rows are missing; empty if none is."""
+        for name, file in self._files.items():
+            size = file.seek(0, os.SEEK_END)
+            if size < position[name]:
+                return (
+                    f"{shown(str(self._run_dir / name))} has {size} bytes, but the checkpoint was"
+                    f" made at {position[name]}: rows are missing"
+                )
+        return ""
+
     def close(self) -> None:
         """Closes the files. Closing twice does nothing."""
-        self._close_tensorboard()
         for file in self._files.values():
             file.close()
+        self._close_tensorboard()
 
     def __enter__(self) -> RunLog:
         return self
@@ -122,34 +136,26 @@ class RunLog:
 
     def _append(self, name: str, row: Mapping[str, Any], group: str) -> None:
         plain = json_values(row)
-        file = self._files[name]
-        file.write(json.dumps(plain, allow_nan=False).encode() + b"\n")
-        file.flush()
+        left = json.dumps(plain, allow_nan=False).encode() + b"\n"
+        with writable(self._run_dir / name):
+            while left:
+                left = left[self._files[name].write(left) :]
         self._env_steps = plain.get("env_steps", self._env_steps)
         for key, value in plain.items():
             # TensorBoard would round a large integer, such as a seed, to float32: it is left out.
             rounded = isinstance(value, int) and int(np.float32(value)) != value
             if isinstance(value, int | float) and key != "env_steps" and not rounded:
-                self._writer().add_scalar(f"{group}/{key}", value, self._env_steps)
+                self._events().add(f"{group}/{key}", value, self._env_steps)
 
-    def _writer(self) -> SummaryWriter:
+    def _events(self) -> Events:
         if self._tensorboard is None:
-            folder = self._run_dir / _TENSORBOARD
-            # The name of an event file holds whole seconds: without a number, a log that is opened
-            # twice within a second would write over its own events.
-            number = len(list(folder.glob("events.*")))
-            self._tensorboard = SummaryWriter(
-                str(folder),
-                purge_step=self._purge_step,
-                flush_secs=5,
-                filename_suffix=f".{number:03d}",
-            )
+            self._tensorboard = Events(self._run_dir / _TENSORBOARD, self._purge_step)
         return self._tensorboard
 
     def _close_tensorboard(self) -> None:
-        if self._tensorboard is not None:
-            self._tensorboard.close()
-            self._tensorboard = None
+        events, self._tensorboard = self._tensorboard, None
+        if events is not None:
+            events.close()
 
 
 def write_summary(run_dir: str | os.PathLike[str], summary: Mapping[str, Any]) -> Path:

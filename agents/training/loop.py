@@ -17,6 +17,7 @@ import jax
 import numpy as np
 
 from agents.envs import explored, random_action
+from agents.errors import EnvironmentFaultError
 from agents.planning.actor import plan_of
 from agents.planning.familiar import GRID, STATES
 from agents.training.callbacks import Callback, Finished, during
@@ -32,7 +33,8 @@ def train(run: Run, callbacks: Sequence[Callback]) -> None:
       callbacks: see `agents.training.callbacks.Callback`; called in the order of the list.
 
     Raises:
-      UserError: an environment or a fit failed; the last checkpoint is good.
+      EnvironmentFaultError: an environment failed; the run can be saved, and take the action again.
+      UserError: a fit failed; the last checkpoint is good.
       KeyboardInterrupt: from a callback, where the run can be left.
     """
     if run.config.data and not run.done:
@@ -64,6 +66,7 @@ def collect(run: Run, callbacks: Sequence[Callback]) -> Iterator[tuple[int, floa
       already made: the index of its environment, in which the caller begins the next episode, and
       the weight of the penalty that its last plan was made with.
     """
+    before = run.actor.plan_states
     weight = run.weight  # of all plans of this decision; an episode that ends may change run.weight
     plans = None
     planning = sum(not opened.explores for opened in run.environments)
@@ -75,17 +78,23 @@ def collect(run: Run, callbacks: Sequence[Callback]) -> Iterator[tuple[int, floa
     for index, opened in enumerate(run.environments):
         runner = opened.runner
         rng = np.random.default_rng([run.config.seed, runner.index, runner.decisions])
-        if opened.explores or plans is None:  # the second for the type checker
+        plan = None if opened.explores or plans is None else plan_of(plans, index)
+        if plan is None:
             action = random_action(runner.spec, rng)
         else:
-            plan = plan_of(plans, index)
-            opened.remember(plan)
             noise = run.config.exploration_noise
             action = explored(runner.spec, plan.actions[0], noise, rng)
-        before = runner.steps
-        with during("stepping", run, callbacks):
-            ended = runner.step(action)
-        run.progress.env_steps += runner.steps - before
+        steps = runner.steps
+        try:
+            with during("stepping", run, callbacks):
+                ended = runner.step(action)
+        except EnvironmentFaultError:
+            # The run is as it was before this action, so that it can be saved and take it again.
+            run.actor.restore(before, index)
+            raise
+        if plan is not None:
+            opened.remember(plan)
+        run.progress.env_steps += runner.steps - steps
         if ended:
             yield index, weight
 

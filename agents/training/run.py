@@ -137,10 +137,11 @@ class Run:
         opened, progress = self.environments[index], self.progress
         episode = progress.episodes
         progress.episodes += 1
-        opened.runner.start(episode, episode_seed(self.config.seed, episode))
         opened.explores = progress.fits == 0 or progress.env_steps < self.config.random_steps
         opened.plans = None
         self.actor.reset(index)
+        # Last, since it may fail: the run can be saved then.
+        opened.runner.start(episode, episode_seed(self.config.seed, episode))
 
     def append_episode(self, index: int) -> float | None:
         """Appends an episode to the replay, and updates recent returns and the adaptive weight.

@@ -10,7 +10,7 @@ How to use it:
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import jax
@@ -18,13 +18,17 @@ import jax
 from agents import data
 from agents.config import CONFIG_FILE, NO_ENVIRONMENT, Config, dump, load_run
 from agents.config.commands import refuse_taken
-from agents.directories import locked, make_numbered, write_whole
-from agents.errors import shown
+from agents.directories import locked, make_numbered, writable, write_whole
+from agents.errors import EnvironmentFaultError, UserError, shown
 from agents.training import checkpoint, loop, saved
 from agents.training.callbacks import Callback, LiveDisplay, MetricsLog, Saving, Stopwatch
 from agents.training.display import Display
+from agents.training.evaluation import LONGEST
 from agents.training.log import START, RunLog
 from agents.training.run import Run
+
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""What ends a run as Ctrl-C does."""
 
 
 class Session:
@@ -53,28 +57,40 @@ class Session:
         """Trains until all steps are spent, or the data set has been learned from.
 
         An interrupt takes effect after the decision under way, once a checkpoint is written; at
-        once where a data set is learned from.
+        once where a data set is learned from. So does the end of whoever reads the output.
 
         Args:
           callbacks: of one's own, called after those of the log and the display.
 
         Raises:
           KeyboardInterrupt: on an interrupt.
-          UserError: an environment or a fit failed.
+          EnvironmentFaultError: the environment failed; a checkpoint was written.
+          UserError: a fit failed, or a file cannot be written.
         """
+        self._warn_of_endless_episodes()
         # A fit to a whole data set may take minutes; an interrupt loses nothing but that.
         deferred = nullcontext(lambda: False) if self.run.config.data else _deferred_interrupt()
         with deferred as interrupted:
-            loop.train(
-                self.run,
-                [
-                    MetricsLog(self.log),
-                    LiveDisplay(self.display, self._watch),
-                    self._watch,
-                    *callbacks,
-                    Saving(self.run, self.run_dir, self.log, interrupted),
-                ],
+            saving = Saving(
+                self.run, self.run_dir, self.log, lambda: interrupted() or self.display.unread
             )
+            watching = [MetricsLog(self.log), LiveDisplay(self.display, self._watch), self._watch]
+            try:
+                loop.train(self.run, [*watching, *callbacks, saving])
+            except EnvironmentFaultError:
+                saving.save(self.run)
+                raise
+
+    def _warn_of_endless_episodes(self) -> None:
+        """Says so where nothing but the environment itself ends an episode."""
+        config = self.run.config
+        if config.data or self.run.done or self.run.environments[0].runner.time_limit is not None:
+            return
+        self.display.note(
+            f"environment {shown(config.env.id)} has no time limit: an episode that it never ends"
+            f" is not learned from, and is cut short after {LONGEST:,} steps in evaluations; give"
+            " max_episode_steps in --env.kwargs unless it ends its episodes itself"
+        )
 
 
 @contextmanager
@@ -95,7 +111,8 @@ def begin(config: Config, run_dir: Path, *, numbered: bool = False) -> Iterator[
     if numbered:
         run_dir = make_numbered(run_dir)
     else:
-        run_dir.mkdir(parents=True, exist_ok=True)
+        with writable(run_dir):
+            run_dir.mkdir(parents=True, exist_ok=True)
     with locked(run_dir, _refusal(run_dir)):
         refuse_taken(run_dir)
         write_whole(run_dir / CONFIG_FILE, dump(config))
@@ -149,6 +166,8 @@ def resume(
             RunLog(run_dir) as log,
             Display(total, _title(config), horizon=config.planner.horizon, start=start) as show,
         ):
+            if lost := log.lost(position):
+                raise UserError(f"{lost}; {_advice(checkpoints, start, log)}")
             # Before the rows that the later checkpoints count: one killed here can be resumed.
             checkpoint.drop_after(checkpoints, start)
             log.truncate(position)
@@ -178,6 +197,18 @@ def _refusal(run_dir: Path) -> str:
     return f"another process is training in {where}; wait for its end, or give another --run-dir"
 
 
+def _advice(checkpoints: Path, step: int, log: RunLog) -> str:
+    """How to go on where a log lacks rows that checkpoint `step` counts."""
+    for earlier in checkpoint.before(checkpoints, step):
+        with suppress(UserError):  # one that cannot be read is of no use here
+            if not log.lost(checkpoint.read(checkpoints, earlier).arrays["log_position"]):
+                return (
+                    "restore the file from a copy, or go on from an earlier checkpoint with"
+                    f" --resume RUN_DIR --from-step {earlier}, which drops what came after"
+                )
+    return "no earlier checkpoint fits it: restore the file from a copy, or train another run"
+
+
 def _title(config: Config) -> str:
     world = config.data if config.env.id == NO_ENVIRONMENT else config.env.id
     return f"{world}, seed {config.seed}"
@@ -199,15 +230,16 @@ def _about(config: Config, run_dir: Path) -> str:
 def _deferred_interrupt() -> Iterator[Callable[[], bool]]:
     """Turns the first interrupt into a flag, which `Saving` reads after each decision.
 
-    A second one interrupts at once. Python delivers signals to the main thread only, so that in
+    A second one interrupts at once. Signals that the process ignores, as one in the background or
+    under `nohup` does, stay ignored. Python delivers signals to the main thread only, so that in
     another one there is nothing to defer.
     """
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
     received: list[int] = []
-    signals = (signal.SIGINT, signal.SIGTERM)
-    before = {each: signal.getsignal(each) for each in signals}
+    before = {each: signal.getsignal(each) for each in INTERRUPTS}
+    signals = [each for each in INTERRUPTS if before[each] not in (signal.SIG_IGN, None)]
 
     def restore_and_record(number, frame) -> None:
         del frame

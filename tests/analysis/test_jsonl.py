@@ -25,3 +25,10 @@ def test_another_damaged_line_and_a_missing_file_are_named(tmp_path):
     for refused in (lambda: read_rows(file), lambda: append_row(file, {})):
         with pytest.raises(UserError, match=r"rows\.jsonl', line 1 is not JSON"):
             refused()
+
+
+@pytest.mark.parametrize("line", ["3", "[1]", "null"])
+def test_a_line_that_is_no_object_is_named(tmp_path, line):
+    (tmp_path / "rows").write_text(f'{{"a": 1}}\n{line}\n')
+    with pytest.raises(UserError, match="line 2 is no JSON object; delete the line"):
+        read_rows(tmp_path / "rows")

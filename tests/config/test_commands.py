@@ -200,3 +200,20 @@ def test_what_an_evaluation_refuses_is_one_line(stand_in, tmp_path, monkeypatch,
     (tmp_path / "config.yaml").write_text(dump(PRESETS["quick"]))
     assert run_program("evaluate", [str(tmp_path), "--gif"]) == 2
     assert capsys.readouterr().err == "error: no checkpoint in this run\n"
+
+
+def test_a_tilde_is_the_home_directory_within_a_word_too(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "mine.yaml").write_text("seed: 7\n")
+    command = parse_train(["quick", "--config=~/mine.yaml", "--run-dir=~/run"])
+    assert isinstance(command, TrainCommand)
+    assert (command.config.seed, command.run_dir) == (7, tmp_path / "run")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.yaml").write_text(dump(command.config))
+    resumed = parse_train(["--resume=~/run"])
+    assert resumed.run_dir == tmp_path / "run"
+    assert parse_evaluate(["~/run"]).run_dir == tmp_path / "run"
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("pwd.getpwuid", lambda uid: {}[uid])
+    with pytest.raises(UserError, match="holds no run"):
+        parse_evaluate(["~/run"])

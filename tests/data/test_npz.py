@@ -213,7 +213,7 @@ def test_a_disk_that_is_full_is_one_line(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(UserError, match=r"cannot be written \(No space left on device\)"):
+    with pytest.raises(UserError, match=r"cannot be written to: No space left"):
         save(small_dataset(), str(tmp_path / "data.npz"))
     assert not (tmp_path / "data.npz").exists()
 

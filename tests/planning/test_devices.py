@@ -4,18 +4,21 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
 from running import ROOT
 
 from agents.devices import cores, prepare
+from agents.errors import UserError
 
 OURS = (
     "XLA_FLAGS",
     "PJRT_NPROC",
     "JAX_COMPILATION_CACHE_DIR",
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS",
+    "JAX_PLATFORMS",
 )
 THREE = "--xla_force_host_platform_device_count=3 --xla_cpu_multi_thread_eigen=false"
 
@@ -84,7 +87,7 @@ def test_what_the_environment_sets_is_left_alone(early, name, value):
 
 def test_without_a_cache_directory_of_ones_own_there_is_the_usual_one(early, tmp_path):
     early.delenv("XDG_CACHE_HOME")
-    early.setattr(Path, "home", lambda: tmp_path)
+    early.setenv("HOME", str(tmp_path))
     prepare()
     assert os.environ["JAX_COMPILATION_CACHE_DIR"] == str(tmp_path / ".cache/mbrl-dae/compiled")
 
@@ -97,7 +100,8 @@ def test_twice_is_once(early):
 
 
 def test_a_program_that_has_imported_jax_has_decided(early):
-    early.setitem(sys.modules, "jax", None)
+    single = SimpleNamespace(config=SimpleNamespace(jax_enable_x64=False))
+    early.setitem(sys.modules, "jax", single)
     before = dict(os.environ)
     prepare()
     assert dict(os.environ) == before
@@ -153,3 +157,39 @@ from agents.devices import cores
 print(json.dumps([changed, jax.device_count(), jax.config.jax_compilation_cache_dir, cores()]))
 """
     assert answer(code, HOME=str(tmp_path)) == [[], 1, None, 1]
+
+
+def test_without_a_home_there_is_no_cache(early):
+    early.delenv("XDG_CACHE_HOME")
+    early.delenv("HOME", raising=False)
+    early.setattr("pwd.getpwuid", lambda uid: {}[uid])  # as for a user that no file knows
+    prepare()
+    assert "JAX_COMPILATION_CACHE_DIR" not in os.environ
+    assert "XLA_FLAGS" in os.environ
+
+
+@pytest.mark.parametrize(("value", "refused"), [("1", True), ("True", True), ("0", False)])
+def test_double_precision_is_refused(early, value, refused):
+    early.setenv("JAX_ENABLE_X64", value)
+    with pytest.raises(UserError, match="single precision") if refused else nullcontext():
+        prepare()
+
+
+def test_double_precision_of_a_running_jax_is_refused(float64):
+    with pytest.raises(UserError, match="JAX_ENABLE_X64 is on"):
+        prepare()
+
+
+@pytest.mark.parametrize("platform", ["cuda", "nonsense"])
+def test_a_platform_that_is_not_there_names_the_extra(platform, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "agents", "evaluate", str(tmp_path)],
+        env=os.environ | {"JAX_PLATFORMS": platform, "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    if platform == "cuda" and "holds no run" in done.stderr:
+        pytest.skip("this machine has a GPU")
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert f"JAX_PLATFORMS: '{platform}' cannot be used" in line
+    assert "the extra 'cuda'" in line

@@ -92,6 +92,29 @@ class Leaving(Square):
         os._exit(0)
 
 
+class Torn(Square):
+    """Fails at its third frame."""
+
+    __module__ = "__main__"
+    frames = 0
+
+    def render(self):
+        self.frames += 1
+        if self.frames == 3:
+            raise RuntimeError("the lens is dirty")
+        return super().render()
+
+
+class Growing(Torn):
+    """Changes the size of its frames."""
+
+    __module__ = "__main__"
+
+    def render(self):
+        self.frames += 1
+        return np.zeros((200 + self.frames, 200, 3), np.uint8)
+
+
 class Restless(Square):
     """Ignores its seed."""
 
@@ -108,7 +131,7 @@ class Locked(Square):
     lock = threading.Lock()
 
 
-for kind in (Square, Blind, Deadly, Leaving, Locked, Restless):
+for kind in (Square, Blind, Deadly, Leaving, Locked, Restless, Torn, Growing):
     gym.register(f"{kind.__name__}-v0", entry_point=cast(Any, kind), disable_env_checker=True)
 
 
@@ -130,6 +153,8 @@ def test_a_film_has_a_frame_a_decision(id, tmp_path):
     ("id", "why"),
     [
         ("Blind-v0", r"the environment's frame is of type NoneType; allowed: an array of shape"),
+        ("Torn-v0", "RuntimeError: the lens is dirty"),
+        ("Growing-v0", "all frames of a GIF must have one size"),
         ("Leaving-v0", "the process that draws ended with exit status 0"),
         ("Locked-v0", "cannot be handed to the process that draws"),
         ("Deadly-v0", "driver: lost the device"),

@@ -124,8 +124,24 @@ def test_an_unfinished_run_is_refused_in_one_line(copied, name):
     assert "\n" not in str(info.value)
 
 
+@pytest.mark.parametrize("summary", ["[]", "3", "{}", "{"])
+def test_a_damaged_summary_is_one_line(copied, summary):
+    (copied / "summary.json").write_text(summary)
+    with pytest.raises(UserError, match=r"summary\.json'.*; train the run to its end") as info:
+        write_report(copied)
+    assert "\n" not in str(info.value)
+
+
+@pytest.mark.parametrize("name", ["returns", "tensorboard"])
+def test_a_file_where_a_directory_should_be_is_as_none(copied, name):
+    shutil.rmtree(copied / name, ignore_errors=True)
+    (copied / name).touch()
+    assert "Not measured yet" in report(copied).text
+
+
 @pytest.mark.parametrize(
-    ("returns", "said"), [("{", "cannot be read"), ('{"foretells": []}', "an older version")]
+    ("returns", "said"),
+    [("{", "cannot be read"), ('{"foretells": []}', "another version"), ("[]", "is damaged")],
 )
 def test_damaged_and_old_returns_are_refused_in_one_line(copied, returns, said):
     with pytest.raises(UserError, match=said) as info:

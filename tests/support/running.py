@@ -60,11 +60,6 @@ def interrupt() -> None:
     signal.raise_signal(signal.SIGINT)
 
 
-def terminate() -> None:
-    """What `kill` does."""
-    signal.raise_signal(signal.SIGTERM)
-
-
 class PowerCut(Exception):  # noqa: N818 - says what happened, as KeyboardInterrupt does
     """Ends a run at once."""
 

@@ -206,7 +206,7 @@ def undrawn() -> Iterator[None]:
 
     with (
         mock.patch.object(conclude, "plot_run", plot_run),
-        mock.patch.object(html, "plot_run", plot_run),
+        mock.patch.object(html, "picture_of", return_value=b""),
         mock.patch.object(conclude, "animate", animate),
     ):
         yield

@@ -292,13 +292,13 @@ def test_what_cannot_be_used_leaves_nothing_behind(tmp_path, changes, named):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_environment_that_fails_later_leaves_the_checkpoints_before(tmp_path):
+def test_an_environment_that_fails_later_is_saved_as_it_was_before_that_decision(tmp_path):
     # The Counter's 40th step comes after the first checkpoint.
     kwargs = {"truncate_at": 50, "bad_reward_at": 40}
     config = tiny(env={"id": "worlds:Counter-v0", "kwargs": kwargs})
     with pytest.raises(UserError, match="reward nan at step 40"):
         train(config, tmp_path)
-    assert checkpoint.latest(tmp_path / CHECKPOINTS) == 60
+    assert checkpoint.latest(tmp_path / CHECKPOINTS) == 78
 
 
 def test_that_no_episode_ends_is_said_once_and_its_evaluation_ends(tmp_path, capsys, monkeypatch):

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import worlds
-from running import ROOT, PowerCut, cut_power, interrupt, stopped, terminate
+from running import ROOT, PowerCut, cut_power, interrupt, stopped
 from tiny import (
     CARTPOLE,
     Finished,
@@ -156,17 +156,6 @@ def test_a_run_resumed_with_more_steps_equals_a_longer_one(tmp_path):
     resume(tmp_path, whole.config.env_steps)
     assert_same_run(tmp_path, whole.run_dir, whole.config)
     assert load_run(tmp_path) == whole.config
-
-
-def test_a_termination_signal_saves_as_an_interrupt_does(tmp_path):
-    whole = finished()
-    handlers = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
-    with stopped(60, terminate, KeyboardInterrupt):
-        train(whole.config, tmp_path)
-    assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == handlers
-    assert checkpoint.latest(tmp_path / CHECKPOINTS) in range(60, 64)
-    resume(tmp_path)
-    assert_same_run(tmp_path, whole.run_dir, whole.config)
 
 
 def test_a_second_interrupt_does_not_wait(tmp_path):

@@ -9,6 +9,7 @@ from running import PowerCut, cut_power, stopped
 from tiny import assert_same_run, finished, resume, train
 
 from agents.errors import UserError
+from agents.training import checkpoint
 from agents.training.log import METRICS, RunLog
 from agents.training.saved import CHECKPOINTS
 
@@ -78,3 +79,25 @@ def test_rows_are_on_disk_before_a_checkpoint_counts_them(tmp_path, monkeypatch)
         patch.setattr("os.replace", recorded_rename)
         train(finished().config, tmp_path)
     assert len(set(counted)) > 3
+
+
+@pytest.mark.parametrize("kept", ["all", "half", "none"])
+def test_lost_rows_say_from_where_the_run_can_go_on(tmp_path, kept):
+    whole = finished()
+    run_dir = tmp_path / "run"
+    shutil.copytree(whole.run_dir, run_dir)
+    file = run_dir / METRICS
+    steps = sorted(int(path.stem) for path in (run_dir / CHECKPOINTS).glob("*.npz"))
+    first = checkpoint.read(run_dir / CHECKPOINTS, steps[0]).arrays["log_position"][METRICS]
+    size = {"all": file.stat().st_size, "half": first + 1, "none": 0}[kept]
+    file.write_bytes(file.read_bytes()[:size])
+    if kept != "all":
+        advice = {"half": rf"--from-step {steps[0]}, which drops", "none": "or train another run"}
+        with pytest.raises(UserError, match=f"rows are missing; .*{advice[kept]}"):
+            resume(run_dir)
+        with pytest.raises(UserError, match="rows are missing"):
+            resume(run_dir, from_step=steps[1])
+        assert len(list((run_dir / CHECKPOINTS).glob("*.npz"))) == len(steps)  # none was dropped
+    if kept != "none":
+        resume(run_dir, from_step=None if kept == "all" else steps[0])
+        assert_same_run(run_dir, whole.run_dir, whole.config)

@@ -98,7 +98,7 @@ def gather_windows(options: DenoiseOptions, seed: int) -> Data:
     replay = Replay(members=1, repeat=options.env.action_repeat, holdout=0.1, seed=seed)
     for episode in itertools.islice(_random_episodes(runner, seed), options.episodes):
         replay.append(episode)
-    runner.env.close()
+    runner.close()
     transitions = replay.transitions()
     held_out = sum(
         len(episode.repeats)
@@ -135,7 +135,7 @@ def gather_trajectories(env: EnvConfig, count: int, seed: int) -> Trajectories:
     tried = itertools.islice(_random_episodes(runner, seed, STEPS), 2 * count)
     long_enough = (episode for episode in tried if len(episode.actions) == STEPS)
     episodes = list(itertools.islice(long_enough, count))
-    runner.env.close()
+    runner.close()
     if len(episodes) < count:
         raise UserError(
             f"most episodes of {shown(env.id)} end within {STEPS} steps; the blog's experiment"

@@ -140,7 +140,7 @@ def detect_in_run(frozen: FrozenAgent, run_dir: Path, options: DetectionOptions)
                 | _distinguished(variant, *windows)
                 | {name: variant.errors.get(name) for name in _ERRORS}
             )
-    runner.env.close()
+    runner.close()
 
 
 _ERRORS = ("regularizer_mse", "regularizer_copy_mse")

@@ -181,5 +181,5 @@ def _fly(
         while runner.ended is None:
             runner.step(policy(runner.observation))
         results.append(result_of(runner, None, config.planner.horizon))
-    runner.env.close()
+    runner.close()
     return results

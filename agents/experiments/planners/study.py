@@ -165,7 +165,7 @@ def measure_settings(
         ]
         realised = _act(agent, frozen, runners, options) if setting.acts else [None] * len(plans)
         for runner in runners:
-            runner.env.close()
+            runner.close()
         yield [
             {
                 "label": setting.label,
