@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from running import ROOT
+from running import ROOT, default_signals
 
 from agents.commands import ending
 from agents.commands.command import Command, carry_out
@@ -42,10 +42,10 @@ def test_an_interrupt_and_a_closed_pipe_are_one_line(error, capsys):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_the_end_of_the_terminal_is_an_interrupt(number, capsys):
-    before = signal.getsignal(number)
-    assert carry_out(command(lambda args: signal.raise_signal(number)), []) == 130
+    with default_signals():
+        assert carry_out(command(lambda args: signal.raise_signal(number)), []) == 130
+        assert signal.getsignal(number) == signal.SIG_DFL
     assert capsys.readouterr().err == "interrupted; half is done\n"
-    assert signal.getsignal(number) == before
 
 
 def test_a_signal_that_is_ignored_stays_ignored(monkeypatch):

@@ -55,6 +55,18 @@ def run_afresh(words: Sequence[str], place: Path, without: set[str]) -> subproce
     )
 
 
+@contextlib.contextmanager
+def default_signals() -> Iterator[None]:
+    """Within it, a process that was started by nohup is none."""
+    ended = (signal.SIGTERM, signal.SIGHUP)
+    before = [signal.signal(each, signal.SIG_DFL) for each in ended]
+    try:
+        yield
+    finally:
+        for each, handler in zip(ended, before, strict=True):
+            signal.signal(each, handler)
+
+
 def interrupt() -> None:
     """What Ctrl-C does."""
     signal.raise_signal(signal.SIGINT)

@@ -6,7 +6,7 @@ import signal
 import sys
 
 import pytest
-from running import PowerCut, cut_power, stopped
+from running import PowerCut, cut_power, default_signals, stopped
 from tiny import assert_same_run, finished, resume, train
 
 from agents.training import checkpoint, session
@@ -16,10 +16,11 @@ from agents.training.saved import CHECKPOINTS
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_to_end_saves_as_an_interrupt_does(tmp_path, number):
     whole = finished()
-    handlers = [signal.getsignal(each) for each in session.INTERRUPTS]
-    with stopped(60, lambda: signal.raise_signal(number), KeyboardInterrupt):
-        train(whole.config, tmp_path)
-    assert [signal.getsignal(each) for each in session.INTERRUPTS] == handlers
+    with default_signals():
+        handlers = [signal.getsignal(each) for each in session.INTERRUPTS]
+        with stopped(60, lambda: signal.raise_signal(number), KeyboardInterrupt):
+            train(whole.config, tmp_path)
+        assert [signal.getsignal(each) for each in session.INTERRUPTS] == handlers
     assert checkpoint.latest(tmp_path / CHECKPOINTS) in range(60, 64)
     resume(tmp_path)
     assert_same_run(tmp_path, whole.run_dir, whole.config)
