@@ -153,12 +153,14 @@ def describe_evaluation(summary: dict[str, Any], env_steps: int) -> Iterator[str
     """An evaluation in a few lines for the terminal."""
     figures = summary["evaluation"]
     low, high = figures["iqm_ci95"]
+    several = figures["episodes"] > 1  # one episode has no spread
     yield (
-        f"return     mean {number(figures['mean'])}, {figures['episodes']} episodes"
-        f" after {env_steps:,} steps, from {number(min(figures['returns']))} to"
-        f" {number(max(figures['returns']))}"
+        f"return     mean {number(figures['mean'])}, {figures['episodes']} episode{'s' * several}"
+        f" after {env_steps:,} steps"
     )
-    if figures["episodes"] > 1:  # one episode has no spread
+    if several:
+        least, most = min(figures["returns"]), max(figures["returns"])
+        yield f"           from {number(least)} to {number(most)}"
         yield (
             f"           sd {number(figures['sd'])}, interquartile mean {number(figures['iqm'])}"
             f" (95% interval {number(low)} to {number(high)})"
