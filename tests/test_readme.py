@@ -169,6 +169,9 @@ def test_the_returns_of_the_paper_task_agree_with_their_files() -> None:
             assert f"{mean:.1f} [{low:.1f}, {high:.1f}]" in page
             if column == "return" and row["penalty"] != "window-dae":
                 assert f"{mean:.0f} [{low:.0f}, {high:.0f}]" in readme
+    for row in _rows(place / "cem" / "arms.csv"):
+        mean, low, high = (float(row[f"return{end}"]) for end in ("", "_low", "_high"))
+        assert f"{mean:.1f} [{low:.1f}, {high:.1f}]" in page
 
 
 def test_the_returns_of_logged_data_agree_with_their_file() -> None:
