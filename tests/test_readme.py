@@ -57,6 +57,13 @@ def _rows(file: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(_text(file).splitlines()))
 
 
+def _with_interval(row: dict[str, str], column: str, decimals: int) -> str:
+    """A mean and its interval, as the pages write them."""
+    ends = (float(row[f"{column}{end}"]) for end in ("", "_low", "_high"))
+    mean, low, high = (f"{value:.{decimals}f}" for value in ends)
+    return f"{mean} [{low}, {high}]"
+
+
 def test_the_snippet_trains_acts_and_saves(tmp_path: Path, monkeypatch) -> None:
     (snippet,) = _blocks("python")
     assert len(snippet.splitlines()) <= 10
@@ -165,13 +172,11 @@ def test_the_returns_of_the_paper_task_agree_with_their_files() -> None:
         for column in ("return", "difference"):
             if not row[column]:
                 continue
-            mean, low, high = (float(row[f"{column}{end}"]) for end in ("", "_low", "_high"))
-            assert f"{mean:.1f} [{low:.1f}, {high:.1f}]" in page
+            assert _with_interval(row, column, 1) in page
             if column == "return" and row["penalty"] != "window-dae":
-                assert f"{mean:.0f} [{low:.0f}, {high:.0f}]" in readme
+                assert _with_interval(row, column, 0) in readme
     for row in _rows(place / "cem" / "arms.csv"):
-        mean, low, high = (float(row[f"return{end}"]) for end in ("", "_low", "_high"))
-        assert f"{mean:.1f} [{low:.1f}, {high:.1f}]" in page
+        assert _with_interval(row, "return", 1) in page
 
 
 def test_the_returns_of_logged_data_agree_with_their_file() -> None:
@@ -183,11 +188,10 @@ def test_the_returns_of_logged_data_agree_with_their_file() -> None:
         for column in ("return", "difference"):
             if not row[column]:
                 continue
-            mean, low, high = (float(row[f"{column}{end}"]) for end in ("", "_low", "_high"))
-            assert f"{mean:.1f} [{low:.1f}, {high:.1f}]" in page
+            assert _with_interval(row, column, 1) in page
             shown = ("none", "rnn-dae", "disagreement@40")
             if row["dataset"] == "expert" and row["arm"] in shown and column == "return":
-                assert f"{mean:.0f} [{low:.0f}, {high:.0f}]" in readme
+                assert _with_interval(row, column, 0) in readme
 
 
 def test_the_comparisons_agree_with_their_files() -> None:

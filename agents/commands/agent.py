@@ -1,4 +1,4 @@
-"""The commands of an agent: train, evaluate, report, returns, compare."""
+"""The commands of an agent: demo, train, evaluate, report, returns, compare."""
 
 from pathlib import Path
 

@@ -253,20 +253,21 @@ class Policy:
         """The state after the next simulator step, and plans where any were made."""
         count = len(observations)
         agent = self._agent(count)
-        fresh = agent.initial_plans(count)
         if state is None:
             nothing, starts = np.zeros(count, int), np.ones(count, bool)
             idle = np.zeros((count, self.spec.action_size), np.float32)
-            state = PolicyState(fresh, idle, nothing, nothing, nothing, started=0)
-        numbers = state.started + np.cumsum(starts) - 1
-        state = replace(
-            state,
-            plans=_choose(starts, fresh, state.plans),
-            left=np.where(starts, 0, state.left),
-            episodes=np.where(starts, numbers, state.episodes),
-            decisions=np.where(starts, 0, state.decisions),
-            started=state.started + int(starts.sum()),
-        )
+            plans = agent.initial_plans(count)
+            state = PolicyState(plans, idle, nothing, nothing, nothing, started=0)
+        if starts.any():  # not at every simulator step
+            numbers = state.started + np.cumsum(starts) - 1
+            state = replace(
+                state,
+                plans=_choose(starts, agent.initial_plans(count), state.plans),
+                left=np.where(starts, 0, state.left),
+                episodes=np.where(starts, numbers, state.episodes),
+                decisions=np.where(starts, 0, state.decisions),
+                started=state.started + int(starts.sum()),
+            )
         due = state.left == 0
         plans = None
         if due.any():
