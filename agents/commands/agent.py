@@ -15,6 +15,7 @@ from agents.config.commands import (
     train_line,
     whole_number,
 )
+from agents.config.comparison_command import COMPARE, parse_compare
 from agents.config.flags import Argument, CommandLine, declared
 from agents.errors import EnvironmentFaultError, UnwritableError, UserError, shown
 
@@ -69,12 +70,10 @@ def _returns(args: list[str]) -> Lines:
 
 
 def _compare(args: list[str]) -> Lines:
-    parsed = _COMPARE.parse(args)
-    out = parsed.values.get(("out",), _COMPARISONS)
-    from agents.reporting import comparison  # brings JAX, which wrong options need not
+    command = parse_compare(args)
+    from agents.reporting import comparison  # brings JAX, which bad input need not
 
-    name, groups = comparison.parse_words(parsed.positionals)
-    return comparison.compare(name, groups, Path(out))
+    return comparison.compare(command.name, command.groups, command.out)
 
 
 _RETURNS = benchmark(
@@ -114,24 +113,6 @@ learned from 10,000 steps of LunarLander-v3.""",
     ),
 )
 
-_COMPARISONS = "runs/comparisons"
-_COMPARE = CommandLine(
-    "compare",
-    "Compare finished runs of one environment with each other and with acting at random.",
-    (
-        Argument("name", declared(Path, "Of the files"), "NAME", positional=True),
-        Argument(
-            "runs",
-            declared(Path, "Runs; LABEL= may stand alone before a pattern"),
-            "LABEL=RUN_DIR [RUN_DIR ...]",
-            positional=True,
-        ),
-        Argument(
-            "out", declared(Path, "Directory of the files"), "DIR", f"default: {_COMPARISONS}"
-        ),
-    ),
-)
-
 COMMANDS = (
     Command("Fly a trained lander that comes with the package", _DEMO, _demo, jax=True),
     Command(
@@ -150,5 +131,5 @@ COMMANDS = (
     ),
     Command("Write the report of a finished run again", REPORT, _report, jax=True),
     Command("Measure planned against realised returns", _RETURNS, _returns, jax=True),
-    Command("Compare finished runs with each other and with random actions", _COMPARE, _compare),
+    Command("Compare finished runs with each other and with random actions", COMPARE, _compare),
 )

@@ -9,8 +9,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
 
 Count = Annotated[int, Field(ge=1)]
 """Of steps or units, one of several."""
@@ -25,12 +26,24 @@ _WORDS: dict[Any, tuple[str, str]] = {
 }
 """Names of the kinds: of one, and of several."""
 
+LARGEST_INTEGER = 2**31 - 1
+_LARGEST, _SMALLEST = 3.4e38, 1.2e-38
+"""What fits in the 32 bits that JAX computes with: beyond it an integer ends in an error of JAX's,
+and a number is infinite or 0, from which every score would become NaN."""
+
+NOT_IN_32_BITS = "not_in_32_bits"
+"""The type of a pydantic error; its message says what is allowed."""
+
 OptionPath = tuple[str, ...]
 """Where an option is in the configuration: `("planner", "horizon")`."""
 
 
 class Options(BaseModel):
-    """A frozen group of options; unknown names, NaN, infinities and converted types are refused."""
+    """A frozen group of options.
+
+    Unknown names, NaN, infinities, converted types and numbers that need more than 32 bits are
+    refused.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -38,11 +51,30 @@ class Options(BaseModel):
         """What is wrong between options that are allowed one by one; the first is the error."""
         return ()
 
+    @field_validator("*")
+    @classmethod
+    def _fits_in_32_bits(cls, value: Any) -> Any:
+        for each in value if isinstance(value, tuple) else (value,):
+            if limit := beyond_32_bits(each):
+                raise PydanticCustomError(NOT_IN_32_BITS, "{limit}", {"limit": limit})
+        return value
+
     @model_validator(mode="after")
     def _has_no_conflict(self) -> Self:
         for message in self.conflicts():
             raise ValueError(message)
         return self
+
+
+def beyond_32_bits(value: object) -> str:
+    """What is allowed in place of a number that does not fit in 32 bits; empty where it does."""
+    if type(value) is int and value > LARGEST_INTEGER:
+        return f"at most {LARGEST_INTEGER}"
+    if type(value) is float and abs(value) > _LARGEST:
+        return f"at most {_LARGEST:g}"
+    if type(value) is float and 0 < abs(value) < _SMALLEST:
+        return f"at least {_SMALLEST:g}"
+    return ""
 
 
 def sections(model: type[BaseModel]) -> dict[str, type[BaseModel]]:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from agents.config.base import flag, options
+from agents.config.base import beyond_32_bits, flag, options
 from agents.config.flags import PROGRAM, Argument, CommandLine, Parsed, called, declared
 from agents.config.loading import CONFIG_FILE, load, load_run, override
 from agents.config.presets import PRESETS, listing
@@ -222,7 +222,7 @@ def _resumed(parsed: Parsed) -> ResumeCommand:
             raise UserError(
                 f"--resume and {flag(path)} do not go together; only --env-steps may be changed"
             )
-    run_dir = _run_directory(parsed.values[("resume",)])
+    run_dir = existing_run(parsed.values[("resume",)])
     config = load_run(run_dir)
     if config.data and ("env_steps",) in parsed.values:
         raise UserError(f"--env-steps: {shown(run_dir.name)} learns from data, and does not act")
@@ -241,13 +241,15 @@ def whole_number(parsed: Parsed, name: str, least: int) -> int | None:
     """A number that is an argument of a script's own; None where it is not given.
 
     Raises:
-      UserError: it is no integer, or less than `least`.
+      UserError: it is no integer, less than `least`, or needs more than 32 bits.
     """
     value = parsed.values.get((name,))
     if value is not None and (type(value) is not int or value < least):
         raise UserError(
             f"{flag((name,))}: {shown(value)} is not allowed; give an integer >= {least}"
         )
+    if limit := beyond_32_bits(value):
+        raise UserError(f"{flag((name,))}: {shown(value)} is not allowed; give {limit}")
     return value
 
 
@@ -263,11 +265,15 @@ def saved_run(parsed: Parsed) -> Path:
     """The directory of a saved run that was given by place."""
     if not parsed.positionals:
         raise UserError("a run directory is missing; give the RUN_DIR of a saved run")
-    return _run_directory(_only(parsed, "run directory"))
+    return existing_run(_only(parsed, "run directory"))
 
 
-def _run_directory(name: str) -> Path:
-    """The directory of a saved run."""
+def existing_run(name: str) -> Path:
+    """The directory of a saved run.
+
+    Raises:
+      UserError: it holds none.
+    """
     path = Path(name)
     # Unlike Path's, it takes a name that is too long and a directory that may not be searched.
     if not name or not os.path.isfile(path / CONFIG_FILE):

@@ -133,7 +133,7 @@ class CommandLine:
         switches = {(each.name,) for each in self.arguments if each.field.annotation is bool}
         help_wanted = any(word in ("-h", "--help") for word in args)
         if not help_wanted:
-            _check_names(args, [flag(path) for path in fields])
+            _check_names(args, [flag(path) for path in fields], [flag(path) for path in switches])
         split: Any = tyro.cli(
             _group([_argument(each) for each in self.arguments], self.defaults),
             prog=called(self.name),
@@ -159,17 +159,20 @@ class CommandLine:
         return Parsed(values, positionals)
 
 
-def _check_names(args: Sequence[str], known: Sequence[str]) -> None:
-    """Refuses unknown and repeated options, before tyro gives their values to something else."""
+def _check_names(args: Sequence[str], known: Sequence[str], switches: Sequence[str]) -> None:
+    """Refuses what tyro would read otherwise: unknown and repeated options, `--gif=yes`."""
     seen: set[str] = set()
     for word in args:
-        name = word.partition("=")[0].replace("_", "-")
+        name, equals, value = word.partition("=")
+        name = name.replace("_", "-")
         if not name.startswith("--") or name == "--":
             continue
         if name not in known:
             raise UserError(f"unknown option {shown(word)}{closest(name, known)}")
         if name in seen:
             raise UserError(f"{name} is given twice; give it once")
+        if equals and name in switches:
+            raise UserError(f"{name}: {shown(value)} is not allowed; give {name} alone")
         seen.add(name)
 
 

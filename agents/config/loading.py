@@ -11,7 +11,16 @@ from typing import Any, Literal, TypeVar, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from agents.config.base import OptionPath, Options, allowed, closest, flag, options, sections
+from agents.config.base import (
+    NOT_IN_32_BITS,
+    OptionPath,
+    Options,
+    allowed,
+    closest,
+    flag,
+    options,
+    sections,
+)
 from agents.config.presets import PRESETS, from_data
 from agents.config.schema import NO_ENVIRONMENT, Config, EnvConfig
 from agents.config.yaml_files import load_yaml
@@ -166,5 +175,7 @@ def _explain(
         return f"{label} is missing; give {allowed(field)}"
     if get_origin(field.annotation) is dict and len(place) > len(path):
         label = f"{label}.{place[len(path)]}"
+    if error["type"] == NOT_IN_32_BITS:
+        return f"{label}: {shown(error['input'])} is not allowed; give {error['msg']}"
     refusal = "is not" if get_origin(field.annotation) is Literal else "is not allowed; give"
     return f"{label}: {shown(error['input'])} {refusal} {allowed(field)}"

@@ -71,7 +71,9 @@ class PlannerConfig(Options):
     population: int = Field(default=40, ge=2, description="Candidates a round")
     particles: int = Field(default=5, ge=1, description="Rollouts a candidate")
     discount: float = Field(default=1.0, gt=0, le=1, description="Discount a decision")
-    noise_beta: float = Field(default=2.0, ge=0, description="Noise spectrum exponent; 0: white")
+    noise_beta: float = Field(
+        default=2.0, ge=0, le=100, description="Noise spectrum exponent; 0: white"
+    )
     init_std: float = Field(default=0.7, gt=0, description="First spread, in half-ranges")
     bounds: Literal["clip", "truncate"] = Field(
         default="clip", description="Actions beyond their range"

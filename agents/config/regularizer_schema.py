@@ -85,7 +85,7 @@ class RegularizerConfig(Options):
         default="additive", description="What a denoiser learns to undo"
     )
     noise_std: float = Field(
-        default=1.0, gt=0, description="additive: in sd; multiplicative: of the factor"
+        default=1.0, gt=0, le=1e6, description="additive: in sd; multiplicative: of the factor"
     )
     noise_share: float = Field(
         default=0.2, gt=0, lt=1, description="masking, salt-and-pepper: share of the numbers"

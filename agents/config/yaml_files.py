@@ -108,10 +108,19 @@ def _yaml() -> YAML:
 
 
 class _Constructor(SafeConstructor):
-    """Safe; a date is a text, and so is a number too large, which a message then shows as typed."""
+    """Safe; a date is a text, and so is what is no number after all, or one that is too large."""
+
+    def construct_short(self, node: ScalarNode) -> int | str:
+        try:
+            return self.construct_yaml_int(node)
+        except ValueError:  # of more digits than Python reads
+            return node.value
 
     def construct_finite(self, node: ScalarNode) -> float | str:
-        number = self.construct_yaml_float(node)
+        try:
+            number = self.construct_yaml_float(node)
+        except ValueError:  # `-.`
+            return node.value
         return node.value if math.isinf(number) and "inf" not in node.value.lower() else number
 
 
@@ -123,7 +132,8 @@ def _represent_tuple(representer: _Representer, values: tuple[Any, ...]) -> Sequ
     return representer.represent_sequence(f"{_TAG}seq", values, flow_style=True)
 
 
-for _kind in ("timestamp", "value"):  # a date, a lone `=`
+for _kind in ("timestamp", "value", "merge"):  # a date, a lone `=`, a lone `<<`
     _Constructor.add_constructor(f"{_TAG}{_kind}", SafeConstructor.construct_yaml_str)
+_Constructor.add_constructor(f"{_TAG}int", _Constructor.construct_short)
 _Constructor.add_constructor(f"{_TAG}float", _Constructor.construct_finite)
 _Representer.add_representer(tuple, _represent_tuple)

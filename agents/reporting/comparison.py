@@ -6,7 +6,6 @@ keeps a row of its own, and a label's row over seeds is a mean and a range.
 
 import itertools
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,13 +18,12 @@ from agents.analysis.jsonl import read_rows
 from agents.analysis.statistics import summarise_returns
 from agents.analysis.tables import Row, markdown_table, of_kind, over_seeds, write_csv, writing
 from agents.config import CONFIG_FILE, Config, EnvConfig, load_run
+from agents.config.comparison_command import RANDOM
 from agents.envs import random_action
 from agents.errors import UserError, shown
 from agents.planning.builders import build_runner
 from agents.reporting.learning_curve import plot_comparison
 from agents.training.log import METRICS, SUMMARY
-
-RANDOM = "random"  # the label of the random policy
 
 _FIT = ("dynamics_nll", "reward_rmse", "termination_bce", "regularizer_mse", "regularizer_copy_mse")
 _CURVE = ("env_steps", "return", "length", "ended", "planned_return", "realised_return", "penalty")
@@ -65,42 +63,6 @@ class FinishedRun:
     config: Config
     summary: Summary
     rows: list[Row]
-
-
-def parse_words(words: Sequence[str]) -> tuple[str, dict[str, list[Path]]]:
-    """Reads `NAME LABEL=RUN_DIR [RUN_DIR ...] [LABEL=RUN_DIR ...]`.
-
-    A label ends at the first `=` of its word and is valid until the next one; it may come again.
-    `LABEL=` may stand alone, so that the shell expands a pattern that follows it.
-
-    Returns:
-        The name, and for each label its directories, at least one.
-
-    Raises:
-        UserError: the name, a label or the runs are missing or not allowed.
-    """
-    name, *rest = words or [""]
-    if not re.fullmatch(r"\w[\w.-]*", name):
-        raise UserError(f"{shown(name)} is no name for files; give NAME LABEL=RUN_DIR ...")
-    groups: dict[str, list[Path]] = {}
-    label = ""
-    for word in rest:
-        before, equals, run_dir = word.partition("=")
-        if equals:
-            label = before.strip()
-            if not label or not label.isprintable() or label == RANDOM:
-                raise UserError(f"{shown(before)} is no label; give a text other than {RANDOM!r}")
-        elif not groups:
-            raise UserError(f"{shown(word)} has no label; give LABEL=RUN_DIR")
-        runs = groups.setdefault(label, [])
-        if run_dir or not equals:
-            runs.append(Path(os.path.expanduser(run_dir or word)))
-    if not groups:
-        raise UserError(f"there are no runs for {shown(name)}; give LABEL=RUN_DIR after it")
-    for label, run_dirs in groups.items():
-        if not run_dirs:
-            raise UserError(f"label {shown(label)} has no run; give LABEL=RUN_DIR")
-    return name, groups
 
 
 def compare(name: str, groups: Mapping[str, Sequence[Path]], out: Path) -> list[str]:

@@ -53,7 +53,7 @@ def conclude(session: Session) -> None:
     if acts:
         results, evaluated = _evaluate(session, frozen)
         summary |= evaluated
-        notes += _cut_short(results)
+        notes += _of_the_evaluation(results)
         said += describe_evaluation(summary, env_steps)
     summary |= {
         "wall_seconds": session.wall_seconds, "versions": versions(), "commit": commit(),
@@ -140,8 +140,14 @@ def _warnings(frozen: FrozenAgent) -> Iterator[str]:
         )
 
 
-def _cut_short(results: Sequence[EpisodeResult]) -> Iterator[str]:
-    """Says so where episodes of an evaluation were cut short."""
+def _of_the_evaluation(results: Sequence[EpisodeResult]) -> Iterator[str]:
+    """Says so where plans of an evaluation diverged, or its episodes were cut short."""
+    if diverged := sum(result.diverged for result in results):
+        yield (
+            f"in {diverged} of {len(results)} episodes of the evaluation the first plan diverged:"
+            " the model's numbers grow without bounds, so that their means do not exist; a smaller"
+            " --planner.horizon may help, and more training"
+        )
     if cut := sum(result.ended == CUT_SHORT for result in results):
         yield (
             f"{cut} of {len(results)} episodes of the evaluation were cut short after {LONGEST:,}"
@@ -194,4 +200,4 @@ def evaluate_run(run_dir: Path, episodes: int | None, seed: int | None, gif: boo
         print(f"animation  {run_dir / ANIMATION}")
     results, summary = evaluate_frozen(frozen, count, first)
     lines = describe_evaluation(summary, frozen.progress.env_steps)
-    print(*lines, *_cut_short(results), sep="\n")
+    print(*lines, *_of_the_evaluation(results), sep="\n")

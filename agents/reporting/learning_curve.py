@@ -179,10 +179,15 @@ def _running(function: Callable[[_Vector], Any], values: _Vector) -> _Vector:
     return np.array([function(values[max(0, i - _RECENT + 1) : i + 1]) for i in range(len(values))])
 
 
+def _was_planned(row: Row) -> bool:
+    """Whether a row `episode` is of planned actions; a plan that diverged has no return either."""
+    return row.get("planned_return") is not None or bool(row.get("diverged"))
+
+
 def _draw_returns(axes: Axes, episodes: Sequence[Row], evaluations: Sequence[Row]) -> None:
     axes.set_title("Return of each episode")
-    random = [row for row in episodes if row.get("planned_return") is None]
-    planned = [row for row in episodes if row.get("planned_return") is not None]
+    planned = [row for row in episodes if _was_planned(row)]
+    random = [row for row in episodes if not _was_planned(row)]
     _draw_points(axes, random, "return", "random", GREY, "o")
     _draw_points(axes, planned, "return", "planned", BLUE, "o")
     if episodes:

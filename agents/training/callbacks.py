@@ -1,5 +1,6 @@
 """What hangs on the training loop: the log, the display, the stopwatch and the checkpoints."""
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,6 +28,11 @@ class Finished:
     result: EpisodeResult
     gap: float | None
     weight: float
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the model's numbers grew without bounds in one of its plans."""
+        return self.result.diverged or (self.gap is not None and not math.isfinite(self.gap))
 
 
 class Callback:
@@ -122,7 +128,7 @@ class MetricsLog(Callback):
         self._log = log
 
     def episode(self, run: Run, finished: Finished) -> None:
-        """A row `episode`."""
+        """A row `episode`; `diverged` only where it is true, since null means random actions."""
         self._log.metrics(
             "episode",
             env_steps=run.progress.env_steps,
@@ -130,6 +136,7 @@ class MetricsLog(Callback):
             **finished.result.row(),
             gap=finished.gap,
             weight=finished.weight,
+            **({"diverged": True} if finished.diverged else {}),
         )
 
     def fit(self, run: Run, errors: Mapping[str, float]) -> None:
@@ -149,7 +156,7 @@ class LiveDisplay(Callback):
     def __init__(self, display: Display, watch: Stopwatch) -> None:
         self._display = display
         self._watch = watch
-        self._warned = False
+        self._warned = self._warned_of_divergence = False
 
     def decision(self, run: Run) -> None:
         """Says once that nothing may ever be learned: no episode has ended, and none need end."""
@@ -179,6 +186,13 @@ class LiveDisplay(Callback):
             self._watch.plans_per_second,
             finished.weight if adaptive else None,
         )
+        if finished.diverged and not self._warned_of_divergence:
+            self._warned_of_divergence = True
+            self._display.note(
+                f"a plan of episode {finished.episode} diverged: the model's numbers grow"
+                f" without bounds within {run.config.planner.horizon} decisions, and plans are then"
+                " no better than random; a smaller --planner.horizon may help, and more training"
+            )
 
     def fit(self, run: Run, errors: Mapping[str, float]) -> None:
         """A line about the fit."""

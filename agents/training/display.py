@@ -6,6 +6,7 @@ is built from the same calls; neither changes anything in the run.
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections import deque
@@ -226,7 +227,9 @@ class Display:
         return f"{self._rate:,.1f} plans/s" if self._rate else ""
 
     def _penalty(self, total: float | None) -> str:
-        return "-" if total is None else f"{total / self._horizon:z.2f}"
+        if total is None:
+            return "-"
+        return f"{total / self._horizon:z.2f}" if math.isfinite(total) else _number(None)
 
     def _mean(self, name: str) -> float | None:
         recent = [getattr(row.result, name) for row in list(self._episodes)[-_RECENT:]]

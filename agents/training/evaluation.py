@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -46,6 +47,12 @@ class EpisodeResult:
     planned_return: float | None
     penalty: float | None
     realised_return: float
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the model's numbers grew without bounds in its first plan."""
+        numbers = self.planned_return, self.penalty
+        return any(each is not None and not math.isfinite(each) for each in numbers)
 
     def row(self) -> dict[str, Any]:
         """The episode as it is written to `metrics.jsonl`."""

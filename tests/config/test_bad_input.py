@@ -4,14 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
+from bad_files import write_bad_files
 from running import run_afresh, run_program
 
-from agents.config import PRESETS, dump
-
-PNG = b"\x89PNG\r\n\x1a\n\x00\x00"
 PLANNERS = "icem, cem, mppi, gradient, random-shooting"
 REGULARIZERS = "none, rnn-dae, window-dae, deen, disagreement, gaussian"
-NESTED = b"a: " + b"[" * 500 + b"]" * 500
 
 # A command line, and what its one line of refusal must hold: the value, and what is allowed.
 BAD_TRAIN = {
@@ -32,6 +29,13 @@ BAD_TRAIN = {
     "quick --seed -1": ["--seed: -1", "an integer from 0 to 2147483647"],
     "quick --seed 3.0": ["--seed: 3.0", "an integer"],
     "quick --seed three": ["--seed: 'three'", "an integer"],
+    f"quick --seed {'9' * 5_000}": ["--seed: '999", "an integer"],
+    "quick --planner.population 2147483648": ["population: 2147483648", "at most 2147483647"],
+    "quick --regularizer.weight 1e300": ["--regularizer.weight: 1e+300", "at most 3.4e+38"],
+    "quick --planner.discount 1e-40": ["--planner.discount: 1e-40", "at least 1.2e-38"],
+    "quick --model.hidden 8 2147483648": ["--model.hidden: [8, 2147483648]", "at most 2147483647"],
+    "quick --planner.discount=-.": ["--planner.discount: '-.'", "number > 0"],
+    "quick --planner.discount <<": ["--planner.discount: '<<'", "number > 0"],
     "quick --seed=": ["--seed: ''", "an integer"],
     "quick --num-envs 257": ["--num-envs: 257", "from 1 to 256"],
     "quick --planner.discount 0": ["--planner.discount: 0", "> 0 and <= 1"],
@@ -130,7 +134,8 @@ BAD_EVALUATE = {
     "done --episodes 0": ["--episodes: 0", "an integer >= 1"],
     "done --seed 9999": ["--seed: 9999", "an integer from 10000 to"],
     "done --seed 1073741823": ["1073741823", "1073741824"],
-    "done --gif=please": ["one run directory", "'please'"],
+    "done --gif=please": ["--gif: 'please'", "give --gif alone"],
+    "done --gif please": ["one run directory", "'please'"],
     "done --planner.horizon 3": ["unknown option '--planner.horizon'"],
     "broken": ["'broken/config.yaml': planner.horizon: 0"],
 }
@@ -139,28 +144,7 @@ BAD_EVALUATE = {
 @pytest.fixture(scope="module")
 def bad_place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("bad")
-    contents = {
-        "picture.png": PNG,
-        "null.yaml": b"seed: 3\n\x00\n",
-        "malformed.yaml": b"planner:\n  horizon: [1\nseed: 3\n",
-        "two.yaml": b"seed: 1\n---\nseed: 2\n",
-        "nested.yaml": NESTED,
-        "list.yaml": b"[1, 2]\n",
-        "tag.yaml": b"seed: 3\nenv: !!python/object/apply:os.system ['touch owned']\n",
-        "twice.yaml": b"planner:\n  horizon: 3\n  horizon: 4\n",
-        "unknown.yaml": b"planner:\n  horizont: 3\n",
-        "key.yaml": b"3: 3\n",
-        "section.yaml": b"planner: 3\n",
-        "range.yaml": b"env:\n  action_repeat: 0\n",
-        "elites.yaml": b"planner: {name: cem, population: 99, cem: {elites: 200}}\n",
-        "kwargs.yaml": b"env:\n  kwargs:\n    wind: [1, 2]\n",
-        "done/config.yaml": dump(PRESETS["quick"]).encode(),
-        "broken/config.yaml": b"env: {id: Pendulum-v1}\nplanner: {horizon: 0}\n",
-        "logged/metrics.jsonl": b"",
-    }
-    for name, content in contents.items():
-        (place / name).parent.mkdir(exist_ok=True)
-        (place / name).write_bytes(content)
+    write_bad_files(place)
     return place
 
 
@@ -187,7 +171,10 @@ def test_bad_input_prints_one_line_and_writes_nothing(
     assert listing(bad_place) == before
 
 
-@pytest.mark.parametrize("line", ["train quick --config tag.yaml", "evaluate nowhere"])
+@pytest.mark.parametrize(
+    "line",
+    ["train quick --config tag.yaml", "evaluate nowhere", "returns nowhere", "compare a b=nowhere"],
+)
 def test_a_refusal_comes_from_a_fresh_interpreter_without_jax(line, bad_place):
     done = run_afresh(line.split(), bad_place, {"jax", "gymnasium", "numpy"})
     assert (done.returncode, done.stdout, done.stderr[:7]) == (2, "", "error: ")

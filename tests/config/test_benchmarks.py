@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from running import run_program
 
-from agents.config import PRESETS, EnvConfig, override
+from agents.config import CONFIG_FILE, PRESETS, EnvConfig, override
 from agents.config.benchmarks import (
     DenoiseOptions,
     DetectionOptions,
@@ -29,7 +29,7 @@ BAD = {
     "speed --out": "--out: a value is missing",
     "planners": "one RUN_DIR is allowed, not none",
     "planners a b": "one RUN_DIR is allowed, not 'a', 'b'",
-    "planners nowhere": "'nowhere/config.yaml': cannot be read",
+    "planners nowhere": "'nowhere' holds no run (no config.yaml)",
     "detection": "at least one RUN_DIR is allowed, not none",
     "detection a --ages": "--ages: a value is missing; give one or more integers >= 1",
     "detection a --ages 9 0": "--ages: 0 is not allowed; give one or more integers >= 1",
@@ -151,8 +151,11 @@ DENOISE = DenoiseOptions(env=EnvConfig(id="Pendulum-v1"), corruption=("masking:.
     ],
 )
 def test_what_is_asked_for_reaches_the_benchmark(
-    line, function, args, switches, asked, monkeypatch
+    line, function, args, switches, asked, tmp_path, monkeypatch
 ):
+    for name in ("run", "one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / CONFIG_FILE).touch()
     module, _, name = function.rpartition(".")
 
     def stand_in(*given, **switched):

@@ -166,17 +166,14 @@ def test_resume_is_handed_on(more, given, stand_in, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("more", "out"), [([], "runs/comparisons"), (["--out", "there"], "there")])
-def test_a_comparison_has_a_directory_of_its_own(more, out, stand_in, monkeypatch, capsys):
+def test_a_comparison_has_a_directory_of_its_own(more, out, stand_in, tmp_path, capsys):
     def compare(*args):
-        assert args == ("name", {"a": ["run"]}, Path(out))
+        assert args == ("name", {"a": [tmp_path]}, Path(out))
         yield "done"
 
-    stand_in(
-        "agents.reporting.comparison",
-        parse_words=lambda words: ("name", {"a": words[1:]}),
-        compare=compare,
-    )
-    assert run_program("compare", ["name", "run", *more]) == 0
+    (tmp_path / "config.yaml").write_text(dump(PRESETS["quick"]))
+    stand_in("agents.reporting.comparison", compare=compare)
+    assert run_program("compare", ["name", f"a={tmp_path}", *more]) == 0
     assert capsys.readouterr().out == "done\n"
 
 

@@ -13,6 +13,7 @@ from running import run_program
 
 from agents.analysis.statistics import summarise_returns
 from agents.config import PRESETS, EnvConfig, dump
+from agents.config.comparison_command import parse_words
 from agents.errors import UserError
 from agents.reporting import comparison
 from agents.training.log import RunLog, write_summary
@@ -145,7 +146,7 @@ def test_random_actions_are_repeated_as_a_run_repeats_its_own():
 
 
 def test_labels():
-    assert comparison.parse_words(["n-1.x", " a b=", "p", "c=q=r", "s", "a b=t"]) == (
+    assert parse_words(["n-1.x", " a b=", "p", "c=q=r", "s", "a b=t"]) == (
         "n-1.x",
         {"a b": [Path("p"), Path("t")], "c": [Path("q=r"), Path("s")]},
     )
