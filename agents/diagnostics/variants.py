@@ -1,7 +1,7 @@
 """Regulariser variants: every regulariser on one frozen model, fitted on the same replay."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import get_args
 
 import jax
@@ -78,7 +78,7 @@ class Variants:
         """The model of `frozen` with a regulariser fitted from fresh weights to its replay."""
         agent = self.agent(name)
         init, key, metrics = jax.random.split(frozen.keys.fit, 3)
-        fresh = replace(agent.init(init), model=frozen.learned.model, scales=frozen.learned.scales)
+        fresh = agent.without_regularizer(frozen.learned, init)
         state, errors = agent.fit_regularizer(fresh, key, metrics, frozen.replay, 0)
         return Variant(name, agent, state, errors)
 

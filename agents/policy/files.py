@@ -75,6 +75,7 @@ def _needed(learned: AgentState) -> dict[str, Any]:
         "regularizer": learned.regularizer.average,
         "regularizer_scales": learned.regularizer_scales,
         "calibration": learned.calibration,
+        "policy": learned.policy and learned.policy.average,
     }
 
 
@@ -90,4 +91,5 @@ def _whole(needed: dict[str, Any]) -> AgentState:
         regularizer=fixed(needed["regularizer"]),
         regularizer_scales=needed["regularizer_scales"],
         calibration=needed["calibration"],
+        policy=None if needed["policy"] is None else fixed(needed["policy"]),
     )

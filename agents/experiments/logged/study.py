@@ -162,7 +162,7 @@ def _with_penalty(
     config = study.config(dataset, seed, arm)
     agent = builders.build_agent(config)
     init, key, metrics = jax.random.split(model.keys.fit, 3)
-    fresh = replace(agent.init(init), model=model.learned.model, scales=model.learned.scales)
+    fresh = agent.without_regularizer(model.learned, init)
     learned, _ = agent.fit_regularizer(fresh, key, metrics, model.replay, 1)
     return replace(model, config=config, agent=agent, learned=learned)
 
