@@ -9,7 +9,8 @@ import jax
 from agents.config import Config, OptionPath, RegularizerName, override
 from agents.envs.dynamics import AnalyticDynamics
 from agents.planning import builders
-from agents.planning.agent import AgentState, PlanningAgent
+from agents.planning.agent import PlanningAgent
+from agents.planning.learned import AgentState
 from agents.training.frozen import FrozenAgent
 
 NAMES: tuple[str, ...] = get_args(RegularizerName)

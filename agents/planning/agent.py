@@ -19,6 +19,7 @@ from agents.devices import compiler_options
 from agents.planning.cloned import ClonedPolicy
 from agents.planning.fits import FitSchedule, fit_part, make_part_fitter, measure_scales
 from agents.planning.layout import ONE_DEVICE, Layout
+from agents.planning.learned import AgentState, model_of, penalty_of, policy_of
 from mbrl import (
     PROPAGATIONS,
     Calibration,
@@ -33,40 +34,16 @@ from mbrl import (
     Replay,
     Risk,
     Scales,
-    Trainable,
     Trajectory,
     calibrated_penalty,
     make_objective,
     normalizer,
-    record,
     regularizers,
     with_predictions,
 )
-from mbrl.normalizer import Normalizer
 
 HOLDOUT_TRANSITIONS = 1024
 HOLDOUT_WINDOWS = 256
-
-
-@record
-class AgentState:
-    """All that is learned, frozen between fits.
-
-    Attributes:
-      model: parameters of the ensemble, leading with `[E]`, and their optimiser's state.
-      scales: units of the model.
-      regularizer: parameters of the regulariser, and their optimiser's state.
-      regularizer_scales: units of the regulariser.
-      calibration: unit of the penalty.
-      policy: parameters of the cloned policy, and their optimiser's state; None without one.
-    """
-
-    model: Trainable
-    scales: Scales
-    regularizer: Trainable
-    regularizer_scales: Normalizer
-    calibration: Calibration
-    policy: Trainable | None = None
 
 
 class PlanningAgent:
@@ -202,11 +179,20 @@ class PlanningAgent:
         Returns:
           The plans, with leaves `[B, ...]`, and the next plan states.
         """
-        params = (_model(state), _regularizer_state(state))
+        params = (model_of(state), penalty_of(state))
         weights = np.broadcast_to(np.asarray(weight, np.float32), keys.shape)
         bonuses = np.full(keys.shape, survival_bonus, np.float32)
-        policy = policy_state(state)
+        policy = policy_of(state)
         return self.plan(params, policy, weights, bonuses, keys, plan_states, observations)
+
+    def imitate(
+        self, state: AgentState, observation: Float[Array | np.ndarray, " O"]
+    ) -> Float[Array, " A"]:
+        """The action of the cloned policy, without a plan; ValueError where there is none."""
+        policy = policy_of(state)
+        if self._policy is None or policy is None:
+            raise ValueError("this agent clones no policy; build it with planner.policy_prior")
+        return self._policy.act(policy, observation)
 
     def rollouts(
         self,
@@ -216,11 +202,11 @@ class PlanningAgent:
         actions: Float[Array, "N H A"],
     ) -> Trajectory:
         """N plans rolled out in every member, paths `[N, E, ...]`; `[N, 1, ...]` by expectation."""
-        return self._rollouts(_model(state), key, observations, actions)
+        return self._rollouts(model_of(state), key, observations, actions)
 
     def penalties(self, state: AgentState, paths: Trajectory) -> Float[Array, "N H"]:
         """Calibrated penalties of N paths, imagined or real (`mbrl.regularizers.as_trajectory`)."""
-        return self._penalties(_model(state), _regularizer_state(state), paths)
+        return self._penalties(model_of(state), penalty_of(state), paths)
 
     def fit(
         self, state: AgentState, key: KeyArray, replay: Replay, index: int
@@ -323,7 +309,7 @@ class PlanningAgent:
             state,
             regularizer=result.trainable,
             regularizer_scales=scales,
-            calibration=self._calibrate(_model(state), scales, params, windows),
+            calibration=self._calibrate(model_of(state), scales, params, windows),
         )
         return fitted, _as_floats(errors) | {"regularizer_epochs": result.epochs}
 
@@ -361,25 +347,6 @@ class PlanningAgent:
         trajectories = self._with_predictions(model, regularizers.as_trajectory(windows))
         penalty = jax.vmap(self._regularizer.penalty, in_axes=(None, None, 0))
         return regularizers.calibrate(penalty(scales, params, trajectories), windows.mask)
-
-
-def _model(state: AgentState):
-    return state.scales, state.model.average
-
-
-def _regularizer_state(state: AgentState) -> RegularizerState:
-    return RegularizerState(
-        params=state.regularizer.average,
-        scales=state.regularizer_scales,
-        calibration=state.calibration,
-    )
-
-
-def policy_state(state: AgentState) -> PolicyState | None:
-    """The cloned policy, ready to act; None without one."""
-    if state.policy is None:
-        return None
-    return PolicyState(params=state.policy.average, scales=state.scales.observation)
 
 
 def _as_floats(errors: dict[str, Array]) -> dict[str, float]:

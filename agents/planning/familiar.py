@@ -15,7 +15,8 @@ from jaxtyping import Float
 from scipy.spatial import KDTree
 
 from agents.envs.faults import LARGEST
-from agents.planning.agent import HOLDOUT_WINDOWS, AgentState, PlanningAgent
+from agents.planning.agent import HOLDOUT_WINDOWS, PlanningAgent
+from agents.planning.learned import AgentState
 from mbrl import KeyArray, Replay, Trajectory, Window, as_trajectory, normalizer, survival
 from mbrl.weights.dual import horizon_returns
 from mbrl.weights.familiar import high_quantile, over_decisions, per_decision, smallest_familiar

@@ -12,7 +12,7 @@ from agents.directories import write_whole
 from agents.envs import EnvironmentSpec
 from agents.errors import UserError, shown
 from agents.planning import builders
-from agents.planning.agent import AgentState
+from agents.planning.learned import AgentState
 from agents.training import checkpoint, saved
 from agents.training.saved import RunKeys
 from mbrl import Params, Trainable

@@ -45,7 +45,7 @@ def file(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def learned(file) -> Finished:
     """A run that learned from it, made once."""
-    return finished(data=str(file), regularizer=FAMILIAR)
+    return finished(data=str(file), regularizer=FAMILIAR, planner={"policy_prior": True})
 
 
 def test_the_whole_data_set_is_in_the_replay_bit_for_bit(learned):

@@ -17,7 +17,6 @@ from agents.config import CONFIG_FILE, Config, load
 from agents.config.data_commands import CollectCommand, ExportCommand
 from agents.data import summarise
 from agents.directories import write_whole
-from agents.experiments.logged.cloning import clone
 from agents.experiments.logged.options import (
     CLONING,
     DATASETS,
@@ -123,7 +122,9 @@ def _measure(study: LoggedStudy, dataset: str, seed: int, arm: Arm, model: Froze
     row: Row = {"dataset": dataset, "seed": seed, "arm": str(arm), "weight": 0.0}
     planned = realised = plans = None
     if arm.name == CLONING:
-        results = _fly(study, model, clone(model.replay, seed))
+        results = _fly(
+            study, model, lambda seen: np.asarray(model.agent.imitate(model.learned, seen))
+        )
     elif arm.name in WITHOUT_MODEL:
         with rival(arm.name, model.replay, seed) as policy:
             results = _fly(study, model, policy)

@@ -11,11 +11,10 @@ from tiny import sharing, tiny
 from agents.config.data_commands import RecordedPolicy
 from agents.errors import UserError
 from agents.experiments.logged import options, study
-from agents.experiments.logged.cloning import clone
 from agents.experiments.logged.options import CLONING, DATASETS, Arm, LoggedStudy, parse_logged
 from agents.experiments.logged.results import compare, write_results
 from agents.experiments.logged.rivals import transitions
-from mbrl import Episode, Replay
+from mbrl import Episode
 
 # The command line.
 
@@ -77,6 +76,7 @@ def walk(tmp_path, monkeypatch) -> LoggedStudy:
         return tiny(
             seed=changes["seed",],
             data=changes["data",],
+            planner={"policy_prior": True},
             regularizer={"name": changes["regularizer", "name"]}
             | {"weight": changes["regularizer", "weight"]},
         )
@@ -106,22 +106,6 @@ def test_what_is_done_is_not_done_again_and_nothing_changes(walk):
     assert all(row["episodes"] == 2 for row in rows.values())
     table = write_results(walk.out)
     assert sum(line.startswith("| walk") for line in table) == len(walk.arms)
-
-
-# Behaviour cloning.
-
-
-def test_cloning_learns_a_linear_policy():
-    rng = np.random.default_rng(0)
-    replay = Replay(members=1, repeat=1, holdout=0.5, seed=0)
-    for _ in range(4):
-        seen = rng.uniform(-1, 1, (200, 2)).astype(np.float32)
-        actions = 0.5 * seen[:-1, :1]
-        ones = np.ones(len(actions), np.int32)
-        replay.append(Episode(seen, actions, ones, np.zeros(len(actions), np.float32), False))
-    policy = clone(replay, 0)
-    for first in (-0.8, 0.1, 0.6):
-        assert policy(np.array([first, 0.3], np.float32)) == pytest.approx(0.5 * first, abs=0.05)
 
 
 # Tables.
