@@ -28,7 +28,10 @@ from agents.training import loop
 from agents.training.log import SUMMARY
 from agents.training.run import Run
 
-FAMILIAR = {"name": "gaussian", "weight": "familiar"}
+CHANGES = {
+    "regularizer": {"name": "gaussian", "weight": "familiar"},
+    "planner": {"policy_prior": True},
+}
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +48,7 @@ def file(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def learned(file) -> Finished:
     """A run that learned from it, made once."""
-    return finished(data=str(file), regularizer=FAMILIAR, planner={"policy_prior": True})
+    return finished(data=str(file), **CHANGES)
 
 
 def test_the_whole_data_set_is_in_the_replay_bit_for_bit(learned):
@@ -118,9 +121,7 @@ def test_interrupted_and_resumed_it_equals_one_that_was_not(
 
 
 def test_without_an_environment_it_plans_from_the_data_alone(learned, file, tmp_path):
-    config = tiny(
-        data=str(file), regularizer=FAMILIAR, env={"id": "none", "kwargs": {}, "action_repeat": 2}
-    )
+    config = tiny(data=str(file), **CHANGES, env={"id": "none", "kwargs": {}, "action_repeat": 2})
     run_dir = train(config, tmp_path / "run")
     (fit,) = rows_of(run_dir)
     assert fit == rows_of_kind(learned.rows, "fit")[0]

@@ -68,7 +68,7 @@ def test_the_paths_of_suggestions_are_counted(name, key):
     calls = []
 
     def counting(key, actions, *, particles):
-        jax.debug.callback(lambda _: calls.append(particles), actions)
+        jax.debug.callback(lambda *_: calls.append(particles), jax.random.key_data(key), actions)
         return certain(-jnp.sum(jnp.square(actions)))
 
     planner = planner_of(name, suggestions=3, particles=2, final_particles=7)
