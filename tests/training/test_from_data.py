@@ -27,6 +27,7 @@ from agents.reporting.html import REPORT, write_report
 from agents.training import loop
 from agents.training.log import SUMMARY
 from agents.training.run import Run
+from mbrl.weights.familiar import SHARE
 
 CHANGES = {
     "regularizer": {"name": "gaussian", "weight": "familiar"},
@@ -73,7 +74,7 @@ def test_it_fits_once_and_acts_in_its_evaluation_only(learned):
 def test_the_weight_is_the_smallest_that_keeps_plans_familiar(learned):
     row = learned.of_kind("fit")[0]
     plans = row["held_out_plans"]
-    within = [each["penalty_high"] <= plans["logged"]["penalty"] for each in plans["plans"]]
+    within = [each["familiar"] >= SHARE for each in plans["plans"]]
     chosen = within.index(True) if any(within) else len(within) - 1
     assert row["weight"] == plans["weights"][chosen]
     assert frozen_of(learned.run_dir).weight == row["weight"]
