@@ -4,7 +4,7 @@ PRESET ?= lunar-lander
 ARGS ?=
 
 # Modules that have a page of their own beside that of their package.
-DOCUMENTED := dynamics fitting networks objective parallel planners regularizers replay rollout weights
+DOCUMENTED := dynamics fitting networks objective parallel planners policy_prior regularizers replay rollout weights
 
 ALLOWED := 3.11.% 3.12.% 3.13.%
 version = $(shell $(1) -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null)

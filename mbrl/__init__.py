@@ -49,6 +49,7 @@ from mbrl.planners import (
     make_random_shooting,
 )
 from mbrl.planners.base import Vmap
+from mbrl.policy_prior import PolicyPrior, PolicyState, make_policy_prior, suggest
 from mbrl.regularizers import (
     Calibration,
     Regularizer,
@@ -104,6 +105,8 @@ __all__ = [
     "Plan",
     "PlanState",
     "Planner",
+    "PolicyPrior",
+    "PolicyState",
     "Predictions",
     "Proposal",
     "Regularizer",
@@ -141,6 +144,7 @@ __all__ = [
     "make_mppi",
     "make_none",
     "make_objective",
+    "make_policy_prior",
     "make_random_shooting",
     "make_rnn_dae",
     "make_window_dae",
@@ -152,6 +156,7 @@ __all__ = [
     "roll_out",
     "salt_and_pepper",
     "spread",
+    "suggest",
     "survival",
     "ts1",
     "ts_infinity",

@@ -156,7 +156,10 @@ def test_importing_agents_imports_no_jax(tmp_path):
         agents.lod  # noqa: B018
 
 
-def test_its_file_acts_bit_for_bit_as_the_run_does(run, tmp_path):
+@pytest.mark.parametrize("prior", [False, True])
+def test_its_file_acts_bit_for_bit_as_the_run_does(run, prior, tmp_path):
+    if prior:  # the cloned policy is in the file, too
+        run = finished(planner={"policy_prior": True})
     with sharing():
         whole = agents.load(run.run_dir)
         whole.save(tmp_path / "policy.npz")

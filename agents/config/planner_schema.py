@@ -81,6 +81,9 @@ class PlannerConfig(Options):
     returns: Literal["better", "best", "mean"] = Field(
         default="better", description="Plan returned, of the last round's"
     )
+    policy_prior: bool = Field(
+        default=False, description="Also try the plans of a policy cloned from the episodes"
+    )
     risk: RiskConfig = RiskConfig()
     icem: IcemConfig = IcemConfig()
     cem: CemConfig = CemConfig()

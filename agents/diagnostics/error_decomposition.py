@@ -26,8 +26,9 @@ from agents.diagnostics.variants import WITHOUT, Variants
 from agents.envs import EpisodeRunner
 from agents.envs.dynamics import AnalyticDynamics
 from agents.planning.actor import Actor
-from agents.planning.agent import AgentState, PlanningAgent
+from agents.planning.agent import PlanningAgent
 from agents.planning.builders import build_runner
+from agents.planning.learned import AgentState
 from agents.training.frozen import FrozenAgent
 
 SEARCH = 8

@@ -1,7 +1,7 @@
 """Regulariser variants: every regulariser on one frozen model, fitted on the same replay."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import get_args
 
 import jax
@@ -9,7 +9,8 @@ import jax
 from agents.config import Config, OptionPath, RegularizerName, override
 from agents.envs.dynamics import AnalyticDynamics
 from agents.planning import builders
-from agents.planning.agent import AgentState, PlanningAgent
+from agents.planning.agent import PlanningAgent
+from agents.planning.learned import AgentState
 from agents.training.frozen import FrozenAgent
 
 NAMES: tuple[str, ...] = get_args(RegularizerName)
@@ -78,7 +79,7 @@ class Variants:
         """The model of `frozen` with a regulariser fitted from fresh weights to its replay."""
         agent = self.agent(name)
         init, key, metrics = jax.random.split(frozen.keys.fit, 3)
-        fresh = replace(agent.init(init), model=frozen.learned.model, scales=frozen.learned.scales)
+        fresh = agent.without_regularizer(frozen.learned, init)
         state, errors = agent.fit_regularizer(fresh, key, metrics, frozen.replay, 0)
         return Variant(name, agent, state, errors)
 

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from agents.envs import EpisodeRunner
-from agents.planning.agent import AgentState, PlanningAgent
+from agents.planning.agent import PlanningAgent
+from agents.planning.learned import AgentState
 from mbrl import KeyArray, Plan, PlanState
 
 

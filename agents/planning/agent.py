@@ -16,8 +16,10 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from agents.devices import compiler_options
+from agents.planning.cloned import ClonedPolicy
 from agents.planning.fits import FitSchedule, fit_part, make_part_fitter, measure_scales
 from agents.planning.layout import ONE_DEVICE, Layout
+from agents.planning.learned import AgentState, model_of, penalty_of, policy_of
 from mbrl import (
     PROPAGATIONS,
     Calibration,
@@ -26,43 +28,22 @@ from mbrl import (
     Plan,
     Planner,
     PlanState,
+    PolicyState,
     Regularizer,
     RegularizerState,
     Replay,
     Risk,
     Scales,
-    Trainable,
     Trajectory,
     calibrated_penalty,
     make_objective,
     normalizer,
-    record,
     regularizers,
     with_predictions,
 )
-from mbrl.normalizer import Normalizer
 
 HOLDOUT_TRANSITIONS = 1024
 HOLDOUT_WINDOWS = 256
-
-
-@record
-class AgentState:
-    """All that is learned, frozen between fits.
-
-    Attributes:
-      model: parameters of the ensemble, leading with `[E]`, and their optimiser's state.
-      scales: units of the model.
-      regularizer: parameters of the regulariser, and their optimiser's state.
-      regularizer_scales: units of the regulariser.
-      calibration: unit of the penalty.
-    """
-
-    model: Trainable
-    scales: Scales
-    regularizer: Trainable
-    regularizer_scales: Normalizer
-    calibration: Calibration
 
 
 class PlanningAgent:
@@ -79,6 +60,8 @@ class PlanningAgent:
       action_size: A; a plan's actions are in [-1, 1], or one-hot.
       horizon: H, decisions; also the length of the windows that the regulariser learns from.
       model_fit, regularizer_fit: how each of them is fitted.
+      policy: learned from the replay too, and its plan in every member tried by the planner, which
+        was built for so many suggestions; None for none.
       propagation: how a plan uses the members: `ts1`, `tsinf` or `expectation`.
       risk: reduces the returns of a plan's particles to the number that is maximised.
       discount: of a decision, in (0, 1].
@@ -96,6 +79,7 @@ class PlanningAgent:
         horizon: int,
         model_fit: FitSchedule,
         regularizer_fit: FitSchedule,
+        policy: ClonedPolicy | None = None,
         risk: Risk,
         propagation: str = "tsinf",
         discount: float = 1.0,
@@ -112,6 +96,7 @@ class PlanningAgent:
         self._regularizer_schedule = regularizer_fit
         self._model_fitter = make_part_fitter(ensemble.loss, model_fit)
         self._regularizer_fitter = make_part_fitter(regularizer.loss, regularizer_fit)
+        self._policy = policy
         objective = make_objective(
             self._rollout,
             partial(calibrated_penalty, regularizer),
@@ -119,7 +104,7 @@ class PlanningAgent:
             risk=risk,
         )
 
-        def plan_all(params, weights, bonuses, keys, plan_states, observations):
+        def plan_all(params, policy, weights, bonuses, keys, plan_states, observations):
             def plan_one(weight, bonus, key, plan_state, observation):
                 def score_fn(key, actions, *, particles):
                     return objective(
@@ -127,7 +112,8 @@ class PlanningAgent:
                         particles=particles, survival_bonus=bonus,
                     )  # fmt: skip
 
-                return planner.plan(score_fn, key, plan_state)
+                suggested = self._suggest(params[0], policy, key, observation)
+                return planner.plan(score_fn, key, plan_state, suggested)
 
             return layout.environments(plan_one)(weights, bonuses, keys, plan_states, observations)
 
@@ -149,6 +135,7 @@ class PlanningAgent:
     def init(self, key: KeyArray) -> AgentState:
         """Random weights; nothing is rescaled until there is data."""
         model_key, regularizer_key = jax.random.split(key)
+        policy_key = jax.random.fold_in(key, 0)
         observation = normalizer.identity(self._observation_size)
         return AgentState(
             model=self._model_fitter.init(jax.jit(self._ensemble.init)(model_key)),
@@ -160,6 +147,7 @@ class PlanningAgent:
             ),
             regularizer_scales=normalizer.identity(self._observation_size + self._action_size),
             calibration=regularizers.uncalibrated(),
+            policy=self._policy and self._policy.init(policy_key),
         )
 
     def initial_plans(self, count: int) -> PlanState:
@@ -191,10 +179,20 @@ class PlanningAgent:
         Returns:
           The plans, with leaves `[B, ...]`, and the next plan states.
         """
-        params = (_model(state), _regularizer_state(state))
+        params = (model_of(state), penalty_of(state))
         weights = np.broadcast_to(np.asarray(weight, np.float32), keys.shape)
         bonuses = np.full(keys.shape, survival_bonus, np.float32)
-        return self.plan(params, weights, bonuses, keys, plan_states, observations)
+        policy = policy_of(state)
+        return self.plan(params, policy, weights, bonuses, keys, plan_states, observations)
+
+    def imitate(
+        self, state: AgentState, observation: Float[Array | np.ndarray, " O"]
+    ) -> Float[Array, " A"]:
+        """The action of the cloned policy, without a plan; ValueError where there is none."""
+        policy = policy_of(state)
+        if self._policy is None or policy is None:
+            raise ValueError("this agent clones no policy; build it with planner.policy_prior")
+        return self._policy.act(policy, observation)
 
     def rollouts(
         self,
@@ -204,16 +202,16 @@ class PlanningAgent:
         actions: Float[Array, "N H A"],
     ) -> Trajectory:
         """N plans rolled out in every member, paths `[N, E, ...]`; `[N, 1, ...]` by expectation."""
-        return self._rollouts(_model(state), key, observations, actions)
+        return self._rollouts(model_of(state), key, observations, actions)
 
     def penalties(self, state: AgentState, paths: Trajectory) -> Float[Array, "N H"]:
         """Calibrated penalties of N paths, imagined or real (`mbrl.regularizers.as_trajectory`)."""
-        return self._penalties(_model(state), _regularizer_state(state), paths)
+        return self._penalties(model_of(state), penalty_of(state), paths)
 
     def fit(
         self, state: AgentState, key: KeyArray, replay: Replay, index: int
     ) -> tuple[AgentState, dict[str, float]]:
-        """Fits the model, then the regulariser, to the replay, starting from their last weights.
+        """Fits model, regulariser and cloned policy to the replay, from their last weights.
 
         Args:
           state: what was learned so far.
@@ -230,8 +228,15 @@ class PlanningAgent:
         # Both halves measure under the same noise, as a run of before this split did.
         model_key, regularizer_key, metrics_key = jax.random.split(key, 3)
         state, errors = self._fit_model(state, model_key, metrics_key, replay, index)
-        fitted, more = self.fit_regularizer(state, regularizer_key, metrics_key, replay, index)
-        return fitted, errors | more
+        state, more = self.fit_regularizer(state, regularizer_key, metrics_key, replay, index)
+        errors |= more
+        if self._policy is not None and state.policy is not None:
+            policy_key = jax.random.fold_in(key, 0)
+            policy, more = self._policy.fit(
+                state.policy, state.scales.observation, policy_key, replay, index
+            )
+            state, errors = replace(state, policy=policy), errors | more
+        return state, errors
 
     def _fit_model(
         self, state: AgentState, key: KeyArray, metrics_key: KeyArray, replay: Replay, index: int
@@ -255,6 +260,14 @@ class PlanningAgent:
         errors = self._model_metrics(scales, result.trainable.average, metrics_key, held_out)
         fitted = replace(state, model=result.trainable, scales=scales)
         return fitted, _as_floats(errors) | {"epochs": result.epochs}
+
+    def without_regularizer(self, state: AgentState, key: KeyArray) -> AgentState:
+        """The state of an agent with another regulariser, as one of this agent.
+
+        Model and cloned policy are kept; the regulariser has random weights, and is to be fitted.
+        """
+        fresh = self.init(key)
+        return replace(fresh, model=state.model, scales=state.scales, policy=state.policy)
 
     def fit_regularizer(
         self, state: AgentState, key: KeyArray, metrics_key: KeyArray, replay: Replay, index: int
@@ -296,7 +309,7 @@ class PlanningAgent:
             state,
             regularizer=result.trainable,
             regularizer_scales=scales,
-            calibration=self._calibrate(_model(state), scales, params, windows),
+            calibration=self._calibrate(model_of(state), scales, params, windows),
         )
         return fitted, _as_floats(errors) | {"regularizer_epochs": result.epochs}
 
@@ -310,6 +323,13 @@ class PlanningAgent:
             particles=particles, draw=self._ensemble.draw,
         )  # fmt: skip
         return self._with_predictions(model, paths)
+
+    def _suggest(self, model, policy: PolicyState | None, key, observation):
+        """What the cloned policy would do, `[E, H, A]`; None without one."""
+        if self._policy is None or policy is None:
+            return None
+        key = jax.random.fold_in(key, 0)  # the planner splits it otherwise
+        return self._policy.suggest(self._ensemble, model, policy, key, observation, self._horizon)
 
     def _with_predictions(self, model, paths: Trajectory) -> Trajectory:
         """The paths, with all members' predictions if the regulariser compares members."""
@@ -327,18 +347,6 @@ class PlanningAgent:
         trajectories = self._with_predictions(model, regularizers.as_trajectory(windows))
         penalty = jax.vmap(self._regularizer.penalty, in_axes=(None, None, 0))
         return regularizers.calibrate(penalty(scales, params, trajectories), windows.mask)
-
-
-def _model(state: AgentState):
-    return state.scales, state.model.average
-
-
-def _regularizer_state(state: AgentState) -> RegularizerState:
-    return RegularizerState(
-        params=state.regularizer.average,
-        scales=state.regularizer_scales,
-        calibration=state.calibration,
-    )
 
 
 def _as_floats(errors: dict[str, Array]) -> dict[str, float]:

@@ -16,6 +16,7 @@ from agents.envs.dynamics import AnalyticDynamics, with_dynamics
 from agents.envs.rewards import find_reward
 from agents.errors import UserError
 from agents.planning.agent import PlanningAgent
+from agents.planning.cloned import ClonedPolicy
 from agents.planning.fits import FitSchedule
 from agents.planning.layout import divide
 from mbrl import (
@@ -30,6 +31,7 @@ from mbrl import (
     corruption,
     decayed,
     make_ensemble,
+    make_policy_prior,
     planners,
     regularizers,
     risk,
@@ -98,6 +100,7 @@ def build_agent(
         regularizer_fit=_schedule(
             config, config.regularizer, optax.adam(config.regularizer.learning_rate)
         ),
+        policy=build_policy(config, spec) if search.policy_prior else None,
         propagation=config.model.propagation,
         risk=build_risk(search.risk),
         discount=search.discount,
@@ -177,6 +180,13 @@ def build_regularizer(knobs: RegularizerConfig, spec: EnvironmentSpec) -> Regula
             )
 
 
+def build_policy(config: Config, spec: EnvironmentSpec) -> ClonedPolicy:
+    """The policy that is cloned from the episodes, fitted for as long as the model."""
+    policy = make_policy_prior(spec.observation_size, spec.action_size, discrete=spec.discrete)
+    optimizer = optax.adam(config.fit.learning_rate)
+    return ClonedPolicy(policy, _schedule(config, config.fit, optimizer))
+
+
 def build_corruption(config: RegularizerConfig) -> Corruption:
     """What a denoiser learns to undo."""
     shares = config.corruption in corruption.TAKE_A_SHARE
@@ -207,6 +217,7 @@ def build_planner(config: Config, spec: EnvironmentSpec, vmap: Vmap) -> Planner:
         final_particles=1 if config.model.propagation == "expectation" else config.model.members,
         returns=knobs.returns,
         vmap=vmap,
+        suggestions=config.model.members if knobs.policy_prior else 0,
     )
     proposal = _build_proposal(knobs, spec)
     match knobs.name:
@@ -235,6 +246,7 @@ def build_planner(config: Config, spec: EnvironmentSpec, vmap: Vmap) -> Planner:
                 learning_rate=knobs.gradient.learning_rate,
                 particles=search.particles,
                 final_particles=search.final_particles,
+                suggestions=search.suggestions,
                 vmap=vmap,
             )
 

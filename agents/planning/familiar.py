@@ -15,10 +15,11 @@ from jaxtyping import Float
 from scipy.spatial import KDTree
 
 from agents.envs.faults import LARGEST
-from agents.planning.agent import HOLDOUT_WINDOWS, AgentState, PlanningAgent
+from agents.planning.agent import HOLDOUT_WINDOWS, PlanningAgent
+from agents.planning.learned import AgentState
 from mbrl import KeyArray, Replay, Trajectory, Window, as_trajectory, normalizer, survival
 from mbrl.weights.dual import horizon_returns
-from mbrl.weights.familiar import high_quantile, over_decisions, per_decision, smallest_familiar
+from mbrl.weights.familiar import familiar_share, over_decisions, per_decision, smallest_familiar
 
 STATES = 48
 """Held-out windows, from whose first states plans are made."""
@@ -36,14 +37,14 @@ class Behaviour:
 
     Attributes:
       penalty: a decision, in calibrated units.
-      penalty_high: likewise, but the quantile `mbrl.weights.familiar.SHARE` over windows.
+      familiar: share of the windows in which it is no less familiar than the data's own actions.
       return_: over the horizon, until the episode ends.
       distance: from an imagined state and action to the nearest of the data, a decision; states
         are in standard deviations, actions in half-ranges.
     """
 
     penalty: float
-    penalty_high: float
+    familiar: float
     return_: float
     distance: float
 
@@ -57,7 +58,7 @@ class HeldOutPlans:
       recorded_penalty: of the same windows as they were recorded.
       weights: of the penalty, increasing.
       plans: for each weight.
-      chosen: index of the smallest weight whose `penalty_high` is at most `logged`'s `penalty`.
+      chosen: index of the smallest weight whose plans are `mbrl.weights.familiar.SHARE` familiar.
       reached: whether it does; else it is the largest of them.
     """
 
@@ -117,28 +118,28 @@ def plan_held_out(
     recorded = np.asarray(windows.mask, np.float64)
     nearest = _distance_to(replay)
 
-    def behaviour(actions, made) -> tuple[Behaviour, Float[np.ndarray, " N"]]:
+    def behaviour(actions, made, bounds=None) -> tuple[Behaviour, Float[np.ndarray, " N"]]:
         paths = agent.rollouts(state, rollout_key, starts, actions)
         alive = made[:, None] * np.asarray(_survival(paths.continue_probs))
         penalties = per_decision(_penalties(agent, state, paths), alive).mean(axis=1)
         found = Behaviour(
             penalty=float(np.median(penalties)),
-            penalty_high=float(high_quantile(penalties)),
+            familiar=float(familiar_share(penalties, penalties if bounds is None else bounds)),
             return_=float(np.median(over_decisions(np.asarray(paths.rewards), alive).mean(axis=1))),
             distance=float(np.median(per_decision(nearest(paths), alive).mean(axis=1))),
         )
         return found, penalties
 
-    logged, _ = behaviour(windows.actions, recorded)
+    logged, bounds = behaviour(windows.actions, recorded)
     keys, fresh = jax.random.split(plan_key, STATES), agent.initial_plans(STATES)
     plans, penalties = [], []
     for weight in weights:
         made, _ = agent.act(state, keys, fresh, starts, weight, survival_bonus)
-        found, each = behaviour(made.actions, np.ones_like(recorded))
+        found, each = behaviour(made.actions, np.ones_like(recorded), bounds)
         plans.append(found)
         penalties.append(each)
     seen = np.asarray(agent.penalties(state, as_trajectory(windows)))
-    chosen, reached = smallest_familiar(weights, np.array(penalties), logged.penalty)
+    chosen, reached = smallest_familiar(weights, np.array(penalties), bounds)
     return HeldOutPlans(
         logged=logged,
         recorded_penalty=float(np.median(per_decision(seen, recorded))),

@@ -12,7 +12,7 @@ from agents.directories import write_whole
 from agents.envs import EnvironmentSpec
 from agents.errors import UserError, shown
 from agents.planning import builders
-from agents.planning.agent import AgentState
+from agents.planning.learned import AgentState
 from agents.training import checkpoint, saved
 from agents.training.saved import RunKeys
 from mbrl import Params, Trainable
@@ -75,6 +75,7 @@ def _needed(learned: AgentState) -> dict[str, Any]:
         "regularizer": learned.regularizer.average,
         "regularizer_scales": learned.regularizer_scales,
         "calibration": learned.calibration,
+        "policy": learned.policy and learned.policy.average,
     }
 
 
@@ -90,4 +91,5 @@ def _whole(needed: dict[str, Any]) -> AgentState:
         regularizer=fixed(needed["regularizer"]),
         regularizer_scales=needed["regularizer_scales"],
         calibration=needed["calibration"],
+        policy=None if needed["policy"] is None else fixed(needed["policy"]),
     )

@@ -28,7 +28,8 @@ from agents.envs import EnvironmentSpec, explored, spaces_of, to_native
 from agents.errors import UserError
 from agents.planning import builders
 from agents.planning.actor import decision_keys
-from agents.planning.agent import AgentState, PlanningAgent
+from agents.planning.agent import PlanningAgent
+from agents.planning.learned import AgentState
 from agents.policy import files
 from agents.training.evaluation import evaluation_steps_per_plan
 from agents.training.frozen import FrozenAgent, load_frozen

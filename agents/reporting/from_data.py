@@ -16,6 +16,7 @@ from agents.analysis.text import number
 from agents.planning.familiar import HeldOutPlans
 from agents.reporting.page import drawing
 from agents.training.frozen import FrozenAgent
+from mbrl.weights.familiar import SHARE
 
 _FAR = 30.0
 """Times the unit of the penalty, which is the data's 95th percentile less their median."""
@@ -26,7 +27,7 @@ _LITTLE = 0.9
 _COLUMNS = {
     "return_": "return",
     "penalty": "penalty",
-    "penalty_high": "penalty, third quartile",
+    "familiar": "as familiar as the data",
     "distance": "distance",
 }
 
@@ -47,15 +48,11 @@ def verdicts(summary: Mapping[str, Any]) -> dict[str, str]:
     if len(plans["weights"]) == 1:
         return found
     found["plans"] += f" At weight 0 it is {number(without['return_'])}."
-    high, median = own["penalty_high"], logged["penalty"]
-    # A number that does not exist is None in the summary.
-    within = None not in (high, median) and high <= median
     return {
-        "weight": f"At weight {summary['weight']:.3g} plans from held-out states are"
-        f" {'as' if within else 'less'} familiar {'as' if within else 'than'} the data: three"
-        f" quarters of them have a penalty of {number(high)} per decision or less"
-        f" ({number(without['penalty_high'])} at weight 0), and the data's own actions have"
-        f" {number(median)} (median).",
+        "weight": f"At weight {summary['weight']:.3g} plans are no less familiar than the data's"
+        f" own actions from {own['familiar']:.0%} of held-out states ({without['familiar']:.0%} at"
+        f" weight 0): their median penalty per decision is {number(own['penalty'])}, and"
+        f" {number(logged['penalty'])} for the data's actions.",
         **found,
     }
 
@@ -73,8 +70,8 @@ def warnings(
     plans = summary["held_out_plans"]
     if frozen.config.regularizer.weight == "familiar" and not plans["reached"]:
         yield (
-            f"no weight up to {frozen.weight:.3g} keeps three quarters of the plans within the"
-            " median penalty of the data's own actions; that one is taken"
+            f"no weight up to {frozen.weight:.3g} makes plans no less familiar than the data's own"
+            f" actions from {SHARE:.0%} of held-out states; that one is taken"
         )
     logged, recorded = plans["logged"]["penalty"], plans["recorded_penalty"]
     if not logged <= _FAR * max(1.0, recorded):  # also where it is not a number
@@ -101,7 +98,10 @@ def part(summary: Mapping[str, Any]) -> dict[str, Any]:
         "figure": drawing(draw_plans(summary), "held-out-plans"),
         "headings": ("from held-out states", *_COLUMNS.values()),
         "rows": [
-            (name, *(number(row[key]) for key in _COLUMNS))
+            (
+                name,
+                *(f"{row[key]:.0%}" if key == "familiar" else number(row[key]) for key in _COLUMNS),
+            )
             for name, row in zip(names, (plans["logged"], *plans["plans"]), strict=True)
         ],
     }
@@ -113,12 +113,12 @@ def draw_plans(summary: Mapping[str, Any]) -> Figure:
     result = Figure(figsize=(8, 3), layout="constrained")
     panels = result.subplots(1, 2)
     places = np.arange(len(plans["weights"]))
-    for axes, (key, logged), title in (
-        (panels[0], ("penalty_high", "penalty"), "penalty a decision"),
-        (panels[1], ("return_", "return_"), "planned return over the horizon"),
+    for axes, key, title in (
+        (panels[0], "penalty", "penalty a decision"),
+        (panels[1], "return_", "planned return over the horizon"),
     ):
         # A number that does not exist is None in the summary.
-        found = [*(each[key] for each in plans["plans"]), plans["logged"][logged]]
+        found = [*(each[key] for each in plans["plans"]), plans["logged"][key]]
         values = np.array(found, np.float64)
         axes.plot(places, values[:-1], "o-", color=BLUE, label="plans")
         axes.axhline(values[-1], color=GREY, ls="--", label="the data's actions")

@@ -13,8 +13,8 @@ from agents.analysis.statistics import summarise_returns
 from agents.config import Config
 from agents.envs import EpisodeRunner
 from agents.planning.actor import Actor, plan_of
-from agents.planning.agent import AgentState
 from agents.planning.builders import build_runner
+from agents.planning.learned import AgentState
 from agents.training.frozen import Acting
 from agents.training.saved import PlanRecord
 from mbrl import Plan

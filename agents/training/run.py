@@ -17,8 +17,8 @@ from agents.envs import (
 from agents.errors import UserError, shown
 from agents.planning import builders
 from agents.planning.actor import Actor
-from agents.planning.agent import AgentState
 from agents.planning.familiar import HeldOutPlans
+from agents.planning.learned import AgentState
 from agents.training import saved
 from agents.training.frozen import FrozenAgent, make_replay
 from agents.training.saved import RECENT, PlanRecord, Progress, RunKeys, Saved

@@ -19,7 +19,8 @@ from pydantic import ValidationError
 from agents.config import CONFIG_FILE, Config, difference, load_run
 from agents.envs import EnvironmentSpec
 from agents.errors import UserError, one_line, shown
-from agents.planning.agent import AgentState, PlanningAgent
+from agents.planning.agent import PlanningAgent
+from agents.planning.learned import AgentState
 from agents.training import checkpoint
 from agents.training.checkpoint import Checkpoint
 from mbrl import KeyArray, Plan, PlanState

@@ -21,14 +21,15 @@ class Planner(NamedTuple):
 
     Attributes:
       init: ``init() -> plan_state``, for the first decision of an episode.
-      plan: ``plan(score_fn, key, plan_state) -> (Plan, plan_state)``; the state returned is
-        shifted by one decision, as a warm start of the next plan.
+      plan: ``plan(score_fn, key, plan_state, suggested) -> (Plan, plan_state)``; the state returned
+        is shifted by one decision, as a warm start of the next plan. `suggested` are plans to try,
+        as many as the planner was built for: `[suggestions, H, A]`, or None for none.
       paths: paths (particles) rolled out per plan; times the horizon, evaluations of the model. The
         backward pass of a gradient counts as two.
     """
 
     init: Callable[[], PlanState]
-    plan: Callable[[ScoreFn, KeyArray, PlanState], tuple[Plan, PlanState]]
+    plan: Callable[..., tuple[Plan, PlanState]]
     paths: int
 
 

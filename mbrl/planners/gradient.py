@@ -45,6 +45,7 @@ def make_gradient(
     learning_rate: float = 0.3,
     particles: int = 5,
     final_particles: int = 5,
+    suggestions: int = 0,
     vmap: Vmap = jax.vmap,
 ) -> Planner:
     """Builds the planner.
@@ -58,6 +59,7 @@ def make_gradient(
       particles: P, paths per step and start.
       final_particles: paths per evaluation of the finalists, >= 1; as many as the ensemble has
         members, so that all of them count.
+      suggestions: plans from elsewhere that are starts, too, >= 0; see `mbrl.policy_prior`.
       vmap: maps the ascent's evaluations over the starts; see `mbrl.parallel`.
 
     Returns:
@@ -68,9 +70,16 @@ def make_gradient(
     def decode(point: Float[Array, "H A"]) -> Float[Array, "H A"]:
         return straight_through(point) if discrete else point
 
-    def plan(score_fn: ScoreFn, key: KeyArray, state: PlanState) -> tuple[Plan, PlanState]:
+    def plan(
+        score_fn: ScoreFn,
+        key: KeyArray,
+        state: PlanState,
+        suggested: Float[Array, "S H A"] | None = None,
+    ) -> tuple[Plan, PlanState]:
         start_key, step_key, choice_key, report_key = jax.random.split(key, 4)
         drawn = proposal.sample(start_key, state, starts).at[0].set(proposal.mode(state))
+        if suggested is not None:
+            drawn = jnp.concatenate([drawn, suggested])
         first = _FIRST_LOGIT * drawn if discrete else drawn
 
         def climb(carry, key: KeyArray):
@@ -90,7 +99,7 @@ def make_gradient(
                 moved = jnp.clip(moved, -1.0, 1.0)
             return (moved, last_valid, momenta, -values), None
 
-        carry = (first, first, optimizer.init(first), jnp.zeros(starts, first.dtype))
+        carry = (first, first, optimizer.init(first), jnp.zeros(len(first), first.dtype))
         keys = jax.random.split(step_key, iterations)
         (points, last_valid, _, scores), _ = jax.lax.scan(climb, carry, keys)
         finalists = jax.vmap(decode)(jnp.concatenate([last_valid, points]))
@@ -100,5 +109,6 @@ def make_gradient(
         found = proposal.refit(state, made.actions[None], jnp.ones(1, first.dtype))
         return made, proposal.shift(found)
 
-    paths = 3 * starts * iterations * particles + 2 * 2 * starts * final_particles
+    climbed = starts + suggestions
+    paths = 3 * climbed * iterations * particles + 2 * 2 * climbed * final_particles
     return Planner(init=proposal.init, plan=plan, paths=paths)

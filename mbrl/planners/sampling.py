@@ -35,6 +35,8 @@ class Search:
         members, so that all of them count.
       returns: the plan returned; see `Returns`.
       vmap: maps the evaluation over the candidates; see `mbrl.parallel`.
+      suggestions: plans from elsewhere that every iteration tries beside the population, >= 0; see
+        `mbrl.policy_prior`.
     """
 
     population: int = 40
@@ -43,6 +45,7 @@ class Search:
     final_particles: int = 5
     returns: Returns = "better"
     vmap: Vmap = jax.vmap
+    suggestions: int = 0
 
 
 @record
@@ -111,12 +114,19 @@ def make_sampling_planner(
             candidates = candidates.at[-1].set(jnp.where(last, mode, candidates[-1]))
         return candidates
 
-    def plan(score_fn: ScoreFn, key: KeyArray, state: SearchState) -> tuple[Plan, SearchState]:
+    def plan(
+        score_fn: ScoreFn,
+        key: KeyArray,
+        state: SearchState,
+        suggested: Float[Array, "S H A"] | None = None,
+    ) -> tuple[Plan, SearchState]:
         keys = jax.random.split(key, (search.iterations + 1, 2))
 
         def iterate(size: int, state: SearchState, inputs):
             (sample_key, score_key), last = inputs
             candidates = draw(sample_key, state, size, last)
+            if suggested is not None:
+                candidates = jnp.concatenate([candidates, suggested])
             scores = evaluate_candidates(
                 score_fn, score_key, candidates, search.particles, search.vmap
             )
@@ -159,5 +169,6 @@ def make_sampling_planner(
         )
 
     finalists = 2 if search.returns == "better" else 1
-    paths = sum(sizes) * search.particles + 2 * finalists * search.final_particles
+    tried = sum(sizes) + len(sizes) * search.suggestions
+    paths = tried * search.particles + 2 * finalists * search.final_particles
     return Planner(init=init, plan=plan, paths=paths)

@@ -5,15 +5,15 @@ held-out episodes, and the penalty's own unit, which was measured on them. So a 
 no less familiar than what the data's own actions would have brought from the same state:
 
     pbar(path) = sum_t s_t p_t / sum_t s_t                       penalty a decision
-    bound      = median_i pbar(rollout of the logged actions of window i)
-    weight     = min { w in grid : pbar(rollout of the plan for w of window i) <= bound
-                                   for three quarters of the windows i }
+    bound_i    = pbar(rollout of the logged actions of window i)
+    weight     = min { w in grid : pbar(rollout of the plan for w of window i) <= bound_i
+                                   for 19 of 20 windows i }
 
 The bound is measured on rollouts of the model and not on the logged states: a rollout has no noise,
-which makes it smoother than what was observed, and plans are rollouts, too. The smallest weight is
-chosen since a larger one gives up return for nothing. Half of the windows would be too few: an
-agent that acts meets the states that its plans lead to, and their departures add up. All of them
-would be too many, since a few windows of any data are unusual.
+which makes it smoother than what was observed, and plans are rollouts, too. Each window has a bound
+of its own, since some states are unusual whatever is done in them. The smallest weight is chosen
+since a larger one gives up return for nothing. Nearly all of the windows have to keep their bound:
+an agent that acts meets the states that its plans lead to, and their departures add up.
 
 Source: none that we know. Boney et al. (2019) tune the weight by acting; `mbrl.weights.dual`
 follows the gap between planned and realised return, which needs acting, too.
@@ -24,7 +24,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
-SHARE = 0.75
+SHARE = 0.95
 """Of held-out windows, from which plans have to be as familiar as the data are."""
 
 
@@ -49,25 +49,28 @@ def per_decision(
     return over_decisions(values, alive) / alive.sum(axis=-1)
 
 
-def high_quantile(penalties: Float[np.ndarray, "*W N"]) -> Float[np.ndarray, "*W"]:
-    """The penalty that a `SHARE` of N plans keeps; NaN where one of them is."""
-    # Not interpolated: there is nothing between a number and infinity.
-    return np.quantile(np.asarray(penalties, np.float64), SHARE, axis=-1, method="higher")
+def familiar_share(
+    penalties: Float[np.ndarray, "*W N"], bounds: Float[np.ndarray, " N"]
+) -> Float[np.ndarray, "*W"]:
+    """The share of N plans that are no less familiar than their bounds.
+
+    NaN, from a rollout that diverged, is not familiar.
+    """
+    return np.mean(np.asarray(penalties) <= bounds, axis=-1)
 
 
 def smallest_familiar(
-    weights: Sequence[float], penalties: Float[np.ndarray, "W N"], bound: float
+    weights: Sequence[float], penalties: Float[np.ndarray, "W N"], bounds: Float[np.ndarray, " N"]
 ) -> tuple[int, bool]:
     """The smallest weight whose plans are familiar.
 
     Args:
       weights: W of them, increasing.
-      penalties: a decision, of the plans for each weight from N states; NaN, from a rollout that
-        diverged, is not familiar.
-      bound: that a `SHARE` of the plans has to keep.
+      penalties: a decision, of the plans for each weight from N states.
+      bounds: that a `SHARE` of the plans has to keep, each its own.
 
     Returns:
-      The index of the weight, and whether it keeps the bound. Where none does, it is the largest.
+      The index of the weight, and whether it keeps the bounds. Where none does, it is the largest.
     """
-    within = np.flatnonzero(high_quantile(penalties) <= bound)
+    within = np.flatnonzero(familiar_share(penalties, bounds) >= SHARE)
     return (int(within[0]), True) if len(within) else (len(weights) - 1, False)

@@ -326,3 +326,40 @@ def test_the_units_of_observations_and_rewards_change_no_plan(name):
         np.testing.assert_array_equal(plan.actions, plain.actions)
         np.testing.assert_array_equal(plan.planned_return, plain.planned_return * reward_unit)
         np.testing.assert_array_equal(plan.penalty, plain.penalty)
+
+
+# The cloned policy.
+
+
+@pytest.fixture(scope="module")
+def imitating():
+    """An agent that clones a policy, at the end of a tiny run."""
+    return frozen_of(finished(planner={"policy_prior": True}).run_dir)
+
+
+def test_another_regulariser_keeps_the_model_and_the_cloned_policy(imitating):
+    learned = imitating.learned
+    state = imitating.agent.without_regularizer(learned, jax.random.key(3))
+    assert_same_tree((state.model, state.scales), (learned.model, learned.scales))
+    assert_same_tree(state.policy, learned.policy)
+    different = jax.tree.map(
+        lambda ours, theirs: (ours != theirs).any(),
+        state.regularizer.params, learned.regularizer.params,
+    )  # fmt: skip
+    assert any(jax.tree.leaves(different))
+
+
+def test_a_plan_depends_on_what_the_policy_suggests(imitating):
+    plan, _ = act(imitating)
+    forgetful = replace(imitating.learned, policy=imitating.agent.init(jax.random.key(9)).policy)
+    other, _ = act(replace(imitating, learned=forgetful))
+    assert (other.actions != plan.actions).any()
+
+
+def test_without_a_cloned_policy_there_is_nothing_to_imitate(run, imitating):
+    assert run.learned.policy is None
+    with pytest.raises(ValueError, match=r"planner\.policy_prior"):
+        run.agent.imitate(run.learned, OBSERVATIONS[0])
+    action = imitating.agent.imitate(imitating.learned, OBSERVATIONS[0])
+    assert action.shape == (1,)
+    assert (jnp.abs(action) <= 1.0).all()

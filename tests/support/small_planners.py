@@ -48,14 +48,16 @@ def planner_of(
     final_particles: int = 1,
     returns: Returns = "better",
     vmap: Vmap = jax.vmap,
+    suggestions: int = 0,
     **knobs: Any,
 ) -> Planner:
     """The planner, with one particle by default."""
     search = Search(
         population=N, iterations=3, particles=particles, final_particles=final_particles,
-        returns=returns, vmap=vmap,
+        returns=returns, vmap=vmap, suggestions=suggestions,
     )  # fmt: skip
     if name != "gradient":
         return MAKERS[name](proposal, search, **knobs)
     shared = {"particles": particles, "final_particles": final_particles, "vmap": vmap}
+    shared |= {"suggestions": suggestions}
     return MAKERS[name](proposal, **shared, **knobs)

@@ -174,7 +174,8 @@ def shared_agent(
             agent = _build_agent(config, spec, dynamics)
         agent.init = quickly(agent.init)  # pyright: ignore[reportAttributeAccessIssue]
         fitted = (sizes, config.model, config.fit, reward)  # however it is searched
-        judged = (*fitted, config.planner.horizon, config.regularizer)
+        planner = config.planner
+        judged = (*fitted, planner.horizon, planner.policy_prior, config.regularizer)
         for names, key_of_fits in ((_MODEL_FITS, fitted), (_FITS, judged)):
             fits = {name: part for name, part in vars(agent).items() if name in names}
             vars(agent).update(_FITTERS.setdefault(repr(key_of_fits), fits))

@@ -27,8 +27,12 @@ from agents.reporting.html import REPORT, write_report
 from agents.training import loop
 from agents.training.log import SUMMARY
 from agents.training.run import Run
+from mbrl.weights.familiar import SHARE
 
-FAMILIAR = {"name": "gaussian", "weight": "familiar"}
+CHANGES = {
+    "regularizer": {"name": "gaussian", "weight": "familiar"},
+    "planner": {"policy_prior": True},
+}
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +49,7 @@ def file(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def learned(file) -> Finished:
     """A run that learned from it, made once."""
-    return finished(data=str(file), regularizer=FAMILIAR)
+    return finished(data=str(file), **CHANGES)
 
 
 def test_the_whole_data_set_is_in_the_replay_bit_for_bit(learned):
@@ -70,7 +74,7 @@ def test_it_fits_once_and_acts_in_its_evaluation_only(learned):
 def test_the_weight_is_the_smallest_that_keeps_plans_familiar(learned):
     row = learned.of_kind("fit")[0]
     plans = row["held_out_plans"]
-    within = [each["penalty_high"] <= plans["logged"]["penalty"] for each in plans["plans"]]
+    within = [each["familiar"] >= SHARE for each in plans["plans"]]
     chosen = within.index(True) if any(within) else len(within) - 1
     assert row["weight"] == plans["weights"][chosen]
     assert frozen_of(learned.run_dir).weight == row["weight"]
@@ -118,9 +122,7 @@ def test_interrupted_and_resumed_it_equals_one_that_was_not(
 
 
 def test_without_an_environment_it_plans_from_the_data_alone(learned, file, tmp_path):
-    config = tiny(
-        data=str(file), regularizer=FAMILIAR, env={"id": "none", "kwargs": {}, "action_repeat": 2}
-    )
+    config = tiny(data=str(file), **CHANGES, env={"id": "none", "kwargs": {}, "action_repeat": 2})
     run_dir = train(config, tmp_path / "run")
     (fit,) = rows_of(run_dir)
     assert fit == rows_of_kind(learned.rows, "fit")[0]

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Self, get_args
+from typing import Any, Literal, Self, get_args
 
 from pydantic import Field
 
@@ -14,10 +14,11 @@ from agents.config.data_commands import RecordedPolicy
 from agents.config.flags import Argument, CommandLine, called, declared
 from agents.errors import UserError, shown
 from agents.experiments.learning.options import Seeds, once, seeds_of
+from agents.experiments.reproduction.arms import ENSEMBLE
 
 OUT = "runs/data"
-PRESET = "lunar-lander"
-"""Of the agent, and of the environment that the policies act in."""
+LANDER = "lunar-lander"
+"""The preset whose environment has a heuristic policy."""
 
 CLONING = "cloning"
 """The arm that imitates the data and has no model."""
@@ -28,7 +29,7 @@ RIVALS = ("iql", "td3+bc")
 WITHOUT_MODEL = (CLONING, *RIVALS)
 
 REPLAY = "replay"
-"""The data set of the episodes that a run acts in its first `REPLAY_STEPS` steps."""
+"""The data set of the episodes that a run acts in its first `REPLAY_STEPS` steps, or in all."""
 REPLAY_STEPS = 5_000
 
 DATASETS: dict[str, tuple[RecordedPolicy, ...]] = {
@@ -42,6 +43,9 @@ DATASETS: dict[str, tuple[RecordedPolicy, ...]] = {
     REPLAY: (),
 }
 """The policies that are recorded, by the name of the data set; `REPLAY` is recorded in training."""
+
+WITHOUT_HEURISTIC = ("random", REPLAY)
+"""Data sets that every preset's environment can be recorded for."""
 
 _NAMES: tuple[str, ...] = get_args(RegularizerName)
 _MEMBERS = "disagreement"
@@ -92,6 +96,9 @@ class Arm:
 class LoggedOptions(Options):
     """What is compared, on which data."""
 
+    preset: str = Field(
+        default=LANDER, examples=[LANDER, "half-cheetah"], description="Of agent and environment"
+    )
     arms: tuple[str, ...] = Field(
         default=("none", "rnn-dae", "window-dae", "disagreement", CLONING),
         min_length=1,
@@ -114,6 +121,7 @@ class LoggedStudy:
     """What the command line asks for.
 
     Attributes:
+      preset: of the agent, and of the environment that the policies act in.
       datasets: names of `DATASETS`.
       arms: what is compared on them.
       seeds: of data and model.
@@ -121,6 +129,7 @@ class LoggedStudy:
       out: directory of data sets, models and tables.
     """
 
+    preset: str
     datasets: tuple[str, ...]
     arms: tuple[Arm, ...]
     seeds: tuple[int, ...]
@@ -132,27 +141,30 @@ class LoggedStudy:
         return self.out / f"{dataset}-seed{seed}.npz"
 
     def config(self, dataset: str, seed: int, arm: Arm) -> Config:
-        """The agent of an arm."""
-        changes = {
+        """The agent of an arm: with the preset's ensemble, or five members if it has none."""
+        usual = PRESETS[self.preset]
+        changes: dict[tuple[str, ...], Any] = {
             ("seed",): seed,
             ("data",): str(self.data(dataset, seed)),
             ("regularizer", "name"): arm.name,
             ("regularizer", "weight"): arm.weight,
         }
-        if arm.single:
-            usual = PRESETS[PRESET]
+        if usual.model.members == 1:
+            changes |= {} if arm.single else ENSEMBLE
+        elif arm.single:
             changes |= {
                 ("model", "members"): 1,
                 ("planner", "particles"): 1,
                 ("planner", "population"): usual.planner.population * usual.planner.particles,
             }
-        return load(PRESET, None, changes)
+        return load(self.preset, None, changes)
 
 
 _FIELDS = LoggedOptions.model_fields
 
 _ARGUMENTS = (
     Argument("datasets", declared(Path, "Data sets"), "DATASET ...", positional=True),
+    Argument("preset", _FIELDS["preset"], "NAME", f"default: {LANDER}"),
     Argument(
         "arms",
         _FIELDS["arms"],
@@ -166,12 +178,13 @@ _ARGUMENTS = (
 
 
 _TEXT = f"""\
-Learn Lunar Lander from logged data with and without a penalty, and compare what agents reach:
+Learn a task from logged data with and without a penalty, and compare what agents reach:
   {called("logged")} expert noisy --arms none rnn-dae cloning --seeds 0..2
 
-A data set is one of {", ".join(DATASETS)}; each seed records its own. All arms of a seed
-share one model. The same command resumes what was interrupted; a second process may work on other
-seeds in the same directory."""
+A data set is one of {", ".join(DATASETS)}; each seed records its own. Presets
+other than {LANDER} have {" and ".join(WITHOUT_HEURISTIC)} only. All arms of a seed share one
+model. The same command resumes what was interrupted; a second process may work on other seeds in
+the same directory."""
 
 LOGGED = CommandLine("logged", _TEXT, _ARGUMENTS)
 
@@ -189,9 +202,18 @@ def parse_logged(args: Sequence[str]) -> LoggedStudy:
     parsed = LOGGED.parse(args)
     options = override(LoggedOptions(), parsed.given(LoggedOptions))
     out = Path(parsed.values.get(("out",), OUT))
-    datasets = once("DATASET", parsed.positionals or ["expert", "noisy"])
+    if options.preset not in PRESETS:
+        raise UserError(
+            f"--preset: unknown preset {shown(options.preset)}; give one of: {', '.join(PRESETS)}"
+        )
+    known = tuple(DATASETS) if options.preset == LANDER else WITHOUT_HEURISTIC
+    datasets = tuple(once("DATASET", parsed.positionals or known[:2]))
     for name in datasets:
-        if name not in DATASETS:
-            raise UserError(f"unknown data set {shown(name)}; give one of: {', '.join(DATASETS)}")
-    arms = [Arm.of(word) for word in once("--arms", options.arms)]
-    return LoggedStudy(tuple(datasets), tuple(arms), seeds_of(options.seeds), options.episodes, out)
+        if name not in known:
+            raise UserError(
+                f"unknown data set {shown(name)} of {options.preset}; give one of:"
+                f" {', '.join(known)}"
+            )
+    arms = tuple(Arm.of(word) for word in once("--arms", options.arms))
+    seeds = seeds_of(options.seeds)
+    return LoggedStudy(options.preset, datasets, arms, seeds, options.episodes, out)

@@ -79,7 +79,7 @@ def _table(arms: Sequence[Row]) -> Iterator[str]:
                 else "-"
                 for key in ("return", "difference")
             ),
-            *(f"{row[key]:.0%}" for key in ("solved", "below_0")),
+            *("-" if row[key] is None else f"{row[key]:.0%}" for key in ("solved", "below_0")),
             *("-" if row[key] is None else number(row[key]) for key in ("planned", "realised")),
         )
         for row in arms

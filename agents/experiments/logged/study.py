@@ -13,15 +13,13 @@ from numpy.typing import NDArray
 from agents.analysis.provenance import commit
 from agents.analysis.tables import Row, writing
 from agents.analysis.text import number
-from agents.config import CONFIG_FILE, Config, load
+from agents.config import CONFIG_FILE, PRESETS, Config, load
 from agents.config.data_commands import CollectCommand, ExportCommand
 from agents.data import summarise
 from agents.directories import write_whole
-from agents.experiments.logged.cloning import clone
 from agents.experiments.logged.options import (
     CLONING,
     DATASETS,
-    PRESET,
     REPLAY,
     REPLAY_STEPS,
     WITHOUT_MODEL,
@@ -106,7 +104,8 @@ def _learned(study: LoggedStudy, dataset: str, seed: int, single: bool) -> Froze
 def _online(study: LoggedStudy, seed: int) -> Path:
     """The run whose episodes are the data set `REPLAY`."""
     run_dir = study.out / f"online-seed{seed}"
-    _train(run_dir, load(PRESET, None, {("seed",): seed, ("env_steps",): REPLAY_STEPS}))
+    steps = min(REPLAY_STEPS, PRESETS[study.preset].env_steps)
+    _train(run_dir, load(study.preset, None, {("seed",): seed, ("env_steps",): steps}))
     return run_dir
 
 
@@ -123,7 +122,9 @@ def _measure(study: LoggedStudy, dataset: str, seed: int, arm: Arm, model: Froze
     row: Row = {"dataset": dataset, "seed": seed, "arm": str(arm), "weight": 0.0}
     planned = realised = plans = None
     if arm.name == CLONING:
-        results = _fly(study, model, clone(model.replay, seed))
+        results = _fly(
+            study, model, lambda seen: np.asarray(model.agent.imitate(model.learned, seen))
+        )
     elif arm.name in WITHOUT_MODEL:
         with rival(arm.name, model.replay, seed) as policy:
             results = _fly(study, model, policy)
@@ -137,22 +138,32 @@ def _measure(study: LoggedStudy, dataset: str, seed: int, arm: Arm, model: Froze
         planned, realised = summary["planned"], summary["realised"]
     returns = np.array([result.return_ for result in results])
     data = summarise(model.replay)
+    solved_at = _solved_at(model.config)
     return row | {
         "episodes": len(results),
         "return": float(returns.mean()),
         "sd": float(returns.std(ddof=1)),
-        "solved": float(np.mean(returns >= 200)),
+        "solved": None if solved_at is None else float(np.mean(returns >= solved_at)),
         "below_0": float(np.mean(returns < 0)),
         "planned": planned,
         "realised": realised,
         "penalty_logged": plans and plans.logged.penalty,
-        "penalty_planned": plans and plans.plans[plans.weights.index(row["weight"])].penalty_high,
+        "penalty_planned": plans and plans.plans[plans.weights.index(row["weight"])].penalty,
+        "familiar": plans and plans.plans[plans.weights.index(row["weight"])].familiar,
         "reached": plans and plans.reached,
         "data_return": data["mean_return"],
         "data_steps": data["steps"],
         "seconds": time.perf_counter() - started,
         "commit": commit(),
     }
+
+
+def _solved_at(config: Config) -> float | None:
+    """The return at which the task counts as solved, where its environment says so."""
+    runner = builders.build_runner(config.env)
+    registered = runner.env.spec
+    runner.close()
+    return registered and registered.reward_threshold
 
 
 def _with_penalty(
@@ -162,7 +173,7 @@ def _with_penalty(
     config = study.config(dataset, seed, arm)
     agent = builders.build_agent(config)
     init, key, metrics = jax.random.split(model.keys.fit, 3)
-    fresh = replace(agent.init(init), model=model.learned.model, scales=model.learned.scales)
+    fresh = agent.without_regularizer(model.learned, init)
     learned, _ = agent.fit_regularizer(fresh, key, metrics, model.replay, 1)
     return replace(model, config=config, agent=agent, learned=learned)
 

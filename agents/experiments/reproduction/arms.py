@@ -29,11 +29,12 @@ PLANNERS: dict[str, dict[tuple[str, ...], Any]] = {
 
 PENALTIES = ("none", "window-dae", "rnn-dae", "deen", "gaussian", "disagreement")
 _ARM = re.compile(rf"({'|'.join(PENALTIES)})(-5)?(?:@(\d+(?:\.\d+)?))?")
-_ENSEMBLE: dict[tuple[str, ...], Any] = {
+ENSEMBLE: dict[tuple[str, ...], Any] = {
     ("model", "members"): 5,
     ("planner", "particles"): 5,
     ("planner", "risk", "name"): "mean-std",
 }
+"""Options of five networks, whose spread of returns counts as risk."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def contender(task: str, planner: str, arm: Arm, steps: int) -> Contender:
     """
     preset = PRESETS[task]
     own = steps in (0, preset.env.kwargs["max_episode_steps"])
-    options = PLANNERS[planner] | (_ENSEMBLE if arm.ensemble else {})
+    options = PLANNERS[planner] | (ENSEMBLE if arm.ensemble else {})
     options = options | {
         ("regularizer", "name"): arm.penalty,
         ("regularizer", "weight"): arm.weight,

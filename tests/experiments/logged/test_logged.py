@@ -11,11 +11,10 @@ from tiny import sharing, tiny
 from agents.config.data_commands import RecordedPolicy
 from agents.errors import UserError
 from agents.experiments.logged import options, study
-from agents.experiments.logged.cloning import clone
 from agents.experiments.logged.options import CLONING, DATASETS, Arm, LoggedStudy, parse_logged
 from agents.experiments.logged.results import compare, write_results
 from agents.experiments.logged.rivals import transitions
-from mbrl import Episode, Replay
+from mbrl import Episode
 
 # The command line.
 
@@ -33,7 +32,9 @@ def test_an_arm_is_read_and_written():
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("humans", "unknown data set 'humans'; give one of: expert"),
+        ("humans", "unknown data set 'humans' of lunar-lander; give one of: expert"),
+        ("expert --preset half-cheetah", "unknown data set 'expert' of half-cheetah; give one of:"),
+        ("random --preset moon", "--preset: unknown preset 'moon'; give one of: lunar-lander"),
         ("expert --arms rnn", "--arms: 'rnn' is not allowed; give none"),
         ("expert --arms cloning@3", "--arms: 'cloning@3' is not allowed"),
         ("expert --arms iql-1", "--arms: 'iql-1' is not allowed"),
@@ -66,6 +67,19 @@ def test_a_single_member_gets_as_many_evaluations_as_all_members_have():
     assert evaluations[0] == evaluations[1]
 
 
+def test_a_preset_of_one_member_gets_five_unless_one_is_asked_for():
+    asked = parse_logged(["replay", "--preset", "half-cheetah", "--out", "there"])
+    five, one = (asked.config("replay", 3, Arm.of(arm)) for arm in ("rnn-dae", "rnn-dae-1"))
+    assert (five.model.members, five.planner.particles, five.planner.risk.name) == (
+        5,
+        5,
+        "mean-std",
+    )
+    assert (one.model.members, one.planner.particles, one.planner.risk.name) == (1, 1, "mean")
+    assert five.planner.policy_prior
+    assert five.env == one.env
+
+
 # Trials.
 
 
@@ -77,6 +91,7 @@ def walk(tmp_path, monkeypatch) -> LoggedStudy:
         return tiny(
             seed=changes["seed",],
             data=changes["data",],
+            planner={"policy_prior": True},
             regularizer={"name": changes["regularizer", "name"]}
             | {"weight": changes["regularizer", "weight"]},
         )
@@ -84,7 +99,7 @@ def walk(tmp_path, monkeypatch) -> LoggedStudy:
     monkeypatch.setattr(options, "load", load)
     monkeypatch.setitem(DATASETS, "walk", (RecordedPolicy("random", "random", 0.0, 5),))
     arms = tuple(map(Arm.of, ("none", "gaussian", "gaussian@2", "cloning")))
-    return LoggedStudy(("walk",), arms, (1,), 2, tmp_path)
+    return LoggedStudy("lunar-lander", ("walk",), arms, (1,), 2, tmp_path)
 
 
 def test_what_is_done_is_not_done_again_and_nothing_changes(walk):
@@ -106,22 +121,6 @@ def test_what_is_done_is_not_done_again_and_nothing_changes(walk):
     assert all(row["episodes"] == 2 for row in rows.values())
     table = write_results(walk.out)
     assert sum(line.startswith("| walk") for line in table) == len(walk.arms)
-
-
-# Behaviour cloning.
-
-
-def test_cloning_learns_a_linear_policy():
-    rng = np.random.default_rng(0)
-    replay = Replay(members=1, repeat=1, holdout=0.5, seed=0)
-    for _ in range(4):
-        seen = rng.uniform(-1, 1, (200, 2)).astype(np.float32)
-        actions = 0.5 * seen[:-1, :1]
-        ones = np.ones(len(actions), np.int32)
-        replay.append(Episode(seen, actions, ones, np.zeros(len(actions), np.float32), False))
-    policy = clone(replay, 0)
-    for first in (-0.8, 0.1, 0.6):
-        assert policy(np.array([first, 0.3], np.float32)) == pytest.approx(0.5 * first, abs=0.05)
 
 
 # Tables.

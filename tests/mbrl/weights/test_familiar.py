@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mbrl.weights.familiar import per_decision, smallest_familiar
+from mbrl.weights.familiar import familiar_share, per_decision, smallest_familiar
 
 
 def test_decisions_count_as_far_as_they_are_made():
@@ -21,35 +21,46 @@ def test_a_path_may_diverge_behind_its_end_and_not_before(value):
     np.testing.assert_allclose(means, [4.0 / 1.5, value])
 
 
-def test_three_quarters_of_the_plans_have_to_keep_the_bound():
-    penalties = np.array([[9.0, 1, 5, 9, 9], [0.5, 2, 9, 2, 1], [1.0, 1, 1, 1, 7]])  # 9, 2, 1
-    weights = (0.0, 1.0, 10.0)
-    assert smallest_familiar(weights, penalties, 9.0) == (0, True)
-    assert smallest_familiar(weights, penalties, 8.9) == (1, True)
-    assert smallest_familiar(weights, penalties, 2.0) == (1, True)
-    assert smallest_familiar(weights, penalties, 1.0) == (2, True)
+def plans(*penalties: float, familiar: int) -> np.ndarray:
+    """These, and `familiar` more that keep any bound."""
+    return np.array([*penalties, *[-9.0] * familiar])
 
 
-def test_where_no_weight_keeps_the_bound_it_is_the_largest():
-    assert smallest_familiar((0.0, 1.0), np.array([[2.0], [3.0]]), 1.0) == (1, False)
+def test_nineteen_of_twenty_plans_have_to_keep_their_bounds():
+    bounds = np.array([1.0, 5.0, *[0.0] * 18])
+    penalties = np.array(
+        [plans(2, 6, familiar=18), plans(2, 5, familiar=18), plans(1, 5, familiar=18)]
+    )
+    assert familiar_share(penalties, bounds) == pytest.approx([0.9, 0.95, 1.0])
+    assert smallest_familiar((0.0, 1.0, 10.0), penalties, bounds) == (1, True)
+    assert smallest_familiar((0.0, 1.0, 10.0), penalties[::-1], bounds) == (0, True)
 
 
-def test_a_rollout_that_diverged_is_not_familiar():
-    penalties = np.array([[np.nan, 0.0, 0.0, 0.0, 0.0], [np.inf, 0.0, 0.0, 0.0, 0.0]])
-    assert smallest_familiar((0.0, 1.0), penalties, 1.0) == (1, True)
+def test_a_state_that_is_unusual_whatever_is_done_holds_nothing_up():
+    assert smallest_familiar((0.0, 1.0), np.array([[50.0], [7.0]]), np.array([50.0])) == (0, True)
+
+
+def test_where_no_weight_keeps_the_bounds_it_is_the_largest():
+    assert smallest_familiar((0.0, 1.0), np.array([[2.0], [3.0]]), np.ones(1)) == (1, False)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_rollout_that_diverged_is_not_familiar(value):
+    penalties = np.array([[value, 0.0], [0.0, 0.0]])
+    assert smallest_familiar((0.0, 1.0), penalties, np.ones(2)) == (1, True)
 
 
 @given(st.lists(st.floats(-5, 5), min_size=1, max_size=6), st.floats(-5, 5), st.floats(0.1, 10))
-def test_the_unit_of_the_penalty_does_not_matter(medians, bound, unit):
-    weights = tuple(range(len(medians)))
-    penalties = np.array(medians)[:, None]
-    found = smallest_familiar(weights, penalties, bound)
+def test_the_unit_of_the_penalty_does_not_matter(found, bound, unit):
+    weights = tuple(range(len(found)))
+    penalties, bounds = np.array(found)[:, None], np.array([bound])
+    chosen = smallest_familiar(weights, penalties, bounds)
     # Powers of two are exact, so that nothing crosses the bound by rounding.
     unit = 2.0 ** round(np.log2(unit))
-    assert smallest_familiar(weights, penalties * unit, bound * unit) == found
-    index, reached = found
-    assert reached == (min(medians) <= bound)
-    assert not reached or (medians[index] <= bound and min(medians[:index], default=6.0) > bound)
+    assert smallest_familiar(weights, penalties * unit, bounds * unit) == chosen
+    index, reached = chosen
+    assert reached == (min(found) <= bound)
+    assert not reached or (found[index] <= bound and min(found[:index], default=6.0) > bound)
 
 
 @pytest.mark.parametrize("probability", [0.0, 1.0])

@@ -1,0 +1,88 @@
+"""The cloned policy as a part of an agent: learned from a replay, asked for plans."""
+
+from functools import partial
+
+import jax
+from jaxtyping import Array, Float
+
+from agents.planning.fits import FitSchedule, fit_part, make_part_fitter
+from mbrl import (
+    Ensemble,
+    KeyArray,
+    Params,
+    PolicyPrior,
+    PolicyState,
+    Replay,
+    Scales,
+    Trainable,
+    suggest,
+)
+from mbrl.normalizer import Normalizer
+
+HOLDOUT_DECISIONS = 1024
+
+
+class ClonedPolicy:
+    """Holds compiled functions and no state; what is learned is a `Trainable`.
+
+    Args:
+      policy: its pure functions.
+      schedule: how it is fitted.
+    """
+
+    def __init__(self, policy: PolicyPrior, schedule: FitSchedule):
+        self._policy = policy
+        self._schedule = schedule
+        self._fitter = make_part_fitter(policy.loss, schedule)
+        self.act = jax.jit(policy.act)
+
+    def init(self, key: KeyArray) -> Trainable:
+        """Random weights."""
+        return self._fitter.init(jax.jit(self._policy.init)(key))
+
+    def fit(
+        self, trainable: Trainable, scales: Normalizer, key: KeyArray, replay: Replay, index: int
+    ) -> tuple[Trainable, dict[str, float]]:
+        """Fits the policy to the decisions of a replay.
+
+        Args:
+          trainable: where to start.
+          scales: of observations.
+          key: random key, consumed.
+          replay: at least one training and one held-out episode.
+          index: number of this fit; names the minibatches drawn.
+
+        Returns:
+          What is learned, and its held-out loss by name.
+
+        Raises:
+          UserError: if the loss is not finite any more.
+        """
+        result = fit_part(
+            "policy",
+            self._fitter,
+            self._schedule,
+            scales,
+            trainable,
+            key,
+            index,
+            examples=replay.training_decisions,
+            draw=partial(replay.draw_windows, length=1),
+            holdout=replay.held_out_windows(HOLDOUT_DECISIONS, 1),
+        )
+        return result.trainable, {"policy_loss": result.holdout_loss}
+
+    def suggest(
+        self,
+        ensemble: Ensemble,
+        model: tuple[Scales, Params],
+        state: PolicyState,
+        key: KeyArray,
+        observation: Float[Array, " O"],
+        horizon: int,
+    ) -> Float[Array, "E H A"]:
+        """A plan in every member of the model: traced, as a part of the agent's."""
+        scales, params = model
+        follow = partial(suggest, partial(self._policy.act, state), partial(ensemble.step, scales))
+        noise = ensemble.draw(key, (ensemble.members, horizon))
+        return jax.vmap(follow, in_axes=(0, 0, None))(params, noise, observation)
