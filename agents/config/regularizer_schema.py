@@ -98,6 +98,7 @@ class RegularizerConfig(Options):
     passes: float = Field(
         default=0.0,
         ge=0,
+        le=1e6,
         description="Passes over the data a fit, in whole epochs, without early stopping; 0: epochs"
         " with it",
     )
