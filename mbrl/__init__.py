@@ -49,7 +49,13 @@ from mbrl.planners import (
     make_random_shooting,
 )
 from mbrl.planners.base import Vmap
-from mbrl.policy_prior import PolicyPrior, PolicyState, make_policy_prior, suggest
+from mbrl.policy_prior import (
+    PolicyPrior,
+    PolicyState,
+    least_penalty,
+    make_policy_prior,
+    suggest,
+)
 from mbrl.regularizers import (
     Calibration,
     Regularizer,
@@ -133,6 +139,7 @@ __all__ = [
     "expectation",
     "fit",
     "gaussian",
+    "least_penalty",
     "make_cem",
     "make_deen",
     "make_disagreement",

@@ -1,7 +1,8 @@
 """The score of a plan: its planned return, adjusted for risk, less the regulariser's penalty.
 
-    score = risk_p (R_p + discount^H s_H bonus) - weight * mean_p sum_t s_t penalty_t
+    score = risk_p (R_p + discount^H s_H bonus) - weight * max(penalty, least penalty)
     R_p   = sum_{t<H} discount^t s_t r_t,     s_t = prod_{i<t} P(episode continues after i)
+    penalty = mean_p sum_t s_t penalty_t
 
 `s_t` is the probability that decision t is made at all: the decision that ends an episode counts in
 full and nothing after it does.
@@ -11,6 +12,10 @@ value is 0, as of an episode that has ended, and a plan that gains a little at t
 termination is preferred. It is a constant in place of a learned value function: it changes the
 ranking only of plans that differ in their risk of termination, and it cannot diverge. It must be
 less than the reward of a successful termination, or plans would avoid that too.
+
+The least penalty is what counts as familiar enough: -inf, or that of a plan which is known to stay
+in the data (`mbrl.policy_prior`). Below it a plan gains nothing, so that a large weight bounds the
+penalty and does not make the most familiar plan the best.
 
 Source: Boney et al. (2019), eq. 4, with the sum over decisions weighted by survival and the penalty
 calibrated (`mbrl.regularizers.calibrated_penalty`), so that `weight` is return per unit of it.
@@ -42,6 +47,7 @@ class Objective(Protocol):
         *,
         particles: int,
         survival_bonus: Float[Array, ""] | float = 0.0,
+        least_penalty: Float[Array, ""] | float = -jnp.inf,
     ) -> Evaluation:
         """Evaluates one candidate; `particles` is static, all else is traced.
 
@@ -54,6 +60,7 @@ class Objective(Protocol):
           particles: paths per plan.
           survival_bonus: value of an episode that continues beyond the horizon, part of the score
             and of no return. Negative where every decision costs and termination is the goal.
+          least_penalty: a smaller penalty counts as this one in the score.
         """
         ...
 
@@ -88,13 +95,15 @@ def make_objective(
       risk: the measure of risk of the particles' returns; see `mbrl.risk`.
 
     Returns:
-      The objective. Weight and bonus are traced: changing them compiles nothing, and they may be
-      vmapped. The penalty is evaluated per particle and then averaged, never on the average path.
+      The objective. Weight, bonus and least penalty are traced: changing them compiles nothing,
+      and they may be vmapped. The penalty is evaluated per particle and then averaged, never on the
+      average path.
     """
 
     def objective(
         params, weight, key, observation, actions, *, particles,
         survival_bonus: Float[Array, ""] | float = 0.0,
+        least_penalty: Float[Array, ""] | float = -jnp.inf,
     ) -> Evaluation:  # fmt: skip
         model_params, regularizer_params = params
         trajectories = propagate(model_params, key, observation, actions, particles=particles)
@@ -110,7 +119,7 @@ def make_objective(
             planned_return=jnp.mean(returns),
             penalty=total,
             spread=jnp.std(returns),
-            score=risk(returns + beyond) - weight * total,
+            score=risk(returns + beyond) - weight * jnp.maximum(total, least_penalty),
         )
 
     return objective

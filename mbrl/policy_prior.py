@@ -1,18 +1,21 @@
-"""A policy cloned from the data, whose plans a search tries beside its own.
+"""A policy cloned from the data: its plans are tried, and their penalty is familiar enough.
 
     loss          = mean || pi(o) - a ||^2            continuous actions, pi(o) = tanh(f(o))
                   = mean cross-entropy(f(o), a)       discrete actions, pi(o) = argmax f(o)
     suggested_e   = [pi(o_0), .., pi(o_{H-1})],       o_{t+1} = step_e(o_t, pi(o_t)) in member e
+    least penalty = median_e penalty(suggested_e)
 
 Use it where data are logged and narrow. There, sequences of random actions leave the data within a
 few decisions, so that all candidates of a search have a large penalty and the least bad of them is
 chosen. What the data's own policy would do is then the one plan that the model can be trusted with.
-The search improves on it, and the penalty decides how far.
+The search improves on it, and the penalty decides how far: a plan is penalised for being less
+familiar than the policy's own, and gains nothing by being more so (`mbrl.objective`). Without that
+bound, data of noisy actions reward whatever is smoother than they are, at the cost of return.
 
 Source: Argenson and Dulac-Arnold (2021), "Model-based offline planning", which draws all plans
 around a cloned policy; Hansen et al. (2024), "TD-MPC2", which adds a policy's plans to those of the
-search, as here. Departures: one deterministic policy; its plans differ by the members that they
-are rolled out in.
+search, as here. Departures: one deterministic policy, whose plans differ by the members that they
+are rolled out in; the least penalty is ours.
 """
 
 from collections.abc import Callable, Sequence
@@ -124,3 +127,12 @@ def suggest(
         return following, action
 
     return jax.lax.scan(decide, observation, noise)[1]
+
+
+def least_penalty(penalties: Float[Array, " E"]) -> Float[Array, ""]:
+    """What counts as familiar enough: the median penalty of the policy's plans.
+
+    Plans that diverge do not count; where all do, there is no bound: -inf.
+    """
+    known = jnp.where(jnp.isfinite(penalties), penalties, jnp.nan)
+    return jnp.nan_to_num(jnp.nanmedian(known), nan=-jnp.inf)

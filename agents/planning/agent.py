@@ -36,6 +36,7 @@ from mbrl import (
     Scales,
     Trajectory,
     calibrated_penalty,
+    least_penalty,
     make_objective,
     normalizer,
     regularizers,
@@ -60,8 +61,8 @@ class PlanningAgent:
       action_size: A; a plan's actions are in [-1, 1], or one-hot.
       horizon: H, decisions; also the length of the windows that the regulariser learns from.
       model_fit, regularizer_fit: how each of them is fitted.
-      policy: learned from the replay too, and its plan in every member tried by the planner, which
-        was built for so many suggestions; None for none.
+      policy: learned from the replay too; its plan in every member is tried by the planner, which
+        was built for so many suggestions, and is familiar enough. None for none.
       propagation: how a plan uses the members: `ts1`, `tsinf` or `expectation`.
       risk: reduces the returns of a plan's particles to the number that is maximised.
       discount: of a decision, in (0, 1].
@@ -97,7 +98,8 @@ class PlanningAgent:
         self._model_fitter = make_part_fitter(ensemble.loss, model_fit)
         self._regularizer_fitter = make_part_fitter(regularizer.loss, regularizer_fit)
         self._policy = policy
-        objective = make_objective(
+        self._paths = 1 if propagation == "expectation" else ensemble.members
+        self._objective = make_objective(
             self._rollout,
             partial(calibrated_penalty, regularizer),
             discount=discount,
@@ -106,13 +108,14 @@ class PlanningAgent:
 
         def plan_all(params, policy, weights, bonuses, keys, plan_states, observations):
             def plan_one(weight, bonus, key, plan_state, observation):
+                suggested, least = self._suggest(params, policy, key, observation)
+
                 def score_fn(key, actions, *, particles):
-                    return objective(
+                    return self._objective(
                         params, weight, key, observation, actions,
-                        particles=particles, survival_bonus=bonus,
+                        particles=particles, survival_bonus=bonus, least_penalty=least,
                     )  # fmt: skip
 
-                suggested = self._suggest(params[0], policy, key, observation)
                 return planner.plan(score_fn, key, plan_state, suggested)
 
             return layout.environments(plan_one)(weights, bonuses, keys, plan_states, observations)
@@ -121,16 +124,17 @@ class PlanningAgent:
         self._model_metrics = jax.jit(ensemble.metrics)
         self._regularizer_metrics = jax.jit(regularizer.metrics)
         self._calibrate = jax.jit(self._measure_calibration)
-        paths = 1 if propagation == "expectation" else ensemble.members
         self._rollouts = jax.jit(
-            jax.vmap(partial(self._rollout, particles=paths), in_axes=(None, None, 0, 0))
+            jax.vmap(partial(self._rollout, particles=self._paths), in_axes=(None, None, 0, 0))
         )
+        self._suggestions = jax.jit(jax.vmap(self._suggest, in_axes=(None, None, 0, 0)))
         self._penalties = jax.jit(self._penalise)
 
     @property
     def evaluations(self) -> int:
         """Evaluations of the model (of one member, for one decision) that one plan costs."""
-        return self._planner.paths * self._horizon
+        suggesting = 0 if self._policy is None else self._ensemble.members * (1 + self._paths)
+        return (self._planner.paths + suggesting) * self._horizon
 
     def init(self, key: KeyArray) -> AgentState:
         """Random weights; nothing is rescaled until there is data."""
@@ -193,6 +197,13 @@ class PlanningAgent:
         if self._policy is None or policy is None:
             raise ValueError("this agent clones no policy; build it with planner.policy_prior")
         return self._policy.act(policy, observation)
+
+    def suggestions(
+        self, state: AgentState, keys: KeyArray, observations: Float[Array, "N O"]
+    ) -> Float[Array, "N E H A"] | None:
+        """The plans of the cloned policy, one a member of the model; None without one."""
+        params = (model_of(state), penalty_of(state))
+        return self._suggestions(params, policy_of(state), keys, observations)[0]
 
     def rollouts(
         self,
@@ -324,12 +335,22 @@ class PlanningAgent:
         )  # fmt: skip
         return self._with_predictions(model, paths)
 
-    def _suggest(self, model, policy: PolicyState | None, key, observation):
-        """What the cloned policy would do, `[E, H, A]`; None without one."""
+    def _suggest(self, params, policy: PolicyState | None, key, observation):
+        """Plans of the cloned policy, `[E, H, A]`, and the penalty that is familiar enough."""
         if self._policy is None or policy is None:
-            return None
-        key = jax.random.fold_in(key, 0)  # the planner splits it otherwise
-        return self._policy.suggest(self._ensemble, model, policy, key, observation, self._horizon)
+            return None, -jnp.inf
+        # The planner splits the key otherwise.
+        rollout_key, penalty_key = jax.random.split(jax.random.fold_in(key, 0))
+        suggested = self._policy.suggest(
+            self._ensemble, params[0], policy, rollout_key, observation, self._horizon
+        )
+
+        def penalty(actions: Float[Array, "H A"]) -> Float[Array, ""]:
+            return self._objective(
+                params, jnp.zeros(()), penalty_key, observation, actions, particles=self._paths
+            ).penalty
+
+        return suggested, least_penalty(jax.vmap(penalty)(suggested))
 
     def _with_predictions(self, model, paths: Trajectory) -> Trajectory:
         """The paths, with all members' predictions if the regulariser compares members."""

@@ -17,7 +17,16 @@ from scipy.spatial import KDTree
 from agents.envs.faults import LARGEST
 from agents.planning.agent import HOLDOUT_WINDOWS, PlanningAgent
 from agents.planning.learned import AgentState
-from mbrl import KeyArray, Replay, Trajectory, Window, as_trajectory, normalizer, survival
+from mbrl import (
+    KeyArray,
+    Replay,
+    Trajectory,
+    Window,
+    as_trajectory,
+    least_penalty,
+    normalizer,
+    survival,
+)
 from mbrl.weights.dual import horizon_returns
 from mbrl.weights.familiar import familiar_share, over_decisions, per_decision, smallest_familiar
 
@@ -37,7 +46,7 @@ class Behaviour:
 
     Attributes:
       penalty: a decision, in calibrated units.
-      familiar: share of the windows in which it is no less familiar than the data's own actions.
+      familiar: share of the windows in which it is no less familiar than the reference.
       return_: over the horizon, until the episode ends.
       distance: from an imagined state and action to the nearest of the data, a decision; states
         are in standard deviations, actions in half-ranges.
@@ -53,6 +62,9 @@ class Behaviour:
 class HeldOutPlans:
     """Plans for several weights, beside the actions that the data hold.
 
+    The reference for what is familiar are the plans of the cloned policy; without one, the data's
+    own actions, whose noise is unfamiliar too.
+
     Attributes:
       logged: the data's own actions, rolled out in the model.
       recorded_penalty: of the same windows as they were recorded.
@@ -60,6 +72,7 @@ class HeldOutPlans:
       plans: for each weight.
       chosen: index of the smallest weight whose plans are `mbrl.weights.familiar.SHARE` familiar.
       reached: whether it does; else it is the largest of them.
+      imitated: whether there is a cloned policy.
     """
 
     logged: Behaviour
@@ -68,6 +81,7 @@ class HeldOutPlans:
     plans: tuple[Behaviour, ...]
     chosen: int
     reached: bool
+    imitated: bool
 
     @property
     def weight(self) -> float:
@@ -130,12 +144,17 @@ def plan_held_out(
         )
         return found, penalties
 
-    logged, bounds = behaviour(windows.actions, recorded)
     keys, fresh = jax.random.split(plan_key, STATES), agent.initial_plans(STATES)
+    logged, bounds = behaviour(windows.actions, recorded)
+    whole = np.ones_like(recorded)
+    suggested = agent.suggestions(state, keys, starts)
+    if suggested is not None:
+        by_member = [behaviour(each, whole)[1] for each in jnp.moveaxis(suggested, 1, 0)]
+        bounds = np.asarray(jax.vmap(least_penalty)(jnp.stack(by_member, axis=1)))
     plans, penalties = [], []
     for weight in weights:
         made, _ = agent.act(state, keys, fresh, starts, weight, survival_bonus)
-        found, each = behaviour(made.actions, np.ones_like(recorded), bounds)
+        found, each = behaviour(made.actions, whole, bounds)
         plans.append(found)
         penalties.append(each)
     seen = np.asarray(agent.penalties(state, as_trajectory(windows)))
@@ -147,6 +166,7 @@ def plan_held_out(
         plans=tuple(plans),
         chosen=chosen,
         reached=reached,
+        imitated=suggested is not None,
     )
 
 

@@ -49,12 +49,17 @@ def verdicts(summary: Mapping[str, Any]) -> dict[str, str]:
         return found
     found["plans"] += f" At weight 0 it is {number(without['return_'])}."
     return {
-        "weight": f"At weight {summary['weight']:.3g} plans are no less familiar than the data's"
-        f" own actions from {own['familiar']:.0%} of held-out states ({without['familiar']:.0%} at"
-        f" weight 0): their median penalty per decision is {number(own['penalty'])}, and"
-        f" {number(logged['penalty'])} for the data's actions.",
+        "weight": f"At weight {summary['weight']:.3g} plans are no less familiar than"
+        f" {_reference(plans)} from {own['familiar']:.0%} of held-out states"
+        f" ({without['familiar']:.0%} at weight 0): their median penalty per decision is"
+        f" {number(own['penalty'])}, and {number(logged['penalty'])} for the data's actions.",
         **found,
     }
+
+
+def _reference(plans: Mapping[str, Any]) -> str:
+    """What plans are as familiar as."""
+    return "those of the cloned policy" if plans["imitated"] else "the data's own actions"
 
 
 def _own(summary: Mapping[str, Any]) -> int:
@@ -70,8 +75,8 @@ def warnings(
     plans = summary["held_out_plans"]
     if frozen.config.regularizer.weight == "familiar" and not plans["reached"]:
         yield (
-            f"no weight up to {frozen.weight:.3g} makes plans no less familiar than the data's own"
-            f" actions from {SHARE:.0%} of held-out states; that one is taken"
+            f"no weight up to {frozen.weight:.3g} makes plans no less familiar than"
+            f" {_reference(plans)} from {SHARE:.0%} of held-out states; that one is taken"
         )
     logged, recorded = plans["logged"]["penalty"], plans["recorded_penalty"]
     if not logged <= _FAR * max(1.0, recorded):  # also where it is not a number

@@ -2,15 +2,16 @@
 
 Without an environment nothing shows how far planned returns exceed realised ones. What is there are
 held-out episodes, and the penalty's own unit, which was measured on them. So a plan is asked to be
-no less familiar than what the data's own actions would have brought from the same state:
+no less familiar than what the data's policy, or their own actions, bring from the same state:
 
     pbar(path) = sum_t s_t p_t / sum_t s_t                       penalty a decision
-    bound_i    = pbar(rollout of the logged actions of window i)
+    bound_i    = pbar(rollout of the reference from the first state of window i)
     weight     = min { w in grid : pbar(rollout of the plan for w of window i) <= bound_i
                                    for 19 of 20 windows i }
 
-The bound is measured on rollouts of the model and not on the logged states: a rollout has no noise,
-which makes it smoother than what was observed, and plans are rollouts, too. Each window has a bound
+The reference is the plan of a cloned policy (`mbrl.policy_prior`), or the logged actions. It is
+rolled out in the model and not read off the logged states: a rollout has no noise, which makes it
+smoother than what was observed, and plans are rollouts, too. Each window has a bound
 of its own, since some states are unusual whatever is done in them. The smallest weight is chosen
 since a larger one gives up return for nothing. Nearly all of the windows have to keep their bound:
 an agent that acts meets the states that its plans lead to, and their departures add up.

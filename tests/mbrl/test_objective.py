@@ -33,7 +33,15 @@ def path(rewards, continue_probs, observations=None) -> Trajectory:
     )
 
 
-def evaluate(paths: Trajectory, weight=0.0, penalty=None, survival_bonus=0.0, risk=mean, **knobs):
+def evaluate(
+    paths: Trajectory,
+    weight=0.0,
+    penalty=None,
+    survival_bonus=0.0,
+    least=-np.inf,
+    risk=mean,
+    **knobs,
+):
     """The objective of a model whose rollouts are `paths`, whatever the plan."""
     objective = make_objective(
         lambda params, key, observation, actions, *, particles: paths,
@@ -44,7 +52,7 @@ def evaluate(paths: Trajectory, weight=0.0, penalty=None, survival_bonus=0.0, ri
     unused = jnp.zeros(1)
     return objective(
         ({}, {}), jnp.float32(weight), jax.random.key(0), unused, unused,
-        particles=2, survival_bonus=survival_bonus,
+        particles=2, survival_bonus=survival_bonus, least_penalty=least,
     )  # fmt: skip
 
 
@@ -111,6 +119,14 @@ def test_each_particles_penalty_is_weighted_by_its_own_survival():
 
 
 # The weight is traced.
+
+
+@pytest.mark.parametrize(("least", "counted"), [(-np.inf, -3.0), (-4.0, -3.0), (2.5, 2.5)])
+def test_a_plan_gains_nothing_by_a_penalty_below_the_least(least, counted):
+    paths = path([[2.0, 3.0]], [[1.0, 1.0]])
+    found = evaluate(paths, 10.0, lambda params, path: -1.5 * jnp.ones(2), least=least)
+    assert found.score == 5.0 - 10.0 * counted
+    assert found.penalty == -3.0  # as it is
 
 
 def test_an_early_end_gains_nothing_on_familiar_data():

@@ -14,6 +14,7 @@ from mbrl import (
     StepOutput,
     Window,
     fit,
+    least_penalty,
     make_fitter,
     make_policy_prior,
     normalizer,
@@ -101,3 +102,9 @@ def test_actions_stay_within_their_bounds_however_far_the_observation():
     for observation in (-1e30, 0.0, 1e30):
         found = policy.act(state, jnp.array([observation]))
         assert np.abs(found).max() <= 1
+
+
+def test_the_median_of_its_plans_is_familiar_enough_and_one_that_diverged_does_not_count():
+    assert least_penalty(jnp.array([3.0, 1.0, 2.0])) == 2.0
+    assert least_penalty(jnp.array([3.0, jnp.nan, 1.0, jnp.inf])) == 2.0
+    assert least_penalty(jnp.array([jnp.nan, jnp.inf])) == -jnp.inf

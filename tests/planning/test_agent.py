@@ -356,6 +356,27 @@ def test_a_plan_depends_on_what_the_policy_suggests(imitating):
     assert (other.actions != plan.actions).any()
 
 
+def test_the_search_tries_a_plan_of_the_policy_in_every_member(imitating):
+    plans = imitating.agent.suggestions(imitating.learned, KEYS, OBSERVATIONS)
+    knobs = imitating.config
+    assert plans.shape == (2, knobs.model.members, knobs.planner.horizon, 1)
+    for observation, of_members in zip(OBSERVATIONS, plans, strict=True):
+        first = imitating.agent.imitate(imitating.learned, observation)
+        np.testing.assert_allclose(
+            of_members[:, 0], jnp.stack([first] * len(of_members)), rtol=1e-5
+        )
+    assert (plans[:, 0] != plans[:, 1]).any()  # members differ
+
+
+def test_however_large_the_weight_a_plan_need_only_be_as_familiar_as_the_policys(imitating):
+    plan, _ = act(imitating, weight=1e6)
+    own = imitating.agent.rollouts(imitating.learned, KEYS[0], OBSERVATIONS, plan.actions)
+    assert own.observations.shape[0] == 2
+    with_none = 1e6 * np.asarray(plan.penalty)
+    # The score counts at least the penalty of the policy's plans, however familiar this one is.
+    assert (plan.score <= plan.planned_return - with_none + 1e-3 * np.abs(with_none) + 1e-3).all()
+
+
 def test_without_a_cloned_policy_there_is_nothing_to_imitate(run, imitating):
     assert run.learned.policy is None
     with pytest.raises(ValueError, match=r"planner\.policy_prior"):

@@ -58,6 +58,9 @@ class Parabola:
             continue_probs=jnp.ones_like(both[1][..., 0]),
         )
 
+    def suggestions(self, state, keys, observations):
+        return None
+
     def penalties(self, state, paths):
         return jnp.asarray(paths.actions)[..., 0] ** 2
 
