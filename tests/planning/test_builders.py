@@ -116,7 +116,7 @@ def test_every_option_is_felt_by_its_planners_and_by_no_other(name, kind):
         value = (base[section] if section else base)[knob]
         if made(planning(name, path, another(value)), spec) != plain:
             felt.add(path)
-    expected = {"horizon", "particles"} | FELT[name]
+    expected = {"horizon", "particles", "policy_prior"} | FELT[name]
     assert felt == (expected - CONTINUOUS_ONLY if kind == "discrete" else expected)
 
 

@@ -39,6 +39,7 @@ def test_the_defaults_of_the_library_are_those_of_the_schema():
         for section in (config.planner, config.model, config.fit, config.regularizer)
     )
     paths = {"particles": planner["particles"], "final_particles": model["members"]}
+    paths |= {"suggestions": model["members"] if planner["policy_prior"] else 0}
     gradient = planner["gradient"]
     sections = {
         mbrl.Search: planner | paths,
