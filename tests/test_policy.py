@@ -110,6 +110,31 @@ def test_only_without_deterministic_is_there_the_noise_of_training(run):
     assert noisy != calm
 
 
+class Seeded(gym.Wrapper):
+    """Counts the seeds of its episodes up, as our evaluation does."""
+
+    seed = SEED - 1
+
+    def reset(self, *, seed=None, options=None):
+        self.seed += 1
+        return super().reset(seed=self.seed, options=options)
+
+
+def test_stable_baselines3_evaluates_it_as_we_do(run):
+    monitor = pytest.importorskip("stable_baselines3.common.monitor")
+    evaluation = pytest.importorskip("stable_baselines3.common.evaluation")
+    frozen = frozen_of(run.run_dir)
+    frozen = replace(frozen, config=frozen.config.model_copy(update={"num_envs": 1}))
+    env = Seeded(monitor.Monitor(environment(frozen)))
+    with sharing():
+        expected, _ = evaluate_frozen(frozen, 3, SEED)
+        returns, lengths = evaluation.evaluate_policy(
+            Policy.of(frozen), env, n_eval_episodes=3, return_episode_rewards=True
+        )
+    np.testing.assert_allclose(returns, [each.return_ for each in expected], atol=1e-5)
+    assert lengths == [each.length for each in expected]
+
+
 def test_its_plan_is_there_to_be_looked_at(run):
     with sharing():
         policy = agents.load(run.run_dir)

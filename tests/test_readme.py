@@ -3,6 +3,7 @@
 import csv
 import re
 import runpy
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +84,11 @@ def test_the_snippet_trains_acts_and_saves(tmp_path: Path, monkeypatch) -> None:
     assert ran["action"].shape == (2,)
     assert ran["actions"].shape == (4, 2)
     assert agents.load("lander.npz").weight == ran["policy"].weight
+
+
+def test_the_citation_names_the_version() -> None:
+    version = tomllib.loads(_text(ROOT / "pyproject.toml"))["project"]["version"]
+    assert f"\nversion: {version}\n" in _text(ROOT / "CITATION.cff")
 
 
 def test_the_example_plans_a_push_back_to_the_origin() -> None:

@@ -11,7 +11,7 @@ SUMMARIES: dict[str, str] = {
     "lunar-lander": "LunarLander-v3, continuous, 10,000 steps",
     "lunar-lander-discrete": "LunarLander-v3, discrete, 10,000 steps",
     "pendulum": "Pendulum-v1, 2,400 steps",
-    "quick": "LunarLander-v3, tiny, 1,200 steps: a first look",
+    "quick": "Pendulum-v1, tiny, 2,400 steps: a first look, in a minute",
     "half-cheetah": "the paper's, planned by gradient, 10 episodes of 200 steps",
     "ant": "the paper's, planned by gradient, 10 episodes of 200 steps",
     "pusher": "the paper's, 10 episodes of 150 steps",
@@ -102,13 +102,21 @@ _DIFFERENCES: dict[str, dict[str, Any]] = {
         "evaluation": {"episodes": 10},
     },
     "quick": {
-        "env_steps": 1_200,
-        "random_steps": 600,
-        "checkpoint_every": 600,
-        # Every part of the real run, each as small as it can be.
-        "model": {"hidden": [64, 64]},
-        "planner": {"population": 32},
-        "evaluation": {"episodes": 2},
+        "env": {"id": "Pendulum-v1", "action_repeat": 2},
+        # Two random episodes of 200 steps, then ten planned ones.
+        "env_steps": 2_400,
+        "random_steps": 400,
+        "checkpoint_every": 800,
+        # The reward is given: learned from so few episodes it is wrong at speeds not seen yet, and
+        # on tuning seed 2 plans spun the pendulum for four episodes (-1,517 or less; else -761 and
+        # -168 or more).
+        "model": {"members": 3, "hidden": [64, 64], "reward": "known"},
+        # Two random episodes make a short fit, too short for slow averages and strong decay; and
+        # only the second of them is held out.
+        "fit": {"averaging": 0.99, "weight_decay": 0.1, "holdout_from": 3},
+        "planner": {"horizon": 15, "risk": {"name": "mean"}, "population": 32, "particles": 3},
+        "regularizer": {"max_epochs": 4},
+        "evaluation": {"episodes": 5, "states": 4, "plans_per_decision": 1},
     },
     "half-cheetah": _paper_task("half_cheetah", 200),
     # Weights in the paper's proportion to half-cheetah's: a penalty is given up in return, and

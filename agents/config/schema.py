@@ -180,6 +180,11 @@ class Config(Options):
         strict=False,
         description="Steps whose checkpoints, the first from then on, are kept for good",
     )
+    wandb: str = Field(
+        default="",
+        examples=["my-project"],
+        description="Log to this Weights & Biases project, too (extra wandb); empty: not",
+    )
     # The environment's own default of action_repeat is 1 and of kwargs none, so that another id
     # does not inherit what was chosen for Lunar Lander.
     env: EnvConfig = EnvConfig(id="LunarLander-v3", kwargs={"continuous": True}, action_repeat=6)

@@ -1,11 +1,11 @@
-"""What planned against realised returns say of a penalty, in sentences."""
+"""What is said in sentences: of a penalty by planned and realised returns, of a run by chance."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from agents.analysis.tables import Row, grouped
-from agents.analysis.text import compared, is_clear
+from agents.analysis.text import compared, is_clear, number
 
 _CHANGES = ("change_bias", "change_realised")
 
@@ -31,6 +31,17 @@ def verdicts(document: Mapping[str, Any]) -> dict[str, str]:
         name: " ".join(_sentences(mine, about["weight"] if name == about["regularizer"] else None))
         for name, mine in grouped(rows, "regularizer").items()
     }
+
+
+def against_random(found: Mapping[str, Any]) -> str:
+    """Whether an agent does better than random actions, as the end of a sentence.
+
+    Args:
+      found: the `mean` of random actions, and the `difference` from it, with its interval.
+    """
+    row = {key: math.nan if value is None else value for key, value in found.items()}
+    chance = f"random actions ({number(row['mean'])}) on the same episodes"
+    return compared(row, "difference", chance)
 
 
 def _sentences(rows: Sequence[Row], own: float | None) -> Iterator[str]:

@@ -175,6 +175,8 @@ class Policy:
     ) -> tuple[Any, PolicyState]:
         """Actions for one environment or for several, in the form of Stable-Baselines3.
 
+        Its `evaluate_policy(policy, env)` takes the policy as it is, and a vectorised environment.
+
         Args:
           observation: `[O]`, or `[B, O]`.
           state: as the last call returned it; None before the first.

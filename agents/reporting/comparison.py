@@ -11,18 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pydantic import BaseModel, Field, ValidationError
 
 from agents.analysis.jsonl import read_rows
-from agents.analysis.statistics import summarise_returns
 from agents.analysis.tables import Row, markdown_table, of_kind, over_seeds, write_csv, writing
-from agents.config import CONFIG_FILE, Config, EnvConfig, load_run
+from agents.config import CONFIG_FILE, Config, load_run
 from agents.config.comparison_command import RANDOM
-from agents.envs import random_action
 from agents.errors import UserError, shown
-from agents.planning.builders import build_runner
 from agents.reporting.learning_curve import plot_comparison
+from agents.training.evaluation import evaluate_random
 from agents.training.log import METRICS, SUMMARY
 
 _FIT = ("dynamics_nll", "reward_rmse", "termination_bce", "regularizer_mse", "regularizer_copy_mse")
@@ -81,7 +78,8 @@ def compare(name: str, groups: Mapping[str, Sequence[Path]], out: Path) -> list[
     """
     runs = gather(groups)
     env = runs[0].config.env
-    chance, solved_at = evaluate_random(env, runs[0].summary.evaluation.seeds)
+    found, solved_at = evaluate_random(env, runs[0].summary.evaluation.seeds)
+    chance = EvaluationSummary.model_validate(found)
     rows = [_row(run) for run in runs]
     about = {"label": RANDOM, "env_id": env.id, "action_repeat": env.action_repeat}
     random = dict.fromkeys(rows[0]) | about | _figures(chance)
@@ -109,31 +107,6 @@ def gather(groups: Mapping[str, Sequence[Path]]) -> list[FinishedRun]:
     for earlier, later in itertools.combinations(runs, 2):
         _check_pair(later, earlier)
     return runs
-
-
-def evaluate_random(env: EnvConfig, seeds: Sequence[int]) -> tuple[EvaluationSummary, float | None]:
-    """Runs one episode per seed with random actions, each repeated as a run repeats its own.
-
-    Args:
-        env: the environment and its action repeat.
-        seeds: of the episodes.
-
-    Returns:
-        Its evaluation, and the return from which an episode counts as solved, if there is one.
-    """
-    runner = build_runner(env)
-    returns = []
-    for index, seed in enumerate(seeds):
-        # Neither the numbers of `seed` alone, which the environment draws, nor of [seed, 0]: NumPy
-        # pads with zeros, so that they are the same.
-        rng = np.random.default_rng([seed, 1])
-        runner.start(index, seed)
-        while runner.ended is None:
-            runner.step(random_action(runner.spec, rng))
-        returns.append(runner.return_)
-    runner.close()
-    solved_at = runner.env.spec and runner.env.spec.reward_threshold
-    return EvaluationSummary.model_validate(summarise_returns(returns, seeds, solved_at)), solved_at
 
 
 def _read_run(label: str, run_dir: Path) -> FinishedRun:

@@ -3,23 +3,32 @@
 Without an environment there is nothing to evaluate in, to film or to execute plans in.
 """
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from agents.analysis.jsonl import read_rows
 from agents.analysis.provenance import commit, versions
+from agents.analysis.statistics import with_interval
 from agents.analysis.tables import of_kind
 from agents.analysis.text import number
 from agents.config import NO_ENVIRONMENT
 from agents.config.benchmarks import ReturnsOptions
 from agents.diagnostics.returns import MeasuredRun, measure_returns
+from agents.diagnostics.verdicts import against_random
 from agents.errors import UserError
 from agents.reporting import from_data
 from agents.reporting.film import animate
 from agents.reporting.html import write_report
 from agents.reporting.learning_curve import plot_run
-from agents.training.evaluation import CUT_SHORT, LONGEST, EpisodeResult, evaluate_frozen
+from agents.training.evaluation import (
+    CUT_SHORT,
+    LONGEST,
+    EpisodeResult,
+    evaluate_frozen,
+    evaluate_random,
+)
 from agents.training.frozen import FrozenAgent, load_frozen
 from agents.training.log import ANIMATION, METRICS, SUMMARY, write_summary
 from agents.training.session import Session
@@ -61,6 +70,11 @@ def conclude(session: Session) -> None:
     display.result(said)  # first of all: nothing that cannot be written may hold it back
     if acts:
         _log(session, results, summary)
+        try:
+            summary["random"] = _act_at_random(session, results)
+            display.note(f"vs random  {against_random(summary['random'])}")
+        except UserError as error:
+            notes.append(f"not compared with random actions: {error}")
     write_summary(run_dir, summary)
     files = [str(run_dir / SUMMARY)]
     if not config.data:
@@ -74,7 +88,8 @@ def conclude(session: Session) -> None:
         display.note(note)
     display.progress(env_steps, "writing the report")
     page = write_report(run_dir)
-    display.finish([f"results    {', '.join(files)}", f"report     {page}"])
+    curves = f"tensorboard --logdir {shlex.quote(str(run_dir))} (pip install tensorboard)"
+    display.finish([f"results    {', '.join(files)}", f"curves     {curves}", f"report     {page}"])
 
 
 def _evaluate(session: Session, frozen: FrozenAgent) -> tuple[list[EpisodeResult], dict[str, Any]]:
@@ -98,6 +113,14 @@ def _log(session: Session, results: Sequence[EpisodeResult], summary: Mapping[st
         **{name: summary[name] for name in ("planned", "realised", "penalty", "survival_bonus")},
         lengths=[result.length for result in results],
     )
+
+
+def _act_at_random(session: Session, results: Sequence[EpisodeResult]) -> dict[str, Any]:
+    """The mean of random actions in the episodes of an evaluation, and what it exceeds them by."""
+    session.display.progress(session.run.progress.env_steps, "acting at random")
+    found, _ = evaluate_random(session.run.config.env, [result.seed for result in results])
+    gains = [ours.return_ - theirs for ours, theirs in zip(results, found["returns"], strict=True)]
+    return {"mean": found["mean"], **with_interval("difference", gains)}
 
 
 def _add_to_report(session: Session, frozen: FrozenAgent) -> Iterator[str]:

@@ -14,7 +14,7 @@ from agents.analysis.text import interval, number, with_interval
 from agents.config import CONFIG_FILE, NO_ENVIRONMENT, Config
 from agents.config.commands import runnable
 from agents.diagnostics.return_figures import FIGURES, shown_regularizer
-from agents.diagnostics.verdicts import verdicts
+from agents.diagnostics.verdicts import against_random, verdicts
 from agents.directories import write_whole
 from agents.errors import UserError, shown
 from agents.reporting import from_data
@@ -75,6 +75,7 @@ def write_report(run_dir: Path) -> Path:
         summary=summary,
         versions=[(name, each or "not installed") for name, each in summary["versions"].items()],
         headline=list(_headline(summary)),
+        chance=against_random(summary["random"]) if "random" in summary else "",
         data=from_data.part(summary) if config.data else {},
         returns=returns,
         learning="" if config.data else image(picture_of(run_dir), "png"),

@@ -189,7 +189,7 @@ class Display:
             lines: unbroken, so that a command can be copied.
         """
         self._end_panel()
-        for line in lines:
+        for line in ("", *lines) if self._live is not None else lines:  # apart from the table
             self._print(line)
         if self._live is not None:
             self._live = Live(console=self._live.console, refresh_per_second=4, transient=True)

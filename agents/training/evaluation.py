@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from agents.analysis.statistics import summarise_returns
-from agents.config import Config
-from agents.envs import EpisodeRunner
+from agents.config import Config, EnvConfig
+from agents.envs import EpisodeRunner, random_action
 from agents.planning.actor import Actor, plan_of
 from agents.planning.builders import build_runner
 from agents.planning.learned import AgentState
@@ -181,6 +181,32 @@ def evaluate_frozen(
         "penalty": _mean(r.penalty for r in results),
         "survival_bonus": frozen.survival_bonus,
     }
+
+
+def evaluate_random(env: EnvConfig, seeds: Sequence[int]) -> tuple[dict[str, Any], float | None]:
+    """Runs one episode per seed with random actions, each repeated as a run repeats its own.
+
+    Args:
+      env: the environment and its action repeat.
+      seeds: of the episodes.
+
+    Returns:
+      The summary of their returns, and the return from which an episode counts as solved, if there
+      is one.
+    """
+    runner = build_runner(env)
+    returns = []
+    for index, seed in enumerate(seeds):
+        # Neither the numbers of `seed` alone, which the environment draws, nor of [seed, 0]: NumPy
+        # pads with zeros, so that they are the same.
+        rng = np.random.default_rng([seed, 1])
+        runner.start(index, seed)
+        while runner.ended is None and not _lasts_too_long(runner):
+            runner.step(random_action(runner.spec, rng))
+        returns.append(runner.return_)
+    runner.close()
+    solved_at = runner.env.spec and runner.env.spec.reward_threshold
+    return summarise_returns(returns, seeds, solved_at), solved_at
 
 
 def _lasts_too_long(runner: EpisodeRunner) -> bool:

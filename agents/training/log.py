@@ -2,8 +2,8 @@
 
 `metrics.jsonl` is the record. Nothing in it depends on the clock, so that two runs of one seed can
 be compared byte for byte, also when one of them was interrupted and resumed. All that the clock
-touches goes to `timings.jsonl`. TensorBoard shows both, and is a view, not a record: a killed
-process may lose its last few seconds there.
+touches goes to `timings.jsonl`. TensorBoard shows both, and so does wandb where it is asked for;
+each is a view, not a record: a killed process may lose its last few seconds there.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import numpy as np
 from agents.directories import sync, writable, write_whole
 from agents.errors import UserError, shown
 from agents.training.events import Events
+from agents.training.wandb_run import WandbRun
 
 __all__ = ["METRICS", "SUMMARY", "TIMINGS", "RunLog", "write_summary"]
 
@@ -49,10 +50,12 @@ class RunLog:
 
     Args:
         run_dir: the run directory; made, with its files, where missing.
+        mirror: gets all numbers that TensorBoard gets, and is closed with the log.
     """
 
-    def __init__(self, run_dir: str | os.PathLike[str]) -> None:
+    def __init__(self, run_dir: str | os.PathLike[str], mirror: WandbRun | None = None) -> None:
         self._run_dir = Path(run_dir)
+        self._mirror = mirror
         self._files: dict[str, FileIO] = {}
         with writable(self._run_dir):
             self._run_dir.mkdir(parents=True, exist_ok=True)
@@ -127,6 +130,8 @@ class RunLog:
         for file in self._files.values():
             file.close()
         self._close_tensorboard()
+        if self._mirror is not None:
+            self._mirror.close()
 
     def __enter__(self) -> RunLog:
         return self
@@ -146,6 +151,8 @@ class RunLog:
             rounded = isinstance(value, int) and int(np.float32(value)) != value
             if isinstance(value, int | float) and key != "env_steps" and not rounded:
                 self._events().add(f"{group}/{key}", value, self._env_steps)
+                if self._mirror is not None:
+                    self._mirror.add(f"{group}/{key}", value, self._env_steps)
 
     def _events(self) -> Events:
         if self._tensorboard is None:

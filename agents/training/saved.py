@@ -179,7 +179,8 @@ def open_run(
 ) -> tuple[Config, Checkpoint]:
     """Reads the configuration of a run and a checkpoint, and compares it with the one in that.
 
-    The checkpoint is chosen as by `checkpoint.find`. The total of steps in the file may be larger.
+    The checkpoint is chosen as by `checkpoint.find`. The total of steps in the file may be larger,
+    and the wandb project another.
     An option that both lack has its default, so that runs of before the option can be read.
 
     Raises:
@@ -189,8 +190,8 @@ def open_run(
     config = load_run(run_dir)
     found = checkpoint.read(run_dir / CHECKPOINTS, step, or_later=or_later)
     trained = read_config(found)
-    grown = {("env_steps",)} if config.env_steps > trained.env_steps else ()
-    changed = difference(config, trained, grown)
+    grown = {("env_steps",)} if config.env_steps > trained.env_steps else set()
+    changed = difference(config, trained, {("wandb",), *grown})
     if changed:
         raise UserError(
             f"{shown(str(run_dir / CONFIG_FILE))} is not what the run was trained with: it has"

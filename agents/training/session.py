@@ -26,6 +26,7 @@ from agents.training.display import Display
 from agents.training.evaluation import LONGEST
 from agents.training.log import START, RunLog
 from agents.training.run import Run
+from agents.training.wandb_run import WandbRun, refuse_missing
 
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """What ends a run as Ctrl-C does."""
@@ -104,9 +105,11 @@ def begin(config: Config, run_dir: Path, *, numbered: bool = False) -> Iterator[
         this name.
 
     Raises:
-      UserError: the environment cannot be used, or the directory holds a run; nothing has been
-        written then.
+      UserError: the environment cannot be used, wandb is asked for and not installed, or the
+        directory holds a run; nothing has been written then.
     """
+    if config.wandb:
+        refuse_missing()
     run = _new(config)
     if numbered:
         run_dir = make_numbered(run_dir)
@@ -116,10 +119,8 @@ def begin(config: Config, run_dir: Path, *, numbered: bool = False) -> Iterator[
     with locked(run_dir, _refusal(run_dir)):
         refuse_taken(run_dir)
         write_whole(run_dir / CONFIG_FILE, dump(config))
-        with (
-            RunLog(run_dir) as log,
-            Display(_total_steps(run), _title(config), horizon=config.planner.horizon) as display,
-        ):
+        display = Display(_total_steps(run), _title(config), horizon=config.planner.horizon)
+        with RunLog(run_dir, _mirror(config, run_dir, display)) as log, display:
             display.note(_about(config, run_dir))
             run.save(run_dir, log.position())
             if config.data:
@@ -162,10 +163,8 @@ def resume(
             notes = [f"resumed at step {run.progress.env_steps:,}", *dropped]
         start = run.progress.env_steps
         total = _total_steps(run)
-        with (
-            RunLog(run_dir) as log,
-            Display(total, _title(config), horizon=config.planner.horizon, start=start) as show,
-        ):
+        show = Display(total, _title(config), horizon=config.planner.horizon, start=start)
+        with RunLog(run_dir, _mirror(config, run_dir, show)) as log, show:
             if lost := log.lost(position):
                 raise UserError(f"{lost}; {_advice(checkpoints, start, log)}")
             # Before the rows that the later checkpoints count: one killed here can be resumed.
@@ -185,6 +184,13 @@ def _new(config: Config) -> Run:
     for index in range(len(run.environments)):
         run.start_episode(index)
     return run
+
+
+def _mirror(config: Config, run_dir: Path, display: Display) -> WandbRun | None:
+    """Where the log goes as well. Before the display moves: wandb may ask who the user is."""
+    if not config.wandb:
+        return None
+    return WandbRun(config.wandb, run_dir, config.model_dump(mode="json"), display.note)
 
 
 def _total_steps(run: Run) -> int:

@@ -67,8 +67,8 @@ BAD_TRAIN = {
         "planner.random_shooting.keep 32",
         "population 32; give fewer",
     ],
-    "quick --model.propagation expectation": ["planner.particles 5", "give 1"],
-    "quick --regularizer.name window-dae --regularizer.window-dae.window 30": [
+    "pendulum --model.propagation expectation": ["planner.particles 5", "give 1"],
+    "pendulum --regularizer.name window-dae --regularizer.window-dae.window 30": [
         "regularizer.window_dae.window 30",
         "planner.horizon 20",
         "give at most 21",
@@ -83,7 +83,7 @@ BAD_TRAIN = {
     "quick --regularizer.name none --regularizer.weight familiar": ["'familiar'", "none"],
     "quick --regularizer.auto.first 2": ["regularizer.auto.first 2", "regularizer.auto.most 1.0"],
     "quick --fit.min-epochs 9": ["fit.max_epochs 8", "fit.min_epochs 9"],
-    "quick --model.known-reward a:b": ["model.known_reward 'a:b'", "model.reward known"],
+    "pendulum --model.known-reward a:b": ["model.known_reward 'a:b'", "model.reward known"],
     "quick --evaluation.seed 1073741823 --evaluation.episodes 2": ["1073741823", "1073741824"],
     # files
     "quick --config missing.yaml": ["'missing.yaml'", "No such file", "YAML file"],
@@ -120,7 +120,7 @@ BAD_TRAIN = {
     "--resume done --seed 3": ["--resume and --seed", "only --env-steps"],
     "--resume done --config range.yaml": ["--resume and --config", "only --env-steps"],
     "--resume done --run-dir other": ["--resume and --run-dir", "only --env-steps"],
-    "--resume done --env-steps 1199": ["--env-steps: 1199", "1200", "only be raised"],
+    "--resume done --env-steps 2399": ["--env-steps: 2399", "2400", "only be raised"],
     "--resume done --from-step -1": ["--from-step: -1", "an integer >= 0"],
     "--resume done --from-step late": ["--from-step: 'late'", "an integer >= 0"],
     "quick --from-step 40": ["--from-step goes with --resume RUN_DIR only"],

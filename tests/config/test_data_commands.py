@@ -21,11 +21,11 @@ LANDER = PRESETS["lunar-lander"].env
 
 @pytest.fixture(autouse=True)
 def here(tmp_path, monkeypatch):
-    """A working directory with a run of the preset quick."""
+    """A working directory with a run of the preset lunar-lander."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "minari"))
     (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "config.yaml").write_text(dump(PRESETS["quick"]))
+    (tmp_path / "run" / "config.yaml").write_text(dump(PRESETS["lunar-lander"]))
     return tmp_path
 
 
@@ -104,7 +104,7 @@ BAD_COLLECT = {
         "'run:3'",
         "--env.id LunarLander-v3, not Pendulum-v1",
     ],
-    "quick --env.action-repeat 4 --out data.npz --policy run": [
+    "lunar-lander --env.action-repeat 4 --out data.npz --policy run": [
         "--env.action-repeat 6, not 4",
         "give --env.action-repeat 6",
     ],

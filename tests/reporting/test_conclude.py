@@ -13,10 +13,11 @@ from tiny import PENDULUM, finished, frozen_of, resume, sharing, tiny, train
 
 from agents.analysis.statistics import iqm
 from agents.analysis.text import number
+from agents.diagnostics.verdicts import against_random
 from agents.errors import UserError
 from agents.reporting import conclude as reporting
 from agents.reporting.conclude import describe_evaluation
-from agents.training.evaluation import evaluate_frozen
+from agents.training.evaluation import evaluate_frozen, evaluate_random
 from agents.training.log import METRICS, SUMMARY
 from agents.training.run import Run
 
@@ -44,7 +45,7 @@ def test_the_summary_says_what_was_reached():
     summary = summary_of(whole.run_dir)
     assert set(summary) == {
         "env_steps", "weight", "evaluation", "planned", "realised", "penalty", "survival_bonus",
-        "wall_seconds", "versions", "commit",
+        "random", "wall_seconds", "versions", "commit",
     }  # fmt: skip
     assert set(summary["evaluation"]) == {
         "episodes", "seeds", "returns", "mean", "sd", "iqm", "iqm_ci95", "share_solved",
@@ -87,6 +88,32 @@ def test_one_episode_has_no_spread_and_the_summary_stays_json(tmp_path):
     assert (figures["seeds"], figures["sd"], figures["iqm_ci95"]) == ([12_345], None, [None, None])
 
 
+def test_the_result_is_set_against_random_actions_in_the_same_episodes(tmp_path, capsys):
+    run_dir = train(finished().config, tmp_path)
+    summary = summary_of(run_dir)
+    chance, _ = evaluate_random(finished().config.env, summary["evaluation"]["seeds"])
+    found = summary["random"]
+    assert found["mean"] == chance["mean"]
+    assert found["difference"] == pytest.approx(summary["evaluation"]["mean"] - chance["mean"])
+    assert found["difference_low"] < found["difference"] < found["difference_high"]
+    said = capsys.readouterr().out
+    assert f"vs random  {against_random(found)}\n" in said
+    assert f"random actions ({number(chance['mean'])}) on the same episodes" in said
+    page = " ".join((run_dir / "report.html").read_text().split())
+    assert f"The mean return is {against_random(found)}." in page
+
+
+def test_random_actions_that_fail_hold_nothing_back(tmp_path, capsys, monkeypatch):
+    def fail(*asked):
+        raise UserError("it broke")
+
+    monkeypatch.setattr(reporting, "evaluate_random", fail)
+    run_dir = train(finished().config, tmp_path)
+    assert "not compared with random actions: it broke\n" in capsys.readouterr().out
+    assert "random" not in summary_of(run_dir)
+    assert "random actions" not in (run_dir / "report.html").read_text()
+
+
 def test_the_last_words_say_what_was_reached_and_how_to_see_it(tmp_path, capsys):
     run_dir = train(finished().config, tmp_path / "a run")
     said = capsys.readouterr().out
@@ -95,6 +122,7 @@ def test_the_last_words_say_what_was_reached_and_how_to_see_it(tmp_path, capsys)
     assert f"sd {number(figures['sd'])}, interquartile mean {number(figures['iqm'])}" in said
     assert f"report     {run_dir / 'report.html'}" in said
     assert str(run_dir / SUMMARY) in said
+    assert f"curves     tensorboard --logdir '{run_dir}'" in said  # its name has a space
 
 
 def test_a_threshold_tells_how_many_episodes_solved_it():

@@ -174,6 +174,7 @@ def test_panel(terminal, clock):
         "      1      200    -90.0     100  terminated   random         -        -",
         "      2      300     30.0     100  truncated      45.2      31.0     0.21",
         "      3      400  1,234.5     100  terminated     50.0         -    -0.10",
+        "",
         "return 150",
         "",  # the moving line, which is erased
         "mbrl-dae evaluate " + "x" * 100,  # unbroken
