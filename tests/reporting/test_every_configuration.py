@@ -33,6 +33,7 @@ _LEARNING_RATES = (1e-6, 1e-2)
 # What a draw does not choose: to be big, long or somewhere else.
 _FIXED: dict[str, Any] = {
     "data": "",
+    "wandb": "",
     "env": TINY["env"],
     "known_reward": "worlds:wages",
     "env_steps": TINY["env_steps"],
