@@ -28,6 +28,8 @@ LOGGED_EVERY = 4  # runs: the others learn online
 
 # Without an upper bound an option costs time, not correctness: a few units and no more.
 _INTEGERS_ABOVE = (1, 3)
+# Over the data; their upper bound is there against fits that never end.
+_PASSES = (0.0, 2.0)
 # Steps of Adam beyond which a fit may diverge, which is refused.
 _LEARNING_RATES = (1e-6, 1e-2)
 # What a draw does not choose: to be big, long or somewhere else.
@@ -75,6 +77,8 @@ def _draw(options: type[Options], rng: np.random.Generator) -> dict[str, Any]:
             drawn[name] = _FIXED[name]
         elif name == "learning_rate":
             drawn[name] = float(rng.choice(_LEARNING_RATES))
+        elif name == "passes":
+            drawn[name] = float(rng.choice(_PASSES))
         elif isinstance(field.annotation, type) and issubclass(field.annotation, Options):
             drawn[name] = _draw(field.annotation, rng)
         else:
