@@ -135,4 +135,5 @@ def least_penalty(penalties: Float[Array, " E"]) -> Float[Array, ""]:
     Plans that diverge do not count; where all do, there is no bound: -inf.
     """
     known = jnp.where(jnp.isfinite(penalties), penalties, jnp.nan)
-    return jnp.nan_to_num(jnp.nanmedian(known), nan=-jnp.inf)
+    median = jnp.nanmedian(known)
+    return jnp.where(jnp.isnan(median), -jnp.inf, median)

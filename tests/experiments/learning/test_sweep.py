@@ -99,7 +99,7 @@ def test_a_directory_belongs_to_one_configuration_whatever_the_grid(tmp_path):
         pass
     # Options that are swept over may have any value.
     check_directory(override(base, {("seed",): 4, ("regularizer", "weight"): 2.0}), out)
-    with pytest.raises(UserError, match=r"a sweep with --planner.horizon 20, not 9; give the same"):
+    with pytest.raises(UserError, match=r"a sweep with --planner.horizon 15, not 9; give the same"):
         check_directory(override(base, {("planner", "horizon"): 9}), out)
 
 
