@@ -30,7 +30,14 @@ def writing(out: Path) -> Iterator[None]:
 
 
 def write_csv(path: Path, rows: Sequence[Row]) -> None:
-    """Writes rows of the same keys, at least one, under a line with the keys."""
+    """Writes rows of the same keys, at least one, under a line with the keys.
+
+    Raises:
+      ValueError: keys differ, so that values would stand under the wrong ones.
+    """
+    for row in rows:
+        if list(row) != list(rows[0]):
+            raise ValueError(f"{path.name}: a row has {', '.join(row)}, not {', '.join(rows[0])}")
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(rows[0])

@@ -82,7 +82,9 @@ class PlannerConfig(Options):
         default="better", description="Plan returned, of the last round's"
     )
     policy_prior: bool = Field(
-        default=False, description="Also try the plans of a policy cloned from the episodes"
+        default=False,
+        description="Also try the plans of a policy cloned from the episodes, which are familiar"
+        " enough",
     )
     risk: RiskConfig = RiskConfig()
     icem: IcemConfig = IcemConfig()

@@ -78,7 +78,7 @@ class RegularizerConfig(Options):
     weight: Annotated[float, Field(ge=0)] | Literal["auto", "familiar"] = Field(
         default=0.03,
         description="Return given up per unit of penalty; auto: see regularizer.auto; familiar: the"
-        " smallest whose plans stay as near to the data as the data's own actions",
+        " smallest whose plans are as familiar as the cloned policy's, or the data's own actions",
     )
     auto: AutoConfig = AutoConfig()
     corruption: Literal["additive", "multiplicative", "masking", "salt-and-pepper"] = Field(

@@ -46,6 +46,9 @@ from mbrl import (
 HOLDOUT_TRANSITIONS = 1024
 HOLDOUT_WINDOWS = 256
 
+_POLICY = 2**31 - 1
+"""Names the policy's keys. `split(key, n)[i]` is `fold_in(key, i)`: a number beyond every split."""
+
 
 class PlanningAgent:
     """Plans for B environments at once, and learns from a replay.
@@ -61,8 +64,9 @@ class PlanningAgent:
       action_size: A; a plan's actions are in [-1, 1], or one-hot.
       horizon: H, decisions; also the length of the windows that the regulariser learns from.
       model_fit, regularizer_fit: how each of them is fitted.
-      policy: learned from the replay too; its plan in every member is tried by the planner, which
-        was built for so many suggestions, and is familiar enough. None for none.
+      policy: learned from the replay too. Its plan in every member is a candidate, and the median
+        penalty of these plans is the least that counts; the planner was built for so many
+        suggestions. None: no such plans.
       propagation: how a plan uses the members: `ts1`, `tsinf` or `expectation`.
       risk: reduces the returns of a plan's particles to the number that is maximised.
       discount: of a decision, in (0, 1].
@@ -127,7 +131,9 @@ class PlanningAgent:
         self._rollouts = jax.jit(
             jax.vmap(partial(self._rollout, particles=self._paths), in_axes=(None, None, 0, 0))
         )
-        self._suggestions = jax.jit(jax.vmap(self._suggest, in_axes=(None, None, 0, 0)))
+        self._suggestions = jax.jit(
+            jax.vmap(lambda *rows: self._suggest(*rows)[0], in_axes=(None, None, 0, 0))
+        )
         self._penalties = jax.jit(self._penalise)
 
     @property
@@ -139,7 +145,7 @@ class PlanningAgent:
     def init(self, key: KeyArray) -> AgentState:
         """Random weights; nothing is rescaled until there is data."""
         model_key, regularizer_key = jax.random.split(key)
-        policy_key = jax.random.fold_in(key, 0)
+        policy_key = jax.random.fold_in(key, _POLICY)
         observation = normalizer.identity(self._observation_size)
         return AgentState(
             model=self._model_fitter.init(jax.jit(self._ensemble.init)(model_key)),
@@ -203,7 +209,7 @@ class PlanningAgent:
     ) -> Float[Array, "N E H A"] | None:
         """The plans of the cloned policy, one a member of the model; None without one."""
         params = (model_of(state), penalty_of(state))
-        return self._suggestions(params, policy_of(state), keys, observations)[0]
+        return self._suggestions(params, policy_of(state), keys, observations)
 
     def rollouts(
         self,
@@ -242,7 +248,7 @@ class PlanningAgent:
         state, more = self.fit_regularizer(state, regularizer_key, metrics_key, replay, index)
         errors |= more
         if self._policy is not None and state.policy is not None:
-            policy_key = jax.random.fold_in(key, 0)
+            policy_key = jax.random.fold_in(key, _POLICY)
             policy, more = self._policy.fit(
                 state.policy, state.scales.observation, policy_key, replay, index
             )
@@ -339,8 +345,7 @@ class PlanningAgent:
         """Plans of the cloned policy, `[E, H, A]`, and the penalty that is familiar enough."""
         if self._policy is None or policy is None:
             return None, -jnp.inf
-        # The planner splits the key otherwise.
-        rollout_key, penalty_key = jax.random.split(jax.random.fold_in(key, 0))
+        rollout_key, penalty_key = jax.random.split(jax.random.fold_in(key, _POLICY))
         suggested = self._policy.suggest(
             self._ensemble, params[0], policy, rollout_key, observation, self._horizon
         )

@@ -132,35 +132,38 @@ def plan_held_out(
     recorded = np.asarray(windows.mask, np.float64)
     nearest = _distance_to(replay)
 
-    def behaviour(actions, made, bounds=None) -> tuple[Behaviour, Float[np.ndarray, " N"]]:
+    def rolled_out(actions, made):
+        """The paths of plans, the decisions made on them, and their penalties a decision, [N]."""
         paths = agent.rollouts(state, rollout_key, starts, actions)
         alive = made[:, None] * np.asarray(_survival(paths.continue_probs))
-        penalties = per_decision(_penalties(agent, state, paths), alive).mean(axis=1)
-        found = Behaviour(
+        return paths, alive, per_decision(_penalties(agent, state, paths), alive).mean(axis=1)
+
+    def behaviour(paths: Trajectory, alive, penalties, bounds) -> Behaviour:
+        return Behaviour(
             penalty=float(np.median(penalties)),
-            familiar=float(familiar_share(penalties, penalties if bounds is None else bounds)),
+            familiar=float(familiar_share(penalties, bounds)),
             return_=float(np.median(over_decisions(np.asarray(paths.rewards), alive).mean(axis=1))),
             distance=float(np.median(per_decision(nearest(paths), alive).mean(axis=1))),
         )
-        return found, penalties
 
     keys, fresh = jax.random.split(plan_key, STATES), agent.initial_plans(STATES)
-    logged, bounds = behaviour(windows.actions, recorded)
     whole = np.ones_like(recorded)
+    logged = rolled_out(windows.actions, recorded)
+    bounds = logged[-1]
     suggested = agent.suggestions(state, keys, starts)
     if suggested is not None:
-        by_member = [behaviour(each, whole)[1] for each in jnp.moveaxis(suggested, 1, 0)]
+        by_member = [rolled_out(each, whole)[-1] for each in jnp.moveaxis(suggested, 1, 0)]
         bounds = np.asarray(jax.vmap(least_penalty)(jnp.stack(by_member, axis=1)))
     plans, penalties = [], []
     for weight in weights:
         made, _ = agent.act(state, keys, fresh, starts, weight, survival_bonus)
-        found, each = behaviour(made.actions, whole, bounds)
-        plans.append(found)
-        penalties.append(each)
+        found = rolled_out(made.actions, whole)
+        plans.append(behaviour(*found, bounds))
+        penalties.append(found[-1])
     seen = np.asarray(agent.penalties(state, as_trajectory(windows)))
     chosen, reached = smallest_familiar(weights, np.array(penalties), bounds)
     return HeldOutPlans(
-        logged=logged,
+        logged=behaviour(*logged, bounds),
         recorded_penalty=float(np.median(per_decision(seen, recorded))),
         weights=tuple(weights),
         plans=tuple(plans),

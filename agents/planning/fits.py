@@ -31,7 +31,7 @@ _MOST_EPOCHS = 2**20
 
 @dataclass(frozen=True)
 class FitSchedule:
-    """How the model or the regulariser is fitted; see `mbrl.fitting.fit`.
+    """How the model, the regulariser or the policy is fitted; see `mbrl.fitting.fit`.
 
     Attributes:
       optimizer: changes the parameters.

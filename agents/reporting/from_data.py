@@ -27,7 +27,7 @@ _LITTLE = 0.9
 _COLUMNS = {
     "return_": "return",
     "penalty": "penalty",
-    "familiar": "as familiar as the data",
+    "familiar": "no less familiar than the reference",
     "distance": "distance",
 }
 

@@ -55,7 +55,13 @@ def write_report(run_dir: Path) -> Path:
       UserError: there is no finished run, a file of it cannot be read, or none can be written.
     """
     config = load_config(run_dir)
-    summary = _read(run_dir / SUMMARY, "train the run to its end", _RESULTS)
+    names = (*_RESULTS, "data", "held_out_plans") if config.data else _RESULTS
+    summary = _read(run_dir / SUMMARY, "train the run to its end", names)
+    if config.data and "imitated" not in summary["held_out_plans"]:
+        raise UserError(
+            f"{shown(str(run_dir / SUMMARY))} was written by another version (its held_out_plans have"
+            " no imitated); train the run again"
+        )
     path, gif = run_dir / REPORT, run_dir / ANIMATION
     plain = config.regularizer.name == "none"
     filmed = gif.is_file() and gif.stat().st_size <= _LARGEST_ANIMATION

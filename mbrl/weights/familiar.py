@@ -16,6 +16,10 @@ of its own, since some states are unusual whatever is done in them. The smallest
 since a larger one gives up return for nothing. Nearly all of the windows have to keep their bound:
 an agent that acts meets the states that its plans lead to, and their departures add up.
 
+The search bounds the sum of a plan's penalties (`mbrl.objective`), and here their mean counts, so
+that an early end is not familiar. A search that gains nothing below its bound stays close to it:
+with a cloned policy the largest weight is the usual one.
+
 Source: none that we know. Boney et al. (2019) tune the weight by acting; `mbrl.weights.dual`
 follows the gap between planned and realised return, which needs acting, too.
 """
@@ -26,7 +30,7 @@ import numpy as np
 from jaxtyping import Float
 
 SHARE = 0.95
-"""Of held-out windows, from which plans have to be as familiar as the data are."""
+"""Of held-out windows, from which plans have to be as familiar as the reference is."""
 
 
 def over_decisions(

@@ -28,7 +28,13 @@ HORIZON = 3
 
 
 class Parabola:
-    """Plans and judges as a `PlanningAgent` does, in closed form."""
+    """Plans and judges as a `PlanningAgent` does, in closed form.
+
+    Attributes:
+      imitated: actions of the cloned policy's plans, one a member; empty without one.
+    """
+
+    imitated: tuple[float, ...] = ()
 
     def initial_plans(self, count):
         return jnp.zeros(count)
@@ -59,7 +65,11 @@ class Parabola:
         )
 
     def suggestions(self, state, keys, observations):
-        return None
+        if not self.imitated:
+            return None
+        size = len(observations)
+        each = [jnp.full((size, HORIZON, 1), action) for action in self.imitated]
+        return jnp.stack(each, axis=1)
 
     def penalties(self, state, paths):
         return jnp.asarray(paths.actions)[..., 0] ** 2
@@ -76,8 +86,8 @@ def logged(size: float) -> Replay:
     return replay
 
 
-def plan(size: float, weights: Sequence[float]) -> HeldOutPlans:
-    parts: dict[str, Any] = {"agent": Parabola(), "state": None}
+def plan(size: float, weights: Sequence[float], agent: Parabola | None = None) -> HeldOutPlans:
+    parts: dict[str, Any] = {"agent": agent or Parabola(), "state": None}
     key = jax.random.key(0)
     return plan_held_out(**parts, key=key, replay=logged(size), weights=weights, horizon=HORIZON)
 
@@ -93,6 +103,16 @@ def test_the_known_weight_is_chosen(size, right):
     np.testing.assert_allclose([each.penalty for each in plans.plans], np.square(best), rtol=1e-6)
     returns = [each.return_ for each in plans.plans]
     np.testing.assert_allclose(returns, HORIZON * np.array(best), rtol=1e-6)
+
+
+def test_with_a_cloned_policy_its_median_plan_is_the_reference():
+    agent = Parabola()
+    agent.imitated = (0.25, 1.0, 0.5)
+    plans = plan(1.0, (0.0, 0.99, 1.0, 8.0), agent)  # the data's own actions would allow all
+    assert (plans.weight, plans.reached, plans.imitated) == (1.0, True, True)
+    assert [each.familiar for each in plans.plans] == [0.0, 0.0, 1.0, 1.0]
+    assert plans.logged.familiar == 0.0
+    assert plan(1.0, (0.0, 8.0)).logged.familiar == 1.0
 
 
 def test_a_plan_that_repeats_the_data_is_at_no_distance_from_them():

@@ -1,6 +1,7 @@
 """A run that learns from a data set: with and without its environment, interrupted, and refused."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +98,16 @@ def test_the_report_shows_the_data_and_is_written_again_from_the_directory(learn
     written = (learned.run_dir / REPORT).read_text()
     write_report(learned.run_dir)
     assert (learned.run_dir / REPORT).read_text() == written
+
+
+def test_a_run_of_before_there_were_cloned_policies_has_no_new_report(learned, tmp_path):
+    run_dir = tmp_path / "run"
+    shutil.copytree(learned.run_dir, run_dir)
+    summary = json.loads((run_dir / SUMMARY).read_text())
+    del summary["held_out_plans"]["imitated"]
+    (run_dir / SUMMARY).write_text(json.dumps(summary))
+    with pytest.raises(UserError, match="written by another version"):
+        write_report(run_dir)
 
 
 @pytest.mark.parametrize("moment", ["before the fit", "after it"])

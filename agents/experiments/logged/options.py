@@ -201,7 +201,6 @@ def parse_logged(args: Sequence[str]) -> LoggedStudy:
     """
     parsed = LOGGED.parse(args)
     options = override(LoggedOptions(), parsed.given(LoggedOptions))
-    out = Path(parsed.values.get(("out",), OUT))
     if options.preset not in PRESETS:
         raise UserError(
             f"--preset: unknown preset {shown(options.preset)}; give one of: {', '.join(PRESETS)}"
@@ -216,4 +215,5 @@ def parse_logged(args: Sequence[str]) -> LoggedStudy:
             )
     arms = tuple(Arm.of(word) for word in once("--arms", options.arms))
     seeds = seeds_of(options.seeds)
+    out = Path(parsed.values.get(("out",), OUT)) / options.preset
     return LoggedStudy(options.preset, datasets, arms, seeds, options.episodes, out)

@@ -26,6 +26,8 @@ def write_results(out: Path) -> list[str]:
     rows = [json.loads(file.read_text()) for file in sorted(out.glob("*-seed*-*.json"))]
     if not rows:
         return []
+    columns = dict.fromkeys(name for row in rows for name in row)  # an older row may lack one
+    rows = [{name: row.get(name) for name in columns} for row in rows]
     arms = compare(rows)
     with writing(out):
         write_csv(out / "rows.csv", rows)

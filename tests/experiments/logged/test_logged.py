@@ -53,7 +53,7 @@ def test_bad_input_is_refused(line, message):
 def test_the_agents_of_a_data_set_differ_in_their_penalty_alone():
     asked = parse_logged(["noisy", "--seeds", "3", "--out", "there"])
     none, penalised = (asked.config("noisy", 3, Arm.of(arm)) for arm in ("none", "rnn-dae"))
-    assert none.data == penalised.data == "there/noisy-seed3.npz"
+    assert none.data == penalised.data == "there/lunar-lander/noisy-seed3.npz"
     assert penalised.regularizer.weight == "familiar"
     assert none.fit == penalised.fit
     assert none.planner == penalised.planner
