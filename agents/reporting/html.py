@@ -59,8 +59,8 @@ def write_report(run_dir: Path) -> Path:
     summary = _read(run_dir / SUMMARY, "train the run to its end", names)
     if config.data and "imitated" not in summary["held_out_plans"]:
         raise UserError(
-            f"{shown(str(run_dir / SUMMARY))} was written by another version (its held_out_plans have"
-            " no imitated); train the run again"
+            f"{shown(str(run_dir / SUMMARY))} was written by another version (its held_out_plans"
+            " have no imitated); train the run again"
         )
     path, gif = run_dir / REPORT, run_dir / ANIMATION
     plain = config.regularizer.name == "none"

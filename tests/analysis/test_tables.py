@@ -26,10 +26,16 @@ OTHER = ROW | {"seed": 1, "mean": 20.0, "iqm": 21.0, "planned": 50.0, "share_sol
 NOTHING = dict.fromkeys(ROW) | {"label": "random", "mean": -3.0, "sd": math.nan, "iqm": -3.0}
 
 
+def test_values_never_stand_under_another_key(tmp_path):
+    with pytest.raises(ValueError, match=r"x\.csv: a row has x, not x, y"):
+        write_csv(tmp_path / "x.csv", [{"x": 1, "y": 2}, {"x": 3}])
+
+
 def test_csv_is_exact_and_has_empty_cells(tmp_path):
     path = tmp_path / "x.csv"
     write_csv(
-        path, [{"label": 'a, "b"', "x": 0.1 + 0.2, "y": None}, {"l": "c", "x": 1, "y": math.nan}]
+        path,
+        [{"label": 'a, "b"', "x": 0.1 + 0.2, "y": None}, {"label": "c", "x": 1, "y": math.nan}],
     )
     assert path.read_bytes() == b'label,x,y\n"a, ""b""",0.30000000000000004,\nc,1,\n'
 
