@@ -122,6 +122,11 @@ class EpisodeRunner:
         """Simulator steps after which the environment truncates an episode; None: it never does."""
         return self.env.spec.max_episode_steps if self.env.spec else None
 
+    @property
+    def solved_at(self) -> float | None:
+        """Return from which an episode counts as solved; None: the environment does not say."""
+        return self.env.spec.reward_threshold if self.env.spec else None
+
     def close(self) -> None:
         """Closes the environment; a failure of that is a warning."""
         faults.close(self.env, self.spec.id)

@@ -170,12 +170,10 @@ def evaluate_frozen(
         survival_bonus=frozen.survival_bonus,
         finished=finished,
     )
-    registered = runners[0].env.spec
-    solved_at = registered and registered.reward_threshold
     for runner in runners:
         runner.close()
     return results, {
-        "evaluation": summarise_returns([r.return_ for r in results], seeds, solved_at),
+        "evaluation": summarise_returns([r.return_ for r in results], seeds, runners[0].solved_at),
         "planned": _mean(r.planned_return for r in results),
         "realised": _mean(r.realised_return for r in results),
         "penalty": _mean(r.penalty for r in results),
@@ -205,8 +203,7 @@ def evaluate_random(env: EnvConfig, seeds: Sequence[int]) -> tuple[dict[str, Any
             runner.step(random_action(runner.spec, rng))
         returns.append(runner.return_)
     runner.close()
-    solved_at = runner.env.spec and runner.env.spec.reward_threshold
-    return summarise_returns(returns, seeds, solved_at), solved_at
+    return summarise_returns(returns, seeds, runner.solved_at), runner.solved_at
 
 
 def _lasts_too_long(runner: EpisodeRunner) -> bool:

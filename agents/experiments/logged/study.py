@@ -139,6 +139,7 @@ def _measure(study: LoggedStudy, dataset: str, seed: int, arm: Arm, model: Froze
     returns = np.array([result.return_ for result in results])
     data = summarise(model.replay)
     solved_at = _solved_at(model.config)
+    own = plans and plans.plans[plans.weights.index(row["weight"])]
     return row | {
         "episodes": len(results),
         "return": float(returns.mean()),
@@ -148,8 +149,8 @@ def _measure(study: LoggedStudy, dataset: str, seed: int, arm: Arm, model: Froze
         "planned": planned,
         "realised": realised,
         "penalty_logged": plans and plans.logged.penalty,
-        "penalty_planned": plans and plans.plans[plans.weights.index(row["weight"])].penalty,
-        "familiar": plans and plans.plans[plans.weights.index(row["weight"])].familiar,
+        "penalty_planned": own and own.penalty,
+        "familiar": own and own.familiar,
         "reached": plans and plans.reached,
         "data_return": data["mean_return"],
         "data_steps": data["steps"],
@@ -161,9 +162,8 @@ def _measure(study: LoggedStudy, dataset: str, seed: int, arm: Arm, model: Froze
 def _solved_at(config: Config) -> float | None:
     """The return at which the task counts as solved, where its environment says so."""
     runner = builders.build_runner(config.env)
-    registered = runner.env.spec
     runner.close()
-    return registered and registered.reward_threshold
+    return runner.solved_at
 
 
 def _with_penalty(
