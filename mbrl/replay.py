@@ -103,6 +103,8 @@ class _Table:
 class Replay:
     """All finished episodes of a run.
 
+    Several threads may draw from it at once; each draw depends on its number alone.
+
     Args:
       members: E, bootstrap samples to keep.
       repeat: simulator steps of a full action.
@@ -132,12 +134,12 @@ class Replay:
         self._seed = seed
         self._rate = bootstrap
         self._tables: dict[bool, _Table] = {}
-        self._bootstrap: list[np.ndarray] = []
+        self._samples: list[np.ndarray] = []
 
     def append(self, episode: Episode) -> None:
         """Adds an episode with at least one decision."""
         self.episodes.append(episode)
-        self._tables.clear()
+        self._forget_tables()
 
     @property
     def steps(self) -> int:
@@ -182,7 +184,10 @@ class Replay:
         shape = (steps, self._members, batch_size)
         which = rng.random(shape)
         decision = np.stack(
-            [rows[(which[:, e] * len(rows)).astype(int)] for e, rows in enumerate(self._bootstrap)],
+            [
+                rows[(which[:, e] * len(rows)).astype(int)]
+                for e, rows in enumerate(self._bootstrap())
+            ],
             axis=1,
         )
         repeats, ends = table.repeats[decision], table.ends[decision]
@@ -231,7 +236,7 @@ class Replay:
     def load_arrays(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Replaces all episodes by those of `to_arrays`."""
         self.episodes = []
-        self._tables.clear()
+        self._forget_tables()
         if not arrays:
             return
         steps, decisions = arrays["steps"], arrays["decisions"]
@@ -244,6 +249,9 @@ class Replay:
         ):
             self.episodes.append(Episode(*parts[:4], terminated=bool(parts[4])))
 
+    def _forget_tables(self) -> None:
+        self._tables, self._samples = {}, []
+
     def _table(self, *, held_out: bool) -> _Table:
         """The table of the training or of the held-out episodes, built once per change."""
         if held_out not in self._tables:
@@ -253,16 +261,17 @@ class Replay:
                     f"{len(self.episodes)} episodes cannot be split for holdout; 2 are needed"
                 )
             self._tables[held_out] = _Table([self.episodes[i] for i in indices], indices)
-            if not held_out:
-                self._bootstrap = self._resample(self._tables[held_out])
         return self._tables[held_out]
 
-    def _resample(self, table: _Table) -> list[np.ndarray]:
-        """Each member's bootstrap sample: every decision, Poisson(bootstrap) times.
+    def _bootstrap(self) -> list[np.ndarray]:
+        """Each member's bootstrap sample: every training decision, Poisson(bootstrap) times.
 
         Drawn per episode from its own seed, so that a decision's counts never change: a member
         keeps its data from fit to fit.
         """
+        if self._samples:
+            return self._samples
+        table = self._table(held_out=False)
         counts = []
         for index in dict.fromkeys(table.episode.tolist()):
             rng = np.random.default_rng([self._seed, 0, index])
@@ -272,4 +281,5 @@ class Replay:
         per_member = np.concatenate(counts).T
         everything = np.arange(len(table))
         # A sample can be empty only with very few decisions; the member then gets all of them.
-        return [np.repeat(everything, c) if c.any() else everything for c in per_member]
+        self._samples = [np.repeat(everything, c) if c.any() else everything for c in per_member]
+        return self._samples

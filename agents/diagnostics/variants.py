@@ -4,8 +4,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import get_args
 
-import jax
-
 from agents.config import Config, OptionPath, RegularizerName, override
 from agents.envs.dynamics import AnalyticDynamics
 from agents.planning import builders
@@ -78,9 +76,9 @@ class Variants:
     def fitted(self, name: str, frozen: FrozenAgent) -> Variant:
         """The model of `frozen` with a regulariser fitted from fresh weights to its replay."""
         agent = self.agent(name)
-        init, key, metrics = jax.random.split(frozen.keys.fit, 3)
-        fresh = agent.without_regularizer(frozen.learned, init)
-        state, errors = agent.fit_regularizer(fresh, key, metrics, frozen.replay, 0)
+        state, errors = agent.learner.fit_another_regularizer(
+            frozen.learned, frozen.keys.fit, frozen.replay, 0
+        )
         return Variant(name, agent, state, errors)
 
     def of_run(self, name: str, frozen: FrozenAgent) -> Variant:

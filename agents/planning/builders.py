@@ -19,6 +19,8 @@ from agents.planning.agent import PlanningAgent
 from agents.planning.cloned import ClonedPolicy
 from agents.planning.fits import FitSchedule
 from agents.planning.layout import divide
+from agents.planning.learner import Learner
+from agents.planning.parts import Parts
 from mbrl import (
     Corruption,
     Ensemble,
@@ -83,13 +85,16 @@ def build_agent(
     search = config.planner
     floats = search.population * search.particles * max(config.model.hidden)
     layout = divide(config.num_envs, floats)
-    return PlanningAgent(
+    parts = Parts(
         build_ensemble(config, spec, dynamics),
         build_regularizer(config.regularizer, spec),
-        build_planner(config, spec, layout.candidates),
+        build_policy(config, spec) if search.policy_prior else None,
+    )
+    learner = Learner(
+        parts,
         observation_size=spec.observation_size,
         action_size=spec.action_size,
-        horizon=search.horizon,
+        window=search.horizon,
         model_fit=_schedule(
             config,
             config.fit,
@@ -100,7 +105,12 @@ def build_agent(
         regularizer_fit=_schedule(
             config, config.regularizer, optax.adam(config.regularizer.learning_rate)
         ),
-        policy=build_policy(config, spec) if search.policy_prior else None,
+    )
+    return PlanningAgent(
+        parts,
+        build_planner(config, spec, layout.candidates),
+        learner,
+        horizon=search.horizon,
         propagation=config.model.propagation,
         risk=build_risk(search.risk),
         discount=search.discount,

@@ -1,11 +1,12 @@
 """The cloned policy as a part of an agent: learned from a replay, asked for plans."""
 
 from functools import partial
+from threading import Event
 
 import jax
 from jaxtyping import Array, Float
 
-from agents.planning.fits import FitSchedule, fit_part, make_part_fitter
+from agents.planning.fits import FitSchedule, PartFitter
 from mbrl import (
     Ensemble,
     KeyArray,
@@ -32,8 +33,7 @@ class ClonedPolicy:
 
     def __init__(self, policy: PolicyPrior, schedule: FitSchedule):
         self._policy = policy
-        self._schedule = schedule
-        self._fitter = make_part_fitter(policy.loss, schedule)
+        self._fitter = PartFitter("policy", policy.loss, schedule)
         self.act = jax.jit(policy.act)
 
     def init(self, key: KeyArray) -> Trainable:
@@ -41,31 +41,37 @@ class ClonedPolicy:
         return self._fitter.init(jax.jit(self._policy.init)(key))
 
     def fit(
-        self, trainable: Trainable, scales: Normalizer, key: KeyArray, replay: Replay, index: int
+        self,
+        scales: Normalizer,
+        trainable: Trainable,
+        key: KeyArray,
+        replay: Replay,
+        index: int,
+        stop: Event,
     ) -> tuple[Trainable, dict[str, float]]:
         """Fits the policy to the decisions of a replay.
 
         Args:
-          trainable: where to start.
           scales: of observations.
+          trainable: where to start.
           key: random key, consumed.
           replay: at least one training and one held-out episode.
           index: number of this fit; names the minibatches drawn.
+          stop: once it is set, the fit is left before its next epoch.
 
         Returns:
           What is learned, and its held-out loss by name.
 
         Raises:
           UserError: if the loss is not finite any more.
+          FitStoppedError: `stop` was set.
         """
-        result = fit_part(
-            "policy",
-            self._fitter,
-            self._schedule,
+        result = self._fitter.fit(
             scales,
             trainable,
             key,
             index,
+            stop,
             examples=replay.training_decisions,
             draw=partial(replay.draw_windows, length=1),
             holdout=replay.held_out_windows(HOLDOUT_DECISIONS, 1),

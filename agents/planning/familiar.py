@@ -15,8 +15,9 @@ from jaxtyping import Float
 from scipy.spatial import KDTree
 
 from agents.envs.faults import LARGEST
-from agents.planning.agent import HOLDOUT_WINDOWS, PlanningAgent
+from agents.planning.agent import PlanningAgent
 from agents.planning.learned import AgentState
+from agents.planning.learner import HOLDOUT_WINDOWS
 from mbrl import (
     KeyArray,
     Replay,

@@ -1,8 +1,11 @@
-"""How the parts of an agent are fitted to a replay: schedule, units, and the check of the loss."""
+"""How a part of an agent is fitted to a replay: schedule, units, and the check of the loss."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import Event
+from typing import TypeVar
 
 import jax.numpy as jnp
 import numpy as np
@@ -16,6 +19,7 @@ from mbrl import (
     Fitter,
     KeyArray,
     LossFn,
+    Params,
     Scales,
     Trainable,
     Transition,
@@ -24,6 +28,8 @@ from mbrl import (
     normalizer,
 )
 from mbrl.normalizer import Normalizer
+
+T = TypeVar("T")
 
 _MOST_EPOCHS = 2**20
 """Of one fit, where its length is given in passes over the data."""
@@ -59,68 +65,111 @@ class FitSchedule:
         return epochs, epochs
 
 
-def make_part_fitter(loss: LossFn, schedule: FitSchedule) -> Fitter:
-    """The compiled pieces of a fit under a schedule."""
-    return make_fitter(
-        loss,
-        schedule.optimizer,
-        averaging=schedule.averaging,
-        compiler_options=compiler_options(),
-    )
+class FitStoppedError(Exception):
+    """A fit was left before its end."""
 
 
-def fit_part(
-    name: str,
-    fitter: Fitter,
-    schedule: FitSchedule,
-    scales: Scales | Normalizer,
-    trainable: Trainable,
-    key: KeyArray,
-    index: int,
-    *,
-    examples: float,
-    draw: Callable[[int, int, int], Batch],
-    holdout: Batch,
-) -> FitResult:
-    """Fits one part of an agent to the episodes of a replay.
+class PartFitter:
+    """Compiled pieces of the fits of one part; holds no state.
 
     Args:
-      name: of the part, for the message.
-      fitter: its compiled pieces.
+      name: of the part, for messages.
+      loss: of a minibatch.
       schedule: minibatches and early stopping.
-      scales: units of the data.
-      trainable: where to start.
-      key: random key, consumed.
-      index: number of this fit in the run; names the minibatches drawn.
-      examples: that are trained on, of the kind that `draw` draws.
-      draw: ``draw(number, steps, batch_size)``, the minibatches of one epoch.
-      holdout: one batch of held-out episodes.
+    """
+
+    def __init__(self, name: str, loss: LossFn, schedule: FitSchedule):
+        self._name = name
+        self._schedule = schedule
+        self.compiled: Fitter = make_fitter(
+            loss,
+            schedule.optimizer,
+            averaging=schedule.averaging,
+            compiler_options=compiler_options(),
+        )
+
+    def init(self, params: Params) -> Trainable:
+        """What a first fit begins with."""
+        return self.compiled.init(params)
+
+    def fit(
+        self,
+        scales: Scales | Normalizer,
+        trainable: Trainable,
+        key: KeyArray,
+        index: int,
+        stop: Event,
+        *,
+        examples: float,
+        draw: Callable[[int, int, int], Batch],
+        holdout: Batch,
+    ) -> FitResult:
+        """Fits the part to the episodes of a replay.
+
+        Args:
+          scales: units of the data.
+          trainable: where to start.
+          key: random key, consumed.
+          index: number of this fit in the run; names the minibatches drawn.
+          stop: once it is set, the fit is left before its next epoch.
+          examples: that are trained on, of the kind that `draw` draws.
+          draw: ``draw(number, steps, batch_size)``, the minibatches of one epoch.
+          holdout: one batch of held-out episodes.
+
+        Raises:
+          UserError: the held-out loss is not finite any more.
+          FitStoppedError: `stop` was set.
+        """
+        schedule = self._schedule
+        least, most = schedule.epochs(examples)
+        # Draws of a fit are named apart from those of the others.
+        stride = _MOST_EPOCHS if schedule.passes else schedule.max_epochs
+
+        def draw_batches(epoch: int) -> Batch:
+            if stop.is_set():
+                raise FitStoppedError
+            return draw(index * stride + epoch, schedule.steps_per_epoch, schedule.batch_size)
+
+        result = fit(
+            self.compiled,
+            scales,
+            trainable,
+            key,
+            draw_batches=draw_batches,
+            holdout=holdout,
+            min_epochs=least,
+            max_epochs=most,
+            patience=schedule.patience,
+        )
+        if not np.isfinite(result.holdout_loss):
+            raise UserError(
+                f"the {self._name}'s held-out loss is {result.holdout_loss} in fit {index}; "
+                "allowed: a finite number, which a smaller learning rate may bring"
+            )
+        return result
+
+
+def side_by_side(tasks: Sequence[Callable[[Event], T]]) -> list[T]:
+    """Runs tasks at once, each in a thread, and returns their results in order.
+
+    What JAX has compiled holds no lock of Python's, so that two fits use two cores. Their results
+    do not depend on when they run.
+
+    Args:
+      tasks: each is given what is set as soon as a task before it has failed, or the main thread is
+        interrupted. It may then end early, by any exception.
 
     Raises:
-      UserError: the held-out loss is not finite any more.
+      Exception: of the first task, in the order given, that failed.
     """
-    least, most = schedule.epochs(examples)
-    # Draws of a fit are named apart from those of the others.
-    stride = _MOST_EPOCHS if schedule.passes else schedule.max_epochs
-    result = fit(
-        fitter,
-        scales,
-        trainable,
-        key,
-        draw_batches=lambda epoch: draw(
-            index * stride + epoch, schedule.steps_per_epoch, schedule.batch_size
-        ),
-        holdout=holdout,
-        min_epochs=least,
-        max_epochs=most,
-        patience=schedule.patience,
-    )
-    if not np.isfinite(result.holdout_loss):
-        raise UserError(
-            f"the {name}'s held-out loss is {result.holdout_loss} in fit {index}; "
-            "allowed: a finite number, which a smaller learning rate may bring"
-        )
-    return result
+    stop = Event()
+    with ThreadPoolExecutor(len(tasks)) as threads:
+        try:
+            running = [threads.submit(task, stop) for task in tasks]
+            return [each.result() for each in running]
+        except BaseException:
+            stop.set()  # the executor waits for the others
+            raise
 
 
 def measure_scales(seen: Transition) -> Scales:

@@ -62,7 +62,8 @@ def read(path: Path) -> tuple[Config, EnvironmentSpec, AgentState, dict[str, flo
     if about.get("kind") != _KIND:
         raise UserError(f"{where} holds no policy; give a file of Policy.save, or a run directory")
     config, spec = saved.read_config(stored), saved.read_spec(stored)
-    blank = jax.eval_shape(builders.build_agent(config, spec).init, RunKeys.of(config.seed).init)
+    learner = builders.build_agent(config, spec).learner
+    blank = jax.eval_shape(learner.init, RunKeys.of(config.seed).init)
     learned = _whole(stored.state(_needed(blank)))
     return config, spec, learned, {name: about[name] for name in ("weight", "survival_bonus")}
 

@@ -114,7 +114,7 @@ def fit(run: Run, callbacks: Sequence[Callback]) -> None:
     number = run.progress.fits
     key = jax.random.fold_in(run.keys.fit, number)
     with during("fitting", run, callbacks):
-        run.learned, errors = run.agent.fit(run.learned, key, run.replay, number)
+        run.learned, errors = run.agent.learner.fit(run.learned, key, run.replay, number)
     if run.config.regularizer.weight == "familiar":
         with during("planning", run, callbacks, plans=len(GRID) * STATES):
             run.choose_weight()

@@ -72,7 +72,7 @@ class Run:
             spec = runners[0].spec
         self.spec = spec or self._read_data()
         self.agent = builders.build_agent(config, self.spec)
-        self.learned: AgentState = self.agent.init(self.keys.init)
+        self.learned: AgentState = self.agent.learner.init(self.keys.init)
         self.actor = Actor(self.agent, self.keys.plan, config.num_envs)
         self.held_out_plans: HeldOutPlans | None = None
 

@@ -246,7 +246,7 @@ def read(found: Checkpoint, agent: PlanningAgent, config: Config) -> Saved:
     keys = RunKeys.of(config.seed)
     tree = found.state(
         {
-            "learned": jax.eval_shape(agent.init, keys.init),
+            "learned": jax.eval_shape(agent.learner.init, keys.init),
             "plan_states": jax.eval_shape(lambda: agent.initial_plans(config.num_envs)),
         }
     )

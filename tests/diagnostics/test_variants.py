@@ -9,7 +9,7 @@ from walking import fitting_quickly
 
 from agents.diagnostics.variants import NAMES, Variants
 from agents.planning import builders
-from agents.planning.agent import HOLDOUT_WINDOWS
+from agents.planning.learner import HOLDOUT_WINDOWS
 from mbrl.regularizers import as_trajectory
 
 each = pytest.mark.parametrize("name", NAMES)

@@ -11,7 +11,7 @@ from analytic import quickly
 from tiny import JUDGED, JUDGES, assert_same_tree, finished, frozen_of, new_run, tiny, traces_of
 
 from agents.errors import UserError
-from agents.planning.agent import HOLDOUT_WINDOWS
+from agents.planning.learner import HOLDOUT_WINDOWS
 from agents.training.frozen import make_replay
 from mbrl import planners
 from mbrl.regularizers import RegularizerState, as_trajectory, calibrated_penalty
@@ -167,7 +167,7 @@ def test_without_a_regularizer_the_weight_means_nothing(wages):
 
 
 def test_a_fit_measures_units_on_the_training_episodes(run):
-    learned, _ = run.agent.fit(run.learned, jax.random.key(0), run.replay, 1)
+    learned, _ = run.agent.learner.fit(run.learned, jax.random.key(0), run.replay, 1)
     trained_on = [episode for index, episode in enumerate(run.replay.episodes) if index % 10 != 1]
     starts = np.concatenate([e.observations[np.cumsum([0, *e.repeats[:-1]])] for e in trained_on])
     np.testing.assert_allclose(learned.scales.observation.mean, starts.mean(0), rtol=1e-5)
@@ -192,7 +192,7 @@ def test_a_fit_measures_units_on_the_training_episodes(run):
 
 def test_a_fit_learns_and_says_how_well(run):
     before = run.learned
-    after, errors = run.agent.fit(before, jax.random.key(0), run.replay, 1)
+    after, errors = run.agent.learner.fit(before, jax.random.key(0), run.replay, 1)
     assert set(errors) == {
         "dynamics_nll", "reward_rmse", "termination_bce", "regularizer_mse", "regularizer_copy_mse",
         "epochs", "regularizer_epochs",
@@ -209,7 +209,7 @@ def test_a_fit_learns_and_says_how_well(run):
 
 
 def test_calibration_puts_the_median_of_held_out_steps_at_0_and_their_95_percent_at_1(run):
-    learned, _ = run.agent.fit(run.learned, jax.random.key(0), run.replay, 1)
+    learned, _ = run.agent.learner.fit(run.learned, jax.random.key(0), run.replay, 1)
     windows = run.replay.held_out_windows(HOLDOUT_WINDOWS, run.config.planner.horizon)
     state = RegularizerState(
         params=learned.regularizer.average,
@@ -217,7 +217,7 @@ def test_calibration_puts_the_median_of_held_out_steps_at_0_and_their_95_percent
         calibration=learned.calibration,
     )
     penalty = quickly(
-        jax.vmap(lambda path: calibrated_penalty(run.agent._regularizer, state, path))
+        jax.vmap(lambda path: calibrated_penalty(run.agent._parts.regularizer, state, path))
     )
     steps = np.asarray(penalty(as_trajectory(windows)))[windows.mask]
     np.testing.assert_allclose(np.quantile(steps, [0.5, 0.95]), [0.0, 1.0], atol=1e-3)
@@ -225,7 +225,7 @@ def test_calibration_puts_the_median_of_held_out_steps_at_0_and_their_95_percent
 
 def test_a_fit_is_named_by_its_key_and_its_number(run):
     def fitted(key, index):
-        return run.agent.fit(run.learned, jax.random.key(key), run.replay, index)[0].model
+        return run.agent.learner.fit(run.learned, jax.random.key(key), run.replay, index)[0].model
 
     assert_same_tree(fitted(0, 1), fitted(0, 1))
     for other in (fitted(1, 1), fitted(0, 2)):
@@ -238,7 +238,7 @@ def test_a_growing_replay_compiles_nothing(run):
     state = run.learned
     for count in (2, 3, 7):
         replay = replay_of(run, run.replay.episodes[:count])
-        state, _ = run.agent.fit(state, jax.random.key(count), replay, count)
+        state, _ = run.agent.learner.fit(state, jax.random.key(count), replay, count)
     assert traces_of(run.agent) == before
 
 
@@ -256,7 +256,7 @@ def test_data_that_is_not_finite_is_refused_in_one_line(run, field):
         for episode in run.replay.episodes[:3]
     ]
     with pytest.raises(UserError, match=r"the model's held-out loss is .* in fit 4") as error:
-        run.agent.fit(run.learned, jax.random.key(0), replay_of(run, episodes), 4)
+        run.agent.learner.fit(run.learned, jax.random.key(0), replay_of(run, episodes), 4)
     assert "\n" not in str(error.value)
     assert "learning rate" in str(error.value)
 
@@ -267,7 +267,7 @@ def test_a_regularizer_that_diverges_is_named(run):
     )
     state = replace(run.learned, regularizer=ruined)
     with pytest.raises(UserError, match=r"the regularizer's held-out loss is .* in fit 4"):
-        run.agent.fit(state, jax.random.key(0), run.replay, 4)
+        run.agent.learner.fit(state, jax.random.key(0), run.replay, 4)
 
 
 # What it is built from.
@@ -309,7 +309,7 @@ def test_the_units_of_observations_and_rewards_change_no_plan(name):
                     rewards=episode.rewards * np.float32(reward_unit),
                 )
             )
-        learned, _ = run.agent.fit(run.agent.init(KEYS[0]), KEYS[1], replay, 1)
+        learned, _ = run.agent.learner.fit(run.agent.learner.init(KEYS[0]), KEYS[1], replay, 1)
         plan, _ = run.agent.act(
             learned,
             KEYS,
@@ -339,7 +339,9 @@ def imitating():
 
 def test_another_regulariser_keeps_the_model_and_the_cloned_policy(imitating):
     learned = imitating.learned
-    state = imitating.agent.without_regularizer(learned, jax.random.key(3))
+    state, errors = imitating.agent.learner.fit_another_regularizer(
+        learned, jax.random.key(3), imitating.replay, 1
+    )
     assert_same_tree((state.model, state.scales), (learned.model, learned.scales))
     assert_same_tree(state.policy, learned.policy)
     different = jax.tree.map(
@@ -347,11 +349,14 @@ def test_another_regulariser_keeps_the_model_and_the_cloned_policy(imitating):
         state.regularizer.params, learned.regularizer.params,
     )  # fmt: skip
     assert any(jax.tree.leaves(different))
+    assert {"regularizer_mse", "regularizer_copy_mse", "regularizer_epochs"} == set(errors)
 
 
 def test_a_plan_depends_on_what_the_policy_suggests(imitating):
     plan, _ = act(imitating, weight=0.0)  # so that only the candidates differ
-    forgetful = replace(imitating.learned, policy=imitating.agent.init(jax.random.key(9)).policy)
+    forgetful = replace(
+        imitating.learned, policy=imitating.agent.learner.init(jax.random.key(9)).policy
+    )
     other, _ = act(replace(imitating, learned=forgetful), weight=0.0)
     assert (other.actions != plan.actions).any()
 

@@ -1,4 +1,9 @@
-"""The length of a fit: in epochs, or in passes over the data."""
+"""One fit: its length, in epochs or in passes over the data; and several, side by side."""
+
+import os
+import signal
+from functools import partial
+from threading import Barrier, Event
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.planning.fits import FitSchedule, fit_part, make_part_fitter
+from agents.planning.fits import FitSchedule, FitStoppedError, PartFitter, side_by_side
 from mbrl import normalizer
 
 
@@ -44,7 +49,7 @@ def test_a_fit_draws_its_epochs_and_no_other_fit_the_same(passes, decisions, epo
     def loss(scales, params, key, batch):
         return jnp.mean((params["slope"] * batch - 2.0 * batch) ** 2)
 
-    fitter = make_part_fitter(loss, made)
+    fitter = PartFitter("line", loss, made)
     numbers: list[int] = []
 
     def draw(number, steps, batch_size):
@@ -53,9 +58,71 @@ def test_a_fit_draws_its_epochs_and_no_other_fit_the_same(passes, decisions, epo
 
     trainable = fitter.init({"slope": jnp.zeros(())})
     for index in (1, 2):
-        result = fit_part(
-            "line", fitter, made, normalizer.identity(1), trainable, jax.random.key(0), index,
+        result = fitter.fit(
+            normalizer.identity(1), trainable, jax.random.key(0), index, Event(),
             examples=decisions, draw=draw, holdout=np.ones(4, np.float32),
         )  # fmt: skip
         assert result.epochs == epochs
     assert len(numbers) == 2 * epochs == len(set(numbers))
+
+
+def test_a_fit_that_is_stopped_draws_no_more_epochs():
+    fitter = PartFitter("line", lambda scales, params, key, batch: jnp.sum(params), schedule())
+    stop, numbers = Event(), []
+
+    def draw(number, steps, batch_size):
+        numbers.append(number)
+        stop.set()
+        return np.ones((steps, batch_size), np.float32)
+
+    with pytest.raises(FitStoppedError):
+        fitter.fit(
+            normalizer.identity(1), fitter.init(jnp.zeros(())), jax.random.key(0), 1, stop,
+            examples=40, draw=draw, holdout=np.ones(4, np.float32),
+        )  # fmt: skip
+    assert len(numbers) == 1
+
+
+# Side by side.
+
+
+def test_tasks_run_at_the_same_time_and_their_results_are_in_order():
+    everyone = Barrier(3)  # broken unless three threads wait at it at once
+
+    def task(number, stop):
+        everyone.wait(timeout=60)
+        return number
+
+    assert side_by_side([partial(task, number) for number in range(3)]) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("failing", [0, 1])
+def test_when_a_task_fails_it_is_named_and_the_others_are_stopped(failing):
+    stopped = []
+
+    def fail(stop):
+        raise ValueError("no loss")
+
+    def last(stop):
+        stopped.append(stop.wait(timeout=60))
+        raise FitStoppedError
+
+    def first(stop):
+        return 1
+
+    with pytest.raises(ValueError, match="no loss"):
+        side_by_side([fail, last] if failing == 0 else [first, fail, last])
+    assert stopped == [True]
+
+
+def test_an_interrupt_stops_all_tasks():
+    ended = Event()
+
+    def task(stop):
+        os.kill(os.getpid(), signal.SIGINT)
+        if stop.wait(timeout=60):
+            ended.set()
+
+    with pytest.raises(KeyboardInterrupt):
+        side_by_side([task])
+    assert ended.wait(timeout=60)

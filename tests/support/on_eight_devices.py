@@ -74,7 +74,7 @@ def environments(count: int, number: int):
 @cache
 def first_weights():
     agent = build_agent(tiny(**AGENT), describe(worlds.Walk()))
-    return quickly(agent.init)(jax.random.key(0))
+    return quickly(agent.learner.init)(jax.random.key(0))
 
 
 def agents(count: int, number: int):

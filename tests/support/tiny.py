@@ -172,13 +172,14 @@ def shared_agent(
     if key not in _AGENTS:
         with compiling_quickly():
             agent = _build_agent(config, spec, dynamics)
-        agent.init = quickly(agent.init)  # pyright: ignore[reportAttributeAccessIssue]
+        learner = agent.learner
+        learner.init = quickly(learner.init)  # pyright: ignore[reportAttributeAccessIssue]
         fitted = (sizes, config.model, config.fit, reward)  # however it is searched
         planner = config.planner
         judged = (*fitted, planner.horizon, planner.policy_prior, config.regularizer)
         for names, key_of_fits in ((_MODEL_FITS, fitted), (_FITS, judged)):
-            fits = {name: part for name, part in vars(agent).items() if name in names}
-            vars(agent).update(_FITTERS.setdefault(repr(key_of_fits), fits))
+            fits = {name: part for name, part in vars(learner).items() if name in names}
+            vars(learner).update(_FITTERS.setdefault(repr(key_of_fits), fits))
         _AGENTS[key] = agent
     return _AGENTS[key]
 
@@ -270,15 +271,17 @@ def finished(**changes: Any) -> Finished:
 
 def traces_of(agent: PlanningAgent) -> dict[str, int]:
     """How often each function that an agent compiles was traced."""
+    learner = agent.learner
+    model, regularizer = learner._model_fitter.compiled, learner._regularizer_fitter.compiled
     return {
         "plan": _traces(agent.plan),
-        "fit model": _traces(agent._model_fitter.epoch),
-        "fit regularizer": _traces(agent._regularizer_fitter.epoch),
-        "judge model": _traces(agent._model_fitter.evaluate),
-        "judge regularizer": _traces(agent._regularizer_fitter.evaluate),
-        "model metrics": _traces(agent._model_metrics),
-        "regularizer metrics": _traces(agent._regularizer_metrics),
-        "calibrate": _traces(agent._calibrate),
+        "fit model": _traces(model.epoch),
+        "fit regularizer": _traces(regularizer.epoch),
+        "judge model": _traces(model.evaluate),
+        "judge regularizer": _traces(regularizer.evaluate),
+        "model metrics": _traces(learner._model_metrics),
+        "regularizer metrics": _traces(learner._regularizer_metrics),
+        "calibrate": _traces(learner._calibrate),
     }
 
 

@@ -24,7 +24,7 @@ from agents.config import Config, load_run
 from agents.envs import episode_seed
 from agents.errors import UserError
 from agents.planning.actor import Actor
-from agents.planning.agent import PlanningAgent
+from agents.planning.learner import Learner
 from agents.reporting import conclude as reporting
 from agents.training import checkpoint, evaluation
 from agents.training.frozen import make_replay
@@ -240,13 +240,13 @@ def test_plans_are_carried_out(tmp_path, monkeypatch):
 
 def test_every_fit_draws_afresh(tmp_path, monkeypatch):
     drawn = []
-    fit = PlanningAgent.fit
+    fit = Learner.fit
 
     def recorded(self, state, key, replay, index):
         drawn.append((*jax.random.key_data(key).tolist(), index))
         return fit(self, state, key, replay, index)
 
-    monkeypatch.setattr(PlanningAgent, "fit", recorded)
+    monkeypatch.setattr(Learner, "fit", recorded)
     train(finished().config, tmp_path)
     assert [index for *_, index in drawn] == list(range(1, len(drawn) + 1))
     assert len({tuple(key) for *key, _ in drawn}) == len(drawn)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import jax
 import numpy as np
 from numpy.typing import NDArray
 
@@ -172,9 +171,9 @@ def _with_penalty(
     """The model with another penalty, fitted to the same data."""
     config = study.config(dataset, seed, arm)
     agent = builders.build_agent(config)
-    init, key, metrics = jax.random.split(model.keys.fit, 3)
-    fresh = agent.without_regularizer(model.learned, init)
-    learned, _ = agent.fit_regularizer(fresh, key, metrics, model.replay, 1)
+    learned, _ = agent.learner.fit_another_regularizer(
+        model.learned, model.keys.fit, model.replay, 1
+    )
     return replace(model, config=config, agent=agent, learned=learned)
 
 

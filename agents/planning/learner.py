@@ -1,0 +1,237 @@
+"""How an agent learns: model, regulariser and cloned policy are fitted to a replay, side by side.
+
+Shapes: E members, O observation, A action.
+"""
+
+from dataclasses import replace
+from functools import partial
+from threading import Event
+
+import jax
+import numpy as np
+from jaxtyping import Array
+
+from agents.planning.fits import FitSchedule, PartFitter, measure_scales, side_by_side
+from agents.planning.learned import AgentState, model_of
+from agents.planning.parts import POLICY, Parts
+from mbrl import (
+    Calibration,
+    KeyArray,
+    Replay,
+    Scales,
+    Trainable,
+    Window,
+    normalizer,
+    regularizers,
+)
+from mbrl.normalizer import Normalizer
+
+HOLDOUT_TRANSITIONS = 1024
+HOLDOUT_WINDOWS = 256
+
+Errors = dict[str, float]
+
+
+class Learner:
+    """Holds compiled functions and no state; what is learned is an `AgentState`.
+
+    Args:
+      parts: what is fitted.
+      observation_size: O.
+      action_size: A.
+      window: decisions of a window that the regulariser learns from: the horizon of the plans.
+      model_fit, regularizer_fit: how each of them is fitted; a policy brings its own schedule.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        *,
+        observation_size: int,
+        action_size: int,
+        window: int,
+        model_fit: FitSchedule,
+        regularizer_fit: FitSchedule,
+    ):
+        self._parts = parts
+        self._sizes = observation_size, action_size
+        self._window = window
+        self._model_fitter = PartFitter("model", parts.ensemble.loss, model_fit)
+        self._regularizer_fitter = PartFitter(
+            "regularizer", parts.regularizer.loss, regularizer_fit
+        )
+        self._model_metrics = jax.jit(parts.ensemble.metrics)
+        self._regularizer_metrics = jax.jit(parts.regularizer.metrics)
+        self._calibrate = jax.jit(self._measure_calibration)
+
+    def init(self, key: KeyArray) -> AgentState:
+        """Random weights; nothing is rescaled until there is data."""
+        model_key, regularizer_key = jax.random.split(key)
+        observation_size, action_size = self._sizes
+        observation, parts = normalizer.identity(observation_size), self._parts
+        return AgentState(
+            model=self._model_fitter.init(jax.jit(parts.ensemble.init)(model_key)),
+            scales=Scales(
+                observation=observation, delta=observation, rewards=normalizer.identity(2)
+            ),
+            regularizer=self._regularizer_fitter.init(
+                jax.jit(parts.regularizer.init)(regularizer_key)
+            ),
+            regularizer_scales=normalizer.identity(observation_size + action_size),
+            calibration=regularizers.uncalibrated(),
+            policy=parts.policy and parts.policy.init(jax.random.fold_in(key, POLICY)),
+        )
+
+    def fit(
+        self, state: AgentState, key: KeyArray, replay: Replay, index: int
+    ) -> tuple[AgentState, Errors]:
+        """Fits all parts to the replay, from their last weights, each in a thread of its own.
+
+        Args:
+          state: what was learned so far.
+          key: random key, consumed.
+          replay: at least one training and one held-out episode.
+          index: number of this fit in the run; names the minibatches drawn.
+
+        Returns:
+          The new state, and the held-out errors by name.
+
+        Raises:
+          UserError: if a loss is not finite any more; the old state is still good.
+        """
+        # Model and regulariser measure their errors under the same noise.
+        model_key, regularizer_key, metrics_key = jax.random.split(key, 3)
+        policy_key = jax.random.fold_in(key, POLICY)
+        scales, penalty_scales = measure_scales(replay.transitions()), self._measure(replay)
+        data = replay, index
+        tasks = [
+            partial(self._fit_model, scales, state.model, model_key, metrics_key, *data),
+            partial(
+                self._fit_regularizer,
+                penalty_scales, state.regularizer, regularizer_key, metrics_key, *data,
+            ),
+        ]  # fmt: skip
+        if self._parts.policy is not None and state.policy is not None:
+            policy = partial(self._parts.policy.fit, scales.observation, state.policy)
+            tasks.append(partial(policy, policy_key, *data))
+        (model, errors), (regularizer, more), *cloned = side_by_side(tasks)
+        errors |= more
+        state = replace(
+            state,
+            model=model,
+            scales=scales,
+            regularizer=regularizer,
+            regularizer_scales=penalty_scales,
+        )
+        for policy, more in cloned:
+            state, errors = replace(state, policy=policy), errors | more
+        return self._calibrated(state, replay), errors
+
+    def fit_another_regularizer(
+        self, state: AgentState, key: KeyArray, replay: Replay, index: int
+    ) -> tuple[AgentState, Errors]:
+        """Keeps the model and the cloned policy of another agent, and fits the regulariser to them.
+
+        Args:
+          state: what the other agent has learned; it may have any regulariser.
+          key: random key, consumed.
+          replay: at least one training and one held-out episode.
+          index: number of this fit; names the minibatches drawn.
+
+        Returns:
+          The state of this agent, and the regulariser's held-out errors by name.
+
+        Raises:
+          UserError: if the loss is not finite any more.
+        """
+        init_key, key, metrics_key = jax.random.split(key, 3)
+        fresh, scales = self.init(init_key), self._measure(replay)
+        regularizer, errors = self._fit_regularizer(
+            scales, fresh.regularizer, key, metrics_key, replay, index, Event()
+        )
+        fitted = replace(
+            fresh,
+            model=state.model,
+            scales=state.scales,
+            policy=state.policy,
+            regularizer=regularizer,
+            regularizer_scales=scales,
+        )
+        return self._calibrated(fitted, replay), errors
+
+    def _measure(self, replay: Replay) -> Normalizer:
+        """The units of the regulariser."""
+        seen = replay.transitions()
+        return normalizer.fit(np.concatenate([seen.observation, seen.action], -1), self._sizes)
+
+    def _fit_model(
+        self,
+        scales: Scales,
+        trainable: Trainable,
+        key: KeyArray,
+        metrics_key: KeyArray,
+        replay: Replay,
+        index: int,
+        stop: Event,
+    ) -> tuple[Trainable, Errors]:
+        held_out, members = (
+            replay.held_out_transitions(HOLDOUT_TRANSITIONS),
+            self._parts.ensemble.members,
+        )
+        result = self._model_fitter.fit(
+            scales,
+            trainable,
+            key,
+            index,
+            stop,
+            examples=replay.training_decisions,
+            draw=replay.draw_transitions,
+            holdout=jax.tree.map(
+                lambda leaf: np.broadcast_to(leaf, (members, *leaf.shape)), held_out
+            ),
+        )
+        errors = self._model_metrics(scales, result.trainable.average, metrics_key, held_out)
+        return result.trainable, _as_floats(errors) | {"epochs": result.epochs}
+
+    def _fit_regularizer(
+        self,
+        scales: Normalizer,
+        trainable: Trainable,
+        key: KeyArray,
+        metrics_key: KeyArray,
+        replay: Replay,
+        index: int,
+        stop: Event,
+    ) -> tuple[Trainable, Errors]:
+        windows = self._held_out_windows(replay)
+        result = self._regularizer_fitter.fit(
+            scales,
+            trainable,
+            key,
+            index,
+            stop,
+            examples=replay.training_decisions / self._window,
+            draw=partial(replay.draw_windows, length=self._window),
+            holdout=windows,
+        )
+        errors = self._regularizer_metrics(scales, result.trainable.average, metrics_key, windows)
+        return result.trainable, _as_floats(errors) | {"regularizer_epochs": result.epochs}
+
+    def _calibrated(self, state: AgentState, replay: Replay) -> AgentState:
+        """The state with the unit of its penalty measured on held-out steps."""
+        windows, params = self._held_out_windows(replay), state.regularizer.average
+        calibration = self._calibrate(model_of(state), state.regularizer_scales, params, windows)
+        return replace(state, calibration=calibration)
+
+    def _held_out_windows(self, replay: Replay) -> Window:
+        return replay.held_out_windows(HOLDOUT_WINDOWS, self._window)
+
+    def _measure_calibration(self, model, scales, params, windows) -> Calibration:
+        """Traced."""
+        paths = self._parts.with_predictions(model, regularizers.as_trajectory(windows))
+        penalty = jax.vmap(self._parts.regularizer.penalty, in_axes=(None, None, 0))
+        return regularizers.calibrate(penalty(scales, params, paths), windows.mask)
+
+
+def _as_floats(errors: dict[str, Array]) -> Errors:
+    return {name: float(value) for name, value in errors.items()}
