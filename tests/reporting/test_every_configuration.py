@@ -5,7 +5,7 @@ Configurations are drawn at the bounds of their options, each small enough to ru
 
 import json
 import types
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import numpy as np
@@ -14,7 +14,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from logged import random_run
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
-from tiny import TINY, frozen_of, sharing, train
+from tiny import TINY, forget_compiled, frozen_of, sharing, train
 
 from agents.config import NO_ENVIRONMENT, Config, Options
 from agents.data import from_replay, save
@@ -28,6 +28,8 @@ LOGGED_EVERY = 4  # runs: the others learn online
 
 # Without an upper bound an option costs time, not correctness: a few units and no more.
 _INTEGERS_ABOVE = (1, 3)
+# In the plans of all environments; hundreds with a long horizon each take a quarter of an hour.
+_MOST_DECISIONS = 10_000
 # Over the data; their upper bound is there against fits that never end.
 _PASSES = (0.0, 2.0)
 # Steps of Adam beyond which a fit may diverge, which is refused.
@@ -56,6 +58,8 @@ def draw_config(number: int, dataset: str = "walk.npz") -> Config:
         values = _draw(Config, rng)
         values["env_steps"] = int(rng.choice([1, 50, 120]))
         values["random_steps"] = int(rng.choice([1, 40, 200]))
+        if values["num_envs"] * values["planner"]["horizon"] > _MOST_DECISIONS:
+            values["num_envs"] = 1
         values["evaluation"]["seed"] = int(rng.choice([10_000, 2**30 - 10]))
         repeat = int(rng.choice([1, 2, 100]))
         limited = {"max_episode_steps": int(rng.choice([1, 15, 40]))}
@@ -138,7 +142,15 @@ def dataset(tmp_path_factory) -> str:
     return name
 
 
+@pytest.fixture
+def forgetting() -> Iterator[None]:
+    """Hardly two of the configurations compile alike."""
+    yield
+    forget_compiled()
+
+
 @pytest.mark.stress
+@pytest.mark.usefixtures("forgetting")
 @pytest.mark.timeout(1800)  # one fit an episode takes minutes
 @pytest.mark.parametrize("number", range(COUNT))
 def test_a_valid_configuration_runs_to_its_end(number, dataset, tmp_path):

@@ -184,6 +184,13 @@ def shared_agent(
     return _AGENTS[key]
 
 
+def forget_compiled() -> None:
+    """Frees what agents have compiled: thousands of programs use up a process's memory maps."""
+    _AGENTS.clear()
+    _FITTERS.clear()
+    jax.clear_caches()
+
+
 _MODEL_FITS = ("_model_fitter", "_model_metrics")
 _FITS = ("init", "_regularizer_fitter", "_regularizer_metrics", "_calibrate")
 _FITTERS: dict[str, dict[str, Any]] = {}

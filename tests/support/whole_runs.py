@@ -1,6 +1,7 @@
 """Whole runs of the tiny world `Noisy`, in processes of their own."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from running import ROOT, SUPPORT
 from tiny import tiny
 
 from agents.config import CONFIG_FILE, Config, dump
+from agents.training.session import INTERRUPTS
 
 NOISY = {"source": "seeded", "max_episode_steps": 15}
 """Of an environment that draws no frames, so that there is no film."""
@@ -28,6 +30,12 @@ def noisy(**changes: Any) -> Config:
     return tiny(**(usual | changes))
 
 
+def _default_signals() -> None:
+    """Undoes what `nohup` and `&` ignore in all that they start."""
+    for each in INTERRUPTS:
+        signal.signal(each, signal.SIG_DFL)
+
+
 def start(*words: str | Path, place: Path = ROOT) -> subprocess.Popen[str]:
     """Starts a command of ours in a directory."""
     return subprocess.Popen(
@@ -37,6 +45,7 @@ def start(*words: str | Path, place: Path = ROOT) -> subprocess.Popen[str]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=_default_signals,
     )
 
 
