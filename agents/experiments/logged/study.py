@@ -16,6 +16,7 @@ from agents.config import CONFIG_FILE, PRESETS, Config, load
 from agents.config.data_commands import CollectCommand, ExportCommand
 from agents.data import summarise
 from agents.directories import write_whole
+from agents.experiments.logged.offline_rl import learned_policy
 from agents.experiments.logged.options import (
     CLONING,
     DATASETS,
@@ -25,7 +26,6 @@ from agents.experiments.logged.options import (
     Arm,
     LoggedStudy,
 )
-from agents.experiments.logged.rivals import learned as rival
 from agents.planning import builders
 from agents.recording.collect import collect
 from agents.recording.export import export
@@ -125,7 +125,7 @@ def _measure(study: LoggedStudy, dataset: str, seed: int, arm: Arm, model: Froze
             study, model, lambda seen: np.asarray(model.agent.imitate(model.learned, seen))
         )
     elif arm.name in WITHOUT_MODEL:
-        with rival(arm.name, model.replay, seed) as policy:
+        with learned_policy(arm.name, model.replay, seed) as policy:
             results = _fly(study, model, policy)
     else:
         frozen = replace(model, config=study.config(dataset, seed, arm))

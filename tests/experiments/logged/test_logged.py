@@ -11,9 +11,9 @@ from tiny import sharing, tiny
 from agents.config.data_commands import RecordedPolicy
 from agents.errors import UserError
 from agents.experiments.logged import options, study
+from agents.experiments.logged.offline_rl import transitions
 from agents.experiments.logged.options import CLONING, DATASETS, Arm, LoggedStudy, parse_logged
 from agents.experiments.logged.results import compare, write_results
-from agents.experiments.logged.rivals import transitions
 from mbrl import Episode
 
 # The command line.
@@ -151,7 +151,7 @@ def test_cloning_plans_nothing(tmp_path):
     assert line.endswith("| - | - |")
 
 
-# Rivals.
+# Offline reinforcement learning.
 
 
 def test_decisions_become_transitions_with_their_summed_rewards_and_ends():
@@ -169,15 +169,15 @@ def test_decisions_become_transitions_with_their_summed_rewards_and_ends():
     assert arrays["timeouts"].tolist() == [0, 0, 0, 1]
 
 
-def test_a_rival_acts_in_the_same_episodes(walk, monkeypatch):
+def test_a_policy_of_d3rlpy_acts_in_the_same_episodes(walk, monkeypatch):
     asked = []
 
     @contextmanager
-    def rival(name, replay, seed):
+    def learned(name, replay, seed):
         assert (name, seed, len(replay.episodes)) == ("iql", 1, 5)
         yield lambda observation: asked.append(observation) or np.zeros(1, np.float32)
 
-    monkeypatch.setattr(study, "rival", rival)
+    monkeypatch.setattr(study, "learned_policy", learned)
     with sharing():
         (line,) = study.carry_out(replace(walk, arms=(Arm.of("iql"),)))
     assert line.startswith("walk, seed 1, iql at 0: mean return")

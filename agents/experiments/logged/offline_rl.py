@@ -22,7 +22,7 @@ _PEERS = Path(__file__).resolve().parent / "peers"
 
 
 @contextmanager
-def learned(
+def learned_policy(
     name: str, replay: Replay, seed: int, steps: int = STEPS
 ) -> Iterator[Callable[[NDArray[np.float32]], NDArray[np.float32]]]:
     """A policy that an algorithm of d3rlpy has learned; its process lives within the block.
