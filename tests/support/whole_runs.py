@@ -30,14 +30,16 @@ def noisy(**changes: Any) -> Config:
     return tiny(**(usual | changes))
 
 
-def _default_signals() -> None:
-    """Undoes what `nohup` and `&` ignore in all that they start."""
+def _heed_signals() -> None:
+    """Undoes what `nohup` and `&` have all processes ignore that they start."""
     for each in INTERRUPTS:
-        signal.signal(each, signal.SIG_DFL)
+        if signal.getsignal(each) is signal.SIG_IGN:
+            signal.signal(each, lambda *_: None)  # a handler is not inherited, unlike SIG_IGN
 
 
 def start(*words: str | Path, place: Path = ROOT) -> subprocess.Popen[str]:
     """Starts a command of ours in a directory."""
+    _heed_signals()
     return subprocess.Popen(
         [sys.executable, "-m", "agents", *map(str, words)],
         cwd=place,
@@ -45,7 +47,6 @@ def start(*words: str | Path, place: Path = ROOT) -> subprocess.Popen[str]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=_default_signals,
     )
 
 
