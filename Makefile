@@ -47,7 +47,7 @@ test: setup  ## run the tests; ARGS="-k cem" passes flags on to pytest
 test-slow: setup  ## run the longer checks of learning
 	.venv/bin/python -m pytest -m slow $(ARGS)
 
-stress: setup  ## run drawn configurations, killed runs and bad worlds, for hours; ARGS="-k kills" chooses
+stress: setup  ## run drawn configurations, killed runs and bad worlds, for an hour; ARGS="-k kills" chooses
 	.venv/bin/python -m pytest -n 2 -m stress $(ARGS)
 
 lint: setup  ## check style (ruff) and types (pyright)
