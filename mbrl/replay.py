@@ -103,7 +103,7 @@ class _Table:
 class Replay:
     """All finished episodes of a run.
 
-    Several threads may draw from it at once; each draw depends on its number alone.
+    Several threads may draw at once, as long as none appends.
 
     Args:
       members: E, bootstrap samples to keep.

@@ -76,7 +76,7 @@ class Variants:
     def fitted(self, name: str, frozen: FrozenAgent) -> Variant:
         """The model of `frozen` with a regulariser fitted from fresh weights to its replay."""
         agent = self.agent(name)
-        state, errors = agent.learner.fit_another_regularizer(
+        state, errors = agent.learner.fit_fresh_regularizer(
             frozen.learned, frozen.keys.fit, frozen.replay, 0
         )
         return Variant(name, agent, state, errors)

@@ -18,7 +18,7 @@ from agents.devices import compiler_options
 from agents.planning.layout import ONE_DEVICE, Layout
 from agents.planning.learned import AgentState, model_of, penalty_of, policy_of
 from agents.planning.learner import Learner
-from agents.planning.parts import POLICY, Parts
+from agents.planning.parts import POLICY
 from mbrl import (
     PROPAGATIONS,
     KeyArray,
@@ -42,12 +42,10 @@ class PlanningAgent:
     hand in parts of your own. A plan's actions are in [-1, 1], or one-hot.
 
     Args:
-      parts: what plans are made with. With a cloned policy, its plan in every member of the model
-        is a candidate, and the median penalty of these plans is the least that counts; the planner
-        was built for so many suggestions.
-      planner: the search; it plans `horizon` decisions ahead.
-      learner: of these parts.
-      horizon: H, decisions.
+      learner: has the parts that plans are made with, and fits them. With a cloned policy, its plan
+        in every member of the model is a candidate, and the median penalty of these plans is the
+        least that counts; the planner was built for so many suggestions.
+      planner: the search; it plans as many decisions ahead as the learner was built for.
       propagation: how a plan uses the members: `ts1`, `tsinf` or `expectation`.
       risk: reduces the returns of a plan's particles to the number that is maximised.
       discount: of a decision, in (0, 1].
@@ -56,20 +54,19 @@ class PlanningAgent:
 
     def __init__(
         self,
-        parts: Parts,
-        planner: Planner,
         learner: Learner,
+        planner: Planner,
         *,
-        horizon: int,
         risk: Risk,
         propagation: str = "tsinf",
         discount: float = 1.0,
         layout: Layout = ONE_DEVICE,
     ):
+        parts = learner.parts
         self.learner = learner
         self._parts = parts
         self._planner = planner
-        self._horizon = horizon
+        self._horizon = learner.horizon
         self._propagate = PROPAGATIONS[propagation]
         self._paths = 1 if propagation == "expectation" else parts.ensemble.members
         self._objective = make_objective(

@@ -94,7 +94,7 @@ def build_agent(
         parts,
         observation_size=spec.observation_size,
         action_size=spec.action_size,
-        window=search.horizon,
+        horizon=search.horizon,
         model_fit=_schedule(
             config,
             config.fit,
@@ -107,10 +107,8 @@ def build_agent(
         ),
     )
     return PlanningAgent(
-        parts,
-        build_planner(config, spec, layout.candidates),
         learner,
-        horizon=search.horizon,
+        build_planner(config, spec, layout.candidates),
         propagation=config.model.propagation,
         risk=build_risk(search.risk),
         discount=search.discount,

@@ -45,9 +45,10 @@ class ClonedPolicy:
         scales: Normalizer,
         trainable: Trainable,
         key: KeyArray,
+        stop: Event | None = None,
+        *,
         replay: Replay,
         index: int,
-        stop: Event,
     ) -> tuple[Trainable, dict[str, float]]:
         """Fits the policy to the decisions of a replay.
 
@@ -55,9 +56,9 @@ class ClonedPolicy:
           scales: of observations.
           trainable: where to start.
           key: random key, consumed.
+          stop: once it is set, the fit is left before its next epoch; None: it never is.
           replay: at least one training and one held-out episode.
           index: number of this fit; names the minibatches drawn.
-          stop: once it is set, the fit is left before its next epoch.
 
         Returns:
           What is learned, and its held-out loss by name.

@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
-from threading import Event
+from threading import Event, Thread
 from typing import TypeVar
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -98,7 +99,7 @@ class PartFitter:
         trainable: Trainable,
         key: KeyArray,
         index: int,
-        stop: Event,
+        stop: Event | None = None,
         *,
         examples: float,
         draw: Callable[[int, int, int], Batch],
@@ -111,7 +112,7 @@ class PartFitter:
           trainable: where to start.
           key: random key, consumed.
           index: number of this fit in the run; names the minibatches drawn.
-          stop: once it is set, the fit is left before its next epoch.
+          stop: once it is set, the fit is left before its next epoch; None: it never is.
           examples: that are trained on, of the kind that `draw` draws.
           draw: ``draw(number, steps, batch_size)``, the minibatches of one epoch.
           holdout: one batch of held-out episodes.
@@ -126,7 +127,7 @@ class PartFitter:
         stride = _MOST_EPOCHS if schedule.passes else schedule.max_epochs
 
         def draw_batches(epoch: int) -> Batch:
-            if stop.is_set():
+            if stop is not None and stop.is_set():
                 raise FitStoppedError
             return draw(index * stride + epoch, schedule.steps_per_epoch, schedule.batch_size)
 
@@ -153,23 +154,37 @@ def side_by_side(tasks: Sequence[Callable[[Event], T]]) -> list[T]:
     """Runs tasks at once, each in a thread, and returns their results in order.
 
     What JAX has compiled holds no lock of Python's, so that two fits use two cores. Their results
-    do not depend on when they run.
+    do not depend on when they run. The threads compute on the caller's default device; other
+    contexts of JAX's, such as `jax.disable_jit`, do not reach them (`jax.config.update` does).
 
     Args:
-      tasks: each is given what is set as soon as a task before it has failed, or the main thread is
-        interrupted. It may then end early, by any exception.
+      tasks: each is given an event, set when the result of another one cannot be waited for any
+        more, after which it may end by any exception. None outlives the call.
 
     Raises:
       Exception: of the first task, in the order given, that failed.
     """
-    stop = Event()
-    with ThreadPoolExecutor(len(tasks)) as threads:
+    stop, device = Event(), jax.default_device.value
+    results: list[Future[T]] = [Future() for _ in tasks]
+
+    def run(task: Callable[[Event], T], result: Future[T]) -> None:
         try:
-            running = [threads.submit(task, stop) for task in tasks]
-            return [each.result() for each in running]
-        except BaseException:
-            stop.set()  # the executor waits for the others
-            raise
+            with jax.default_device(device):
+                result.set_result(task(stop))
+        except BaseException as error:  # whatever it is, it is the caller's
+            result.set_exception(error)
+
+    # No executor: Python ends those before threads that may still be training.
+    threads = [Thread(target=run, args=pair) for pair in zip(tasks, results, strict=True)]
+    try:
+        for each in threads:
+            each.start()
+        return [each.result() for each in results]
+    finally:
+        stop.set()
+        for each in threads:
+            if each.is_alive():
+                each.join()
 
 
 def measure_scales(seen: Transition) -> Scales:

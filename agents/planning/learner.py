@@ -29,7 +29,7 @@ from mbrl.normalizer import Normalizer
 HOLDOUT_TRANSITIONS = 1024
 HOLDOUT_WINDOWS = 256
 
-Errors = dict[str, float]
+HeldOutErrors = dict[str, float]
 
 
 class Learner:
@@ -39,7 +39,7 @@ class Learner:
       parts: what is fitted.
       observation_size: O.
       action_size: A.
-      window: decisions of a window that the regulariser learns from: the horizon of the plans.
+      horizon: H, decisions of a plan; the regulariser learns from windows as long.
       model_fit, regularizer_fit: how each of them is fitted; a policy brings its own schedule.
     """
 
@@ -49,13 +49,13 @@ class Learner:
         *,
         observation_size: int,
         action_size: int,
-        window: int,
+        horizon: int,
         model_fit: FitSchedule,
         regularizer_fit: FitSchedule,
     ):
-        self._parts = parts
+        self.parts = parts
         self._sizes = observation_size, action_size
-        self._window = window
+        self.horizon = horizon
         self._model_fitter = PartFitter("model", parts.ensemble.loss, model_fit)
         self._regularizer_fitter = PartFitter(
             "regularizer", parts.regularizer.loss, regularizer_fit
@@ -68,7 +68,7 @@ class Learner:
         """Random weights; nothing is rescaled until there is data."""
         model_key, regularizer_key = jax.random.split(key)
         observation_size, action_size = self._sizes
-        observation, parts = normalizer.identity(observation_size), self._parts
+        observation, parts = normalizer.identity(observation_size), self.parts
         return AgentState(
             model=self._model_fitter.init(jax.jit(parts.ensemble.init)(model_key)),
             scales=Scales(
@@ -84,7 +84,7 @@ class Learner:
 
     def fit(
         self, state: AgentState, key: KeyArray, replay: Replay, index: int
-    ) -> tuple[AgentState, Errors]:
+    ) -> tuple[AgentState, HeldOutErrors]:
         """Fits all parts to the replay, from their last weights, each in a thread of its own.
 
         Args:
@@ -101,39 +101,36 @@ class Learner:
         """
         # Model and regulariser measure their errors under the same noise.
         model_key, regularizer_key, metrics_key = jax.random.split(key, 3)
-        policy_key = jax.random.fold_in(key, POLICY)
         scales, penalty_scales = measure_scales(replay.transitions()), self._measure(replay)
-        data = replay, index
-        tasks = [
-            partial(self._fit_model, scales, state.model, model_key, metrics_key, *data),
-            partial(
-                self._fit_regularizer,
-                penalty_scales, state.regularizer, regularizer_key, metrics_key, *data,
+        windows = self._held_out_windows(replay)
+        data = {"replay": replay, "index": index}
+        fits = {
+            "model": partial(
+                self._fit_model, scales, state.model, model_key, metrics_key, **data
             ),
-        ]  # fmt: skip
-        if self._parts.policy is not None and state.policy is not None:
-            policy = partial(self._parts.policy.fit, scales.observation, state.policy)
-            tasks.append(partial(policy, policy_key, *data))
-        (model, errors), (regularizer, more), *cloned = side_by_side(tasks)
-        errors |= more
-        state = replace(
-            state,
-            model=model,
-            scales=scales,
-            regularizer=regularizer,
-            regularizer_scales=penalty_scales,
-        )
-        for policy, more in cloned:
-            state, errors = replace(state, policy=policy), errors | more
-        return self._calibrated(state, replay), errors
+            "regularizer": partial(
+                self._fit_regularizer, penalty_scales, state.regularizer, regularizer_key,
+                metrics_key, windows=windows, **data,
+            ),
+        }  # fmt: skip
+        if self.parts.policy is not None and state.policy is not None:
+            policy_key = jax.random.fold_in(key, POLICY)
+            fits["policy"] = partial(
+                self.parts.policy.fit, scales.observation, state.policy, policy_key, **data
+            )
+        fitted = dict(zip(fits, side_by_side([*fits.values()]), strict=True))
+        trained = {name: part for name, (part, _) in fitted.items()}
+        errors = {name: error for _, found in fitted.values() for name, error in found.items()}
+        state = replace(state, scales=scales, regularizer_scales=penalty_scales, **trained)
+        return self._calibrated(state, windows), errors
 
-    def fit_another_regularizer(
+    def fit_fresh_regularizer(
         self, state: AgentState, key: KeyArray, replay: Replay, index: int
-    ) -> tuple[AgentState, Errors]:
-        """Keeps the model and the cloned policy of another agent, and fits the regulariser to them.
+    ) -> tuple[AgentState, HeldOutErrors]:
+        """Fits the regulariser alone, from random weights, beside another agent's other parts.
 
         Args:
-          state: what the other agent has learned; it may have any regulariser.
+          state: of the other agent; its model and cloned policy are kept, its regulariser is not.
           key: random key, consumed.
           replay: at least one training and one held-out episode.
           index: number of this fit; names the minibatches drawn.
@@ -145,19 +142,13 @@ class Learner:
           UserError: if the loss is not finite any more.
         """
         init_key, key, metrics_key = jax.random.split(key, 3)
-        fresh, scales = self.init(init_key), self._measure(replay)
+        fresh, scales = self.init(init_key).regularizer, self._measure(replay)
+        windows = self._held_out_windows(replay)
         regularizer, errors = self._fit_regularizer(
-            scales, fresh.regularizer, key, metrics_key, replay, index, Event()
+            scales, fresh, key, metrics_key, None, replay=replay, index=index, windows=windows
         )
-        fitted = replace(
-            fresh,
-            model=state.model,
-            scales=state.scales,
-            policy=state.policy,
-            regularizer=regularizer,
-            regularizer_scales=scales,
-        )
-        return self._calibrated(fitted, replay), errors
+        fitted = replace(state, regularizer=regularizer, regularizer_scales=scales)
+        return self._calibrated(fitted, windows), errors
 
     def _measure(self, replay: Replay) -> Normalizer:
         """The units of the regulariser."""
@@ -170,14 +161,13 @@ class Learner:
         trainable: Trainable,
         key: KeyArray,
         metrics_key: KeyArray,
+        stop: Event | None,
+        *,
         replay: Replay,
         index: int,
-        stop: Event,
-    ) -> tuple[Trainable, Errors]:
-        held_out, members = (
-            replay.held_out_transitions(HOLDOUT_TRANSITIONS),
-            self._parts.ensemble.members,
-        )
+    ) -> tuple[Trainable, HeldOutErrors]:
+        held_out = replay.held_out_transitions(HOLDOUT_TRANSITIONS)
+        members = self.parts.ensemble.members
         result = self._model_fitter.fit(
             scales,
             trainable,
@@ -199,39 +189,40 @@ class Learner:
         trainable: Trainable,
         key: KeyArray,
         metrics_key: KeyArray,
+        stop: Event | None,
+        *,
         replay: Replay,
         index: int,
-        stop: Event,
-    ) -> tuple[Trainable, Errors]:
-        windows = self._held_out_windows(replay)
+        windows: Window,
+    ) -> tuple[Trainable, HeldOutErrors]:
         result = self._regularizer_fitter.fit(
             scales,
             trainable,
             key,
             index,
             stop,
-            examples=replay.training_decisions / self._window,
-            draw=partial(replay.draw_windows, length=self._window),
+            examples=replay.training_decisions / self.horizon,
+            draw=partial(replay.draw_windows, length=self.horizon),
             holdout=windows,
         )
         errors = self._regularizer_metrics(scales, result.trainable.average, metrics_key, windows)
         return result.trainable, _as_floats(errors) | {"regularizer_epochs": result.epochs}
 
-    def _calibrated(self, state: AgentState, replay: Replay) -> AgentState:
-        """The state with the unit of its penalty measured on held-out steps."""
-        windows, params = self._held_out_windows(replay), state.regularizer.average
+    def _calibrated(self, state: AgentState, windows: Window) -> AgentState:
+        """The state with the unit of its penalty measured on held-out windows."""
+        params = state.regularizer.average
         calibration = self._calibrate(model_of(state), state.regularizer_scales, params, windows)
         return replace(state, calibration=calibration)
 
     def _held_out_windows(self, replay: Replay) -> Window:
-        return replay.held_out_windows(HOLDOUT_WINDOWS, self._window)
+        return replay.held_out_windows(HOLDOUT_WINDOWS, self.horizon)
 
     def _measure_calibration(self, model, scales, params, windows) -> Calibration:
         """Traced."""
-        paths = self._parts.with_predictions(model, regularizers.as_trajectory(windows))
-        penalty = jax.vmap(self._parts.regularizer.penalty, in_axes=(None, None, 0))
+        paths = self.parts.with_predictions(model, regularizers.as_trajectory(windows))
+        penalty = jax.vmap(self.parts.regularizer.penalty, in_axes=(None, None, 0))
         return regularizers.calibrate(penalty(scales, params, paths), windows.mask)
 
 
-def _as_floats(errors: dict[str, Array]) -> Errors:
+def _as_floats(errors: dict[str, Array]) -> HeldOutErrors:
     return {name: float(value) for name, value in errors.items()}

@@ -57,8 +57,9 @@ class Session:
     def train(self, callbacks: Sequence[Callback] = ()) -> None:
         """Trains until all steps are spent, or the data set has been learned from.
 
-        An interrupt takes effect after the decision under way, once a checkpoint is written; at
-        once where a data set is learned from. So does the end of whoever reads the output.
+        An interrupt takes effect after the decision under way, once a checkpoint is written; where
+        a data set is learned from, after the epochs under way. So does the end of whoever reads the
+        output.
 
         Args:
           callbacks: of one's own, called after those of the log and the display.
@@ -236,9 +237,9 @@ def _about(config: Config, run_dir: Path) -> str:
 def _deferred_interrupt() -> Iterator[Callable[[], bool]]:
     """Turns the first interrupt into a flag, which `Saving` reads after each decision.
 
-    A second one interrupts at once. Signals that the process ignores, as one in the background or
-    under `nohup` does, stay ignored. Python delivers signals to the main thread only, so that in
-    another one there is nothing to defer.
+    A second one interrupts at once, or after the epochs of a fit under way. Signals that the
+    process ignores, as one in the background or under `nohup` does, stay ignored. Python delivers
+    signals to the main thread only, so that in another one there is nothing to defer.
     """
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False

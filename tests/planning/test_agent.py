@@ -1,4 +1,4 @@
-"""The agent: one plan however it is compiled, and what it learns, in units of the data."""
+"""The agent: one plan however it is compiled, and what its cloned policy suggests."""
 
 from dataclasses import replace
 

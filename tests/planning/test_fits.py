@@ -2,6 +2,10 @@
 
 import os
 import signal
+import subprocess
+import sys
+import threading
+import time
 from functools import partial
 from threading import Barrier, Event
 
@@ -12,6 +16,7 @@ import optax
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from running import ROOT
 
 from agents.planning.fits import FitSchedule, FitStoppedError, PartFitter, side_by_side
 from mbrl import normalizer
@@ -115,14 +120,44 @@ def test_when_a_task_fails_it_is_named_and_the_others_are_stopped(failing):
     assert stopped == [True]
 
 
-def test_an_interrupt_stops_all_tasks():
-    ended = Event()
+def test_an_interrupt_stops_all_tasks_and_none_outlives_it():
+    ended = []
 
     def task(stop):
-        os.kill(os.getpid(), signal.SIGINT)
-        if stop.wait(timeout=60):
-            ended.set()
+        if threading.active_count() > before + 1:  # the second one
+            os.kill(os.getpid(), signal.SIGINT)
+        ended.append(stop.wait(timeout=60))
 
+    before = threading.active_count()
     with pytest.raises(KeyboardInterrupt):
-        side_by_side([task])
-    assert ended.wait(timeout=60)
+        side_by_side([task, task])
+    deadline = time.monotonic() + 60  # one that was only just begun ends by itself
+    while threading.active_count() > before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert ended == [True, True]
+
+
+def test_tasks_compute_on_the_callers_device():
+    device = jax.devices()[-1]
+    with jax.default_device(device):
+        found = side_by_side([lambda stop: jax.default_device.value] * 2)
+    assert found == [device, device]
+
+
+def test_a_thread_fits_to_its_end_though_the_script_has_ended():
+    script = """
+import threading, time
+from agents.planning.fits import side_by_side
+
+def train():
+    while threading.main_thread().is_alive():
+        time.sleep(0.01)
+    time.sleep(0.2)
+    print(side_by_side([lambda stop: "fitted"]))
+
+threading.Thread(target=train).start()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr) == ("['fitted']\n", "")

@@ -13,6 +13,7 @@ from tiny import JUDGED, JUDGES, assert_same_tree, finished, frozen_of, traces_o
 
 from agents.errors import UserError
 from agents.planning import learner
+from agents.planning.fits import FitStoppedError
 from agents.planning.learner import HOLDOUT_WINDOWS
 from agents.training.frozen import make_replay
 from mbrl.regularizers import RegularizerState, as_trajectory, calibrated_penalty
@@ -117,6 +118,11 @@ def test_side_by_side_or_one_after_the_other_the_same_is_learned(imitating, monk
     monkeypatch.setattr(learner, "side_by_side", in_turn)
     assert_same_tree(fitted(), together)
     assert len(taken) == 3
+    stop = Event()
+    stop.set()
+    for task in taken:
+        with pytest.raises(FitStoppedError):
+            task(stop)
 
 
 def test_a_growing_replay_compiles_nothing(run):
@@ -158,7 +164,7 @@ def test_a_regularizer_that_diverges_is_named(run):
 
 def test_another_regulariser_keeps_the_model_and_the_cloned_policy(imitating):
     learned = imitating.learned
-    state, errors = imitating.agent.learner.fit_another_regularizer(
+    state, errors = imitating.agent.learner.fit_fresh_regularizer(
         learned, jax.random.key(3), imitating.replay, 1
     )
     assert_same_tree((state.model, state.scales), (learned.model, learned.scales))

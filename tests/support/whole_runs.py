@@ -1,17 +1,15 @@
 """Whole runs of the tiny world `Noisy`, in processes of their own."""
 
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-from running import ROOT, SUPPORT
+from running import ROOT, SUPPORT, default_signals
 from tiny import tiny
 
 from agents.config import CONFIG_FILE, Config, dump
-from agents.training.session import INTERRUPTS
 
 NOISY = {"source": "seeded", "max_episode_steps": 15}
 """Of an environment that draws no frames, so that there is no film."""
@@ -30,24 +28,17 @@ def noisy(**changes: Any) -> Config:
     return tiny(**(usual | changes))
 
 
-def _heed_signals() -> None:
-    """Undoes what `nohup` and `&` have all processes ignore that they start."""
-    for each in INTERRUPTS:
-        if signal.getsignal(each) is signal.SIG_IGN:
-            signal.signal(each, lambda *_: None)  # a handler is not inherited, unlike SIG_IGN
-
-
 def start(*words: str | Path, place: Path = ROOT) -> subprocess.Popen[str]:
     """Starts a command of ours in a directory."""
-    _heed_signals()
-    return subprocess.Popen(
-        [sys.executable, "-m", "agents", *map(str, words)],
-        cwd=place,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (ROOT, SUPPORT)))},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    with default_signals():
+        return subprocess.Popen(
+            [sys.executable, "-m", "agents", *map(str, words)],
+            cwd=place,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (ROOT, SUPPORT)))},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
 
 
 def start_run(run_dir: Path, config: Config) -> subprocess.Popen[str]:

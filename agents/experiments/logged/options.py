@@ -23,10 +23,10 @@ LANDER = "lunar-lander"
 CLONING = "cloning"
 """The arm that imitates the data and has no model."""
 
-RIVALS = ("iql", "td3+bc")
+OFFLINE_RL = ("iql", "td3+bc")
 """Arms of offline reinforcement learning, by d3rlpy."""
 
-WITHOUT_MODEL = (CLONING, *RIVALS)
+WITHOUT_MODEL = (CLONING, *OFFLINE_RL)
 
 REPLAY = "replay"
 """The data set of the episodes that a run acts in its first `REPLAY_STEPS` steps, or in all."""

@@ -171,9 +171,7 @@ def _with_penalty(
     """The model with another penalty, fitted to the same data."""
     config = study.config(dataset, seed, arm)
     agent = builders.build_agent(config)
-    learned, _ = agent.learner.fit_another_regularizer(
-        model.learned, model.keys.fit, model.replay, 1
-    )
+    learned, _ = agent.learner.fit_fresh_regularizer(model.learned, model.keys.fit, model.replay, 1)
     return replace(model, config=config, agent=agent, learned=learned)
 
 
