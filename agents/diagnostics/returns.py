@@ -29,10 +29,10 @@ from agents.diagnostics.variants import Variant, Variants
 from agents.diagnostics.verdicts import verdicts
 from agents.envs.dynamics import find_dynamics
 from agents.errors import UserError
+from agents.logs.log import RETURNS_FILE, json_values
 from agents.planning.builders import build_runner
 from agents.planning.learner import HOLDOUT_WINDOWS
 from agents.training.frozen import FrozenAgent, load_frozen
-from agents.training.log import RETURNS_FILE, json_values
 from mbrl import Trajectory
 
 _ABOUT = {"states", "states_weight", "episodes", "continuations", "closed"}

@@ -7,14 +7,14 @@ import jax
 import jax.numpy as jnp
 
 from agents.archives import UnreadableError
+from agents.checkpoints import checkpoint, saved
+from agents.checkpoints.saved import RunKeys
 from agents.config import Config
 from agents.directories import write_whole
 from agents.envs import EnvironmentSpec
 from agents.errors import UserError, shown
 from agents.planning import builders
 from agents.planning.learned import AgentState
-from agents.training import checkpoint, saved
-from agents.training.saved import RunKeys
 from mbrl import Params, Trainable
 
 _KIND = "policy"

@@ -23,6 +23,7 @@ from gymnasium import spaces
 from jaxtyping import Bool, Float, Int
 from numpy.typing import ArrayLike, NDArray
 
+from agents.checkpoints.saved import RunKeys
 from agents.config import Config
 from agents.envs import EnvironmentSpec, explored, spaces_of, to_native
 from agents.errors import UserError
@@ -33,7 +34,6 @@ from agents.planning.learned import AgentState
 from agents.policy import files
 from agents.training.evaluation import evaluation_steps_per_plan
 from agents.training.frozen import FrozenAgent, load_frozen
-from agents.training.saved import RunKeys
 from mbrl import Plan, PlanState
 
 

@@ -12,13 +12,13 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.checkpoints import saved
 from agents.config.data_commands import RecordedPolicy
 from agents.envs import EpisodeRunner, from_native, random_action
 from agents.errors import UserError, shown
 from agents.planning import builders
 from agents.planning.actor import Actor
 from agents.recording.stable_baselines import load_agent
-from agents.training import saved
 from agents.training.frozen import load_frozen
 
 Act = Callable[[EpisodeRunner, np.random.Generator], NDArray[np.float32]]

@@ -18,9 +18,9 @@ from agents.analysis.tables import Row, markdown_table, of_kind, over_seeds, wri
 from agents.config import CONFIG_FILE, Config, load_run
 from agents.config.comparison_command import RANDOM
 from agents.errors import UserError, shown
+from agents.logs.log import METRICS, SUMMARY
 from agents.reporting.learning_curve import plot_comparison
 from agents.training.evaluation import evaluate_random
-from agents.training.log import METRICS, SUMMARY
 
 _FIT = ("dynamics_nll", "reward_rmse", "termination_bce", "regularizer_mse", "regularizer_copy_mse")
 _CURVE = ("env_steps", "return", "length", "ended", "planned_return", "realised_return", "penalty")

@@ -18,6 +18,7 @@ from agents.config.benchmarks import ReturnsOptions
 from agents.diagnostics.returns import MeasuredRun, measure_returns
 from agents.diagnostics.verdicts import against_random
 from agents.errors import UserError
+from agents.logs.log import ANIMATION, METRICS, SUMMARY, write_summary
 from agents.reporting import from_data
 from agents.reporting.film import animate
 from agents.reporting.html import write_report
@@ -30,7 +31,6 @@ from agents.training.evaluation import (
     evaluate_random,
 )
 from agents.training.frozen import FrozenAgent, load_frozen
-from agents.training.log import ANIMATION, METRICS, SUMMARY, write_summary
 from agents.training.session import Session
 
 

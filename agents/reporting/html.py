@@ -11,18 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from agents.analysis.text import interval, number, with_interval
+from agents.checkpoints.saved import load_config
 from agents.config import CONFIG_FILE, NO_ENVIRONMENT, Config
 from agents.config.commands import runnable
 from agents.diagnostics.return_figures import FIGURES, shown_regularizer
 from agents.diagnostics.verdicts import against_random, verdicts
 from agents.directories import write_whole
 from agents.errors import UserError, shown
+from agents.logs.log import ANIMATION, RETURNS_FILE, SUMMARY
 from agents.reporting import from_data
 from agents.reporting.imagined_paths import PLACES
 from agents.reporting.learning_curve import picture_of
 from agents.reporting.page import drawing, image, render
-from agents.training.log import ANIMATION, RETURNS_FILE, SUMMARY
-from agents.training.saved import load_config
 
 REPORT = "report.html"
 

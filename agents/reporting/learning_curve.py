@@ -27,7 +27,7 @@ from agents.analysis.style import (
     write,
 )
 from agents.analysis.tables import Row, of_kind
-from agents.training.log import METRICS
+from agents.logs.log import METRICS
 
 _Vector = npt.NDArray[np.float64]
 

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from agents.logs.log import RunLog
 from agents.training.display import Display
 from agents.training.evaluation import EpisodeResult
-from agents.training.log import RunLog
 from agents.training.run import Run
 
 

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from agents.analysis.statistics import summarise_returns
+from agents.checkpoints.saved import PlanRecord
 from agents.config import Config, EnvConfig
 from agents.envs import EpisodeRunner, random_action
 from agents.planning.actor import Actor, plan_of
 from agents.planning.builders import build_runner
 from agents.planning.learned import AgentState
 from agents.training.frozen import Acting
-from agents.training.saved import PlanRecord
 from mbrl import Plan
 
 CUT_SHORT = "cut short"

@@ -6,14 +6,14 @@ from typing import Protocol
 
 import jax
 
+from agents.checkpoints import saved
+from agents.checkpoints.saved import Progress, RunKeys
 from agents.config import NO_ENVIRONMENT, Config
 from agents.envs import EnvironmentSpec
 from agents.planning import builders
 from agents.planning.agent import PlanningAgent
 from agents.planning.familiar import GRID, HeldOutPlans, plan_held_out, typical_return
 from agents.planning.learned import AgentState
-from agents.training import saved
-from agents.training.saved import Progress, RunKeys
 from mbrl import Replay
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from agents import data
+from agents.checkpoints import saved
+from agents.checkpoints.saved import RECENT, PlanRecord, Progress, RunKeys, Saved
 from agents.config import NO_ENVIRONMENT, Config
 from agents.envs import (
     EnvironmentSpec,
@@ -19,9 +21,7 @@ from agents.planning import builders
 from agents.planning.actor import Actor
 from agents.planning.familiar import HeldOutPlans
 from agents.planning.learned import AgentState
-from agents.training import saved
 from agents.training.frozen import FrozenAgent, make_replay
-from agents.training.saved import RECENT, PlanRecord, Progress, RunKeys, Saved
 from mbrl import Plan
 from mbrl.weights.dual import DualState, horizon_returns, observe, update
 

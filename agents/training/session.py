@@ -16,17 +16,18 @@ from pathlib import Path
 import jax
 
 from agents import data
+from agents.checkpoints import checkpoint, saved
 from agents.config import CONFIG_FILE, NO_ENVIRONMENT, Config, dump, load_run
 from agents.config.commands import refuse_taken
 from agents.directories import locked, make_numbered, writable, write_whole
 from agents.errors import EnvironmentFaultError, UserError, shown
-from agents.training import checkpoint, loop, saved
+from agents.logs.log import START, RunLog
+from agents.logs.wandb_run import WandbRun, refuse_missing
+from agents.training import loop
 from agents.training.callbacks import Callback, LiveDisplay, MetricsLog, Saving, Stopwatch
 from agents.training.display import Display
 from agents.training.evaluation import LONGEST
-from agents.training.log import START, RunLog
 from agents.training.run import Run
-from agents.training.wandb_run import WandbRun, refuse_missing
 
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """What ends a run as Ctrl-C does."""

@@ -15,8 +15,8 @@ from agents.analysis.statistics import summarise_returns
 from agents.config import PRESETS, EnvConfig, dump
 from agents.config.comparison_command import parse_words
 from agents.errors import UserError
+from agents.logs.log import RunLog, write_summary
 from agents.reporting import comparison
-from agents.training.log import RunLog, write_summary
 
 SEEDS = [10_000, 10_001, 10_002]
 FIGURES = {"planned": 40.0, "realised": 30.0, "penalty": 0.25}

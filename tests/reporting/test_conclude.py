@@ -15,10 +15,10 @@ from agents.analysis.statistics import iqm
 from agents.analysis.text import number
 from agents.diagnostics.verdicts import against_random
 from agents.errors import UserError
+from agents.logs.log import METRICS, SUMMARY
 from agents.reporting import conclude as reporting
 from agents.reporting.conclude import describe_evaluation
 from agents.training.evaluation import evaluate_frozen, evaluate_random
-from agents.training.log import METRICS, SUMMARY
 from agents.training.run import Run
 
 

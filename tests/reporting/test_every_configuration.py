@@ -18,9 +18,9 @@ from tiny import TINY, forget_compiled, frozen_of, sharing, train
 
 from agents.config import NO_ENVIRONMENT, Config, Options
 from agents.data import from_replay, save
+from agents.logs.log import SUMMARY
 from agents.reporting.conclude import evaluate_run
 from agents.reporting.html import REPORT, write_report
-from agents.training.log import SUMMARY
 
 COUNT = 300
 FILMED_EVERY = 10  # runs: curve and film take four fifths of a tiny run's time

@@ -10,11 +10,11 @@ from reading import Page, read
 from tiny import finished, tiny, train
 
 from agents.analysis.text import number
+from agents.checkpoints import saved
 from agents.config import override
 from agents.diagnostics.return_figures import FIGURES
 from agents.errors import UserError
 from agents.reporting.html import REPORT, write_report
-from agents.training import saved
 
 
 @pytest.fixture

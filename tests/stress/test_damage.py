@@ -9,8 +9,8 @@ import pytest
 from tiny import assert_same_run, finished, frozen_of, resume
 from worlds import assert_one_line
 
+from agents.checkpoints.saved import CHECKPOINTS
 from agents.errors import UserError
-from agents.training.saved import CHECKPOINTS
 
 
 def middle_of_the_largest_array(content: bytes) -> int:

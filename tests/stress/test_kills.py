@@ -9,7 +9,7 @@ import pytest
 from tiny import assert_same_run, rows_of
 from whole_runs import finish, noisy, start_run
 
-from agents.training.log import SUMMARY
+from agents.logs.log import SUMMARY
 
 pytestmark = pytest.mark.stress
 

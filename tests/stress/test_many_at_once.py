@@ -11,7 +11,7 @@ from tiny import assert_same_run, rows_of, rows_of_kind
 from whole_runs import finish, noisy, start, start_run
 
 from agents.config import dump
-from agents.training.log import METRICS, SUMMARY
+from agents.logs.log import METRICS, SUMMARY
 
 pytestmark = pytest.mark.stress
 

@@ -10,9 +10,9 @@ import pytest
 from running import run_program
 from tiny import TINY, sharing, undrawn
 
-from agents.training import checkpoint
-from agents.training.log import METRICS, SUMMARY
-from agents.training.saved import CHECKPOINTS
+from agents.checkpoints import checkpoint
+from agents.checkpoints.saved import CHECKPOINTS
+from agents.logs.log import METRICS, SUMMARY
 
 SEARCHES = {name: {"name": name} for name in ("icem", "cem", "mppi", "gradient")}
 

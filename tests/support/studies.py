@@ -18,7 +18,7 @@ from agents.experiments.learning.trials import (
     Trial,
     make_trials,
 )
-from agents.training.log import write_summary
+from agents.logs.log import write_summary
 
 LANDER = EnvConfig(id="LunarLander-v3", kwargs={"continuous": True})
 

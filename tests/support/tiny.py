@@ -17,16 +17,17 @@ import jax
 import numpy as np
 from analytic import LEAST_EFFORT, quickly
 
+from agents.checkpoints import checkpoint, saved
 from agents.config import CONFIG_FILE, Config
 from agents.devices import COMPILER_OPTIONS
 from agents.envs import EnvironmentSpec
 from agents.envs.dynamics import AnalyticDynamics
+from agents.logs.log import METRICS
 from agents.planning import builders
 from agents.planning.agent import PlanningAgent
 from agents.reporting import conclude, html
-from agents.training import checkpoint, saved, session
+from agents.training import session
 from agents.training.frozen import FrozenAgent, load_frozen
-from agents.training.log import METRICS
 from agents.training.run import Run
 
 # Every number that a run depends on stands here, so that tuning the defaults changes no test.

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from tiny import rows_of, rows_of_kind, tiny, train
 
+from agents.checkpoints.saved import PlanRecord
+from agents.logs.log import SUMMARY
 from agents.reporting.learning_curve import _was_planned
-from agents.training.log import SUMMARY
-from agents.training.saved import PlanRecord
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ from running import run_program
 from tiny import METRICS, assert_same_tree, resume, rows_of, sharing, state_of, tiny, train, undrawn
 from worlds import Walk
 
+from agents.checkpoints import checkpoint
+from agents.checkpoints.saved import CHECKPOINTS
 from agents.config import CONFIG_FILE, dump
 from agents.errors import EnvironmentFaultError
-from agents.training import checkpoint
-from agents.training.log import SUMMARY
-from agents.training.saved import CHECKPOINTS
+from agents.logs.log import SUMMARY
 
 SHOWN = ["value error", "exit 0", "unprintable", "four values", "no reward", "reset: error"]
 

@@ -22,11 +22,11 @@ from tiny import (
 
 from agents import data
 from agents.errors import UserError
+from agents.logs.log import SUMMARY
 from agents.reporting import from_data
 from agents.reporting.conclude import evaluate_run
 from agents.reporting.html import REPORT, write_report
 from agents.training import loop
-from agents.training.log import SUMMARY
 from agents.training.run import Run
 from mbrl.weights.familiar import SHARE
 

@@ -18,12 +18,13 @@ from tiny import (
 )
 
 from agents import directories
+from agents.checkpoints.saved import CHECKPOINTS
 from agents.config import dump
 from agents.errors import UnwritableError, UserError
+from agents.logs import events
+from agents.logs.log import METRICS, SUMMARY, TIMINGS
 from agents.reporting import conclude
-from agents.training import events, session
-from agents.training.log import METRICS, SUMMARY, TIMINGS
-from agents.training.saved import CHECKPOINTS
+from agents.training import session
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 

@@ -20,16 +20,17 @@ from tiny import (
     train,
 )
 
+from agents.checkpoints import checkpoint
+from agents.checkpoints.saved import CHECKPOINTS
 from agents.config import Config, load_run
 from agents.envs import episode_seed
 from agents.errors import UserError
+from agents.logs.log import TIMINGS
 from agents.planning.actor import Actor
 from agents.planning.learner import Learner
 from agents.reporting import conclude as reporting
-from agents.training import checkpoint, evaluation
+from agents.training import evaluation
 from agents.training.frozen import make_replay
-from agents.training.log import TIMINGS
-from agents.training.saved import CHECKPOINTS
 from mbrl.replay import Replay
 
 

@@ -29,11 +29,11 @@ from tiny import (
     train,
 )
 
+from agents.checkpoints import checkpoint
+from agents.checkpoints.saved import CHECKPOINTS
 from agents.config import load_run
 from agents.errors import UserError
-from agents.training import checkpoint
-from agents.training.log import METRICS, SUMMARY
-from agents.training.saved import CHECKPOINTS
+from agents.logs.log import METRICS, SUMMARY
 from mbrl.replay import Replay
 
 

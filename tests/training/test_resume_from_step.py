@@ -8,10 +8,10 @@ import pytest
 from running import PowerCut, cut_power, stopped
 from tiny import assert_same_run, finished, resume, train
 
+from agents.checkpoints import checkpoint
+from agents.checkpoints.saved import CHECKPOINTS
 from agents.errors import UserError
-from agents.training import checkpoint
-from agents.training.log import METRICS, RunLog
-from agents.training.saved import CHECKPOINTS
+from agents.logs.log import METRICS, RunLog
 
 
 def contents(directory: Path) -> dict[str, bytes]:

@@ -8,11 +8,11 @@ import pytest
 import worlds
 from tiny import assert_same_tree, finished, frozen_of, new_run, tiny
 
+from agents.checkpoints import checkpoint, saved
+from agents.checkpoints.saved import RECENT, PlanRecord, Progress, RunKeys
 from agents.config import dump
 from agents.envs import episode_seed
 from agents.errors import UserError
-from agents.training import checkpoint, saved
-from agents.training.saved import RECENT, PlanRecord, Progress, RunKeys
 
 LOG = {"metrics.jsonl": 12, "timings.jsonl": 34, "env_steps": 5}
 NOISY = {"id": "worlds:Noisy-v0", "kwargs": {"source": "unseeded"}, "action_repeat": 2}

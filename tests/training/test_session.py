@@ -11,6 +11,7 @@ import pytest
 from running import ROOT, PowerCut, cut_power, stopped
 from tiny import assert_same_run, finished, resume, sharing, tiny, train
 
+from agents.checkpoints.saved import CHECKPOINTS, load_config
 from agents.config import CONFIG_FILE, Config, dump, load_run, options
 from agents.config.yaml_files import load_yaml
 from agents.directories import locked, make_numbered
@@ -18,7 +19,6 @@ from agents.errors import UserError
 from agents.reporting.html import write_report
 from agents.training import session
 from agents.training.frozen import load_frozen
-from agents.training.saved import CHECKPOINTS, load_config
 
 # One process a directory.
 

@@ -9,8 +9,9 @@ import pytest
 from running import PowerCut, cut_power, default_signals, stopped
 from tiny import assert_same_run, finished, resume, train
 
-from agents.training import checkpoint, session
-from agents.training.saved import CHECKPOINTS
+from agents.checkpoints import checkpoint
+from agents.checkpoints.saved import CHECKPOINTS
+from agents.training import session
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])

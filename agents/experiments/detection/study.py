@@ -21,6 +21,7 @@ import numpy as np
 from agents.analysis.provenance import commit
 from agents.analysis.statistics import auroc
 from agents.analysis.tables import Row, write_csv, writing
+from agents.checkpoints import checkpoint, saved
 from agents.config.benchmarks import DetectionOptions
 from agents.diagnostics.negative_windows import changed, noise_windows, shuffled_windows
 from agents.diagnostics.open_loop import reference_states
@@ -37,7 +38,6 @@ from agents.experiments.detection.yardsticks import (
     yardsticks,
 )
 from agents.planning.builders import build_runner
-from agents.training import checkpoint, saved
 from agents.training.frozen import FrozenAgent, load_frozen
 from mbrl import Replay, Window, normalizer
 

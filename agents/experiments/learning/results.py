@@ -18,7 +18,7 @@ from agents.analysis.tables import Row, grouped, markdown, of_kind, write_csv, w
 from agents.errors import UserError, shown
 from agents.experiments.learning.figures import plot_learning
 from agents.experiments.learning.trials import evaluations_in
-from agents.training.log import METRICS
+from agents.logs.log import METRICS
 
 _RESAMPLES = 2_000
 

@@ -22,7 +22,7 @@ TRAINED = "trained.json"
 """In the directory of a trial that is trained and not evaluated, once it is trained."""
 
 SUMMARY = "summary.json"
-"""In the directory of a sweep's trial that is finished, as `agents.training.log` writes it."""
+"""In the directory of a sweep's trial that is finished, as `agents.logs.log` writes it."""
 
 SWEEP_FILE = "sweep.yaml"
 """In the directory of a sweep: the configuration that its contenders vary."""

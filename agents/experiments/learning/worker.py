@@ -83,8 +83,9 @@ def _train(trial: Trial, *, conclude: bool) -> None:
       trial: which one.
       conclude: whether it is evaluated and reported on at its end, as `mbrl-dae train` does.
     """
+    from agents.checkpoints import checkpoint, saved
     from agents.reporting.conclude import conclude as report
-    from agents.training import checkpoint, saved, session
+    from agents.training import session
 
     latest = checkpoint.latest(trial.run_dir / saved.CHECKPOINTS)
     if latest is not None and not conclude and latest >= trial.config.env_steps:
@@ -138,7 +139,7 @@ def _learn(trial: Trial, protocol: Protocol) -> None:
     """Trains an agent of sbx-rl, and evaluates it at every age on the way."""
     from agents.envs.making import make_environment
     from agents.experiments.learning.model_free import Episodes, learn, play
-    from agents.training.log import METRICS
+    from agents.logs.log import METRICS
 
     env, fresh = (make_environment(protocol.env.id, protocol.env.kwargs) for _ in range(2))
     training = Episodes(env)

@@ -27,7 +27,7 @@ from agents.experiments.learning.trials import TRAINED
 from agents.experiments.learning.worker import OUTPUT
 from agents.experiments.reproduction.arms import PLANNERS, TASKS
 from agents.experiments.reproduction.figures import plot_study
-from agents.training.log import METRICS, TIMINGS
+from agents.logs.log import METRICS, TIMINGS
 
 LAST = 3
 """Episodes at the end of a trial whose mean return is what an arm reaches."""

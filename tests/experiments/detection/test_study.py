@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from tiny import finished, frozen_of, sharing, tiny
 
+from agents.checkpoints.saved import CHECKPOINTS
 from agents.config.benchmarks import DetectionOptions
 from agents.diagnostics import variants
 from agents.errors import UserError
@@ -16,7 +17,6 @@ from agents.experiments.detection import figures, rollouts, study
 from agents.experiments.detection.scores import COLUMNS
 from agents.experiments.detection.study import detect, detect_in_run
 from agents.experiments.detection.yardsticks import CONSTANT, FUTURE, best
-from agents.training.saved import CHECKPOINTS
 
 # As long as those of the tiny configuration, whose compiled fits serve here, too.
 QUICK = {name: tiny().model_dump()["regularizer"][name] for name in variants._THOROUGH}

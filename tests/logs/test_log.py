@@ -14,8 +14,8 @@ import pytest
 from tensorboardX.proto.event_pb2 import Event  # pyright: ignore[reportAttributeAccessIssue]
 
 from agents.errors import UserError
-from agents.training import log as logging
-from agents.training.log import RunLog
+from agents.logs import log as logging
+from agents.logs.log import RunLog
 
 
 def read(run_dir: Path, name: str = "metrics.jsonl") -> bytes:

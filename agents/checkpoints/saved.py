@@ -16,13 +16,13 @@ import jax
 import numpy as np
 from pydantic import ValidationError
 
+from agents.checkpoints import checkpoint
+from agents.checkpoints.checkpoint import Checkpoint
 from agents.config import CONFIG_FILE, Config, difference, load_run
 from agents.envs import EnvironmentSpec
 from agents.errors import UserError, one_line, shown
 from agents.planning.agent import PlanningAgent
 from agents.planning.learned import AgentState
-from agents.training import checkpoint
-from agents.training.checkpoint import Checkpoint
 from mbrl import KeyArray, Plan, PlanState
 from mbrl.weights.dual import DualState
 
@@ -129,7 +129,7 @@ class Saved:
       replay: `mbrl.replay.Replay.to_arrays`.
       open_episodes: for each environment the episode under way: `explores`, `plans` (a
         `PlanRecord`, None where actions are random) and `episode` (`EpisodeRunner.snapshot`).
-      log_position: `agents.training.log.RunLog.position`.
+      log_position: `agents.logs.log.RunLog.position`.
       spec: what the environment observes and takes.
     """
 

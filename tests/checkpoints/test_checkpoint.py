@@ -15,9 +15,9 @@ import numpy as np
 import optax
 import pytest
 
+from agents.checkpoints import checkpoint
+from agents.checkpoints.checkpoint import save
 from agents.errors import UserError
-from agents.training import checkpoint
-from agents.training.checkpoint import save
 
 
 class Carry(NamedTuple):
@@ -172,7 +172,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 import numpy as np
-from agents.training.checkpoint import save
+from agents.checkpoints.checkpoint import save
 folder, again = Path(sys.argv[1]), int(sys.argv[2])
 save(folder, 1, {"x": np.arange(3)}, {"n": 1}, keep=1)
 def die(*args, **kwargs):

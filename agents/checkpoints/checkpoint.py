@@ -25,9 +25,9 @@ from typing import Any
 import numpy as np
 
 from agents.archives import UnreadableError, members
+from agents.checkpoints import encoding
 from agents.directories import sync, writable, write_whole
 from agents.errors import UserError, shown
-from agents.training import encoding
 
 _FORMAT = 2
 _CONTENT = "content"

@@ -10,9 +10,10 @@ from tiny import resume, rows_of, rows_of_kind, tiny, train, undrawn
 from worlds import assert_one_line
 
 from agents.errors import UserError
-from agents.training import session, wandb_run
-from agents.training.log import RunLog
-from agents.training.wandb_run import WandbRun
+from agents.logs import wandb_run
+from agents.logs.log import RunLog
+from agents.logs.wandb_run import WandbRun
+from agents.training import session
 
 
 class Run:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from tiny import assert_same_tree
 
+from agents.checkpoints import checkpoint
+from agents.checkpoints.checkpoint import save
 from agents.errors import UserError
-from agents.training import checkpoint
-from agents.training.checkpoint import save
 
 
 def restore(directory: Path, target, step: int | None = None):

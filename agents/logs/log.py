@@ -21,8 +21,8 @@ import numpy as np
 
 from agents.directories import sync, writable, write_whole
 from agents.errors import UserError, shown
-from agents.training.events import Events
-from agents.training.wandb_run import WandbRun
+from agents.logs.events import Events
+from agents.logs.wandb_run import WandbRun
 
 __all__ = ["METRICS", "SUMMARY", "TIMINGS", "RunLog", "write_summary"]
 
