@@ -18,6 +18,8 @@ from agents.experiments.reproduction.paper import CURVES
 
 _PANELS = {"return": "return of an episode", "gap": "planned less realised return"}
 _PAPER_LINES = (":", "-.", "--")
+_SMALL = 10.0
+"""Gaps up to here are drawn on a linear scale."""
 
 
 def plot_study(rows: Sequence[Row], path: Path, task: str, steps: int) -> Path:
@@ -42,8 +44,9 @@ def plot_study(rows: Sequence[Row], path: Path, task: str, steps: int) -> Path:
             axes.set_title(f"{task}, {planner}: {title}", loc="left", fontsize=10)
             axes.set_xlabel("episode")
             frame(axes)
-        line[1].set_yscale("symlog", linthresh=10)
-        line[1].yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        if any(abs(row["gap"] or 0.0) > _SMALL for row in mine):
+            line[1].set_yscale("symlog", linthresh=_SMALL)
+            line[1].yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         _draw_paper(line[0], task, steps, planner)
     handles, labels = grid[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=5, fontsize=8, frameon=False)
