@@ -20,6 +20,7 @@ from mbrl import (
     Replay,
     Scales,
     Trainable,
+    Transition,
     Window,
     normalizer,
     regularizers,
@@ -101,7 +102,8 @@ class Learner:
         """
         # Model and regulariser measure their errors under the same noise.
         model_key, regularizer_key, metrics_key = jax.random.split(key, 3)
-        scales, penalty_scales = measure_scales(replay.transitions()), self._measure(replay)
+        seen = replay.transitions()
+        scales, penalty_scales = measure_scales(seen), self._measure_inputs(seen)
         windows = self._held_out_windows(replay)
         data = {"replay": replay, "index": index}
         fits = {
@@ -142,7 +144,7 @@ class Learner:
           UserError: if the loss is not finite any more.
         """
         init_key, key, metrics_key = jax.random.split(key, 3)
-        fresh, scales = self.init(init_key).regularizer, self._measure(replay)
+        fresh, scales = self.init(init_key).regularizer, self._measure_inputs(replay.transitions())
         windows = self._held_out_windows(replay)
         regularizer, errors = self._fit_regularizer(
             scales, fresh, key, metrics_key, None, replay=replay, index=index, windows=windows
@@ -150,9 +152,8 @@ class Learner:
         fitted = replace(state, regularizer=regularizer, regularizer_scales=scales)
         return self._calibrated(fitted, windows), errors
 
-    def _measure(self, replay: Replay) -> Normalizer:
-        """The units of the regulariser."""
-        seen = replay.transitions()
+    def _measure_inputs(self, seen: Transition) -> Normalizer:
+        """The units of the regulariser: of observations and actions."""
         return normalizer.fit(np.concatenate([seen.observation, seen.action], -1), self._sizes)
 
     def _fit_model(
