@@ -21,7 +21,7 @@ from agents.config.base import (
     options,
     sections,
 )
-from agents.config.presets import PRESETS, from_data
+from agents.config.presets import find_preset, from_data
 from agents.config.schema import NO_ENVIRONMENT, Config, EnvConfig
 from agents.config.yaml_files import load_yaml
 from agents.errors import UserError, shown
@@ -46,9 +46,7 @@ def load(
     Raises:
         UserError: no such preset, an unreadable file, an unknown option or a value not allowed.
     """
-    if preset not in PRESETS:
-        raise UserError(f"unknown preset {shown(preset)}; choose one of: {', '.join(PRESETS)}")
-    values, flags = PRESETS[preset].model_dump(), flags or {}
+    values, flags = find_preset(preset).model_dump(), flags or {}
     written = {} if file is None else load_yaml(file)
     if flags.get(("data",), written.get("data")):
         section = written.get("regularizer")

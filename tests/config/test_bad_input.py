@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from bad_files import write_bad_files
+from invalid.files import write_bad_files
 from running import run_afresh, run_program
 
 PLANNERS = "icem, cem, mppi, gradient, random-shooting"
@@ -83,7 +83,7 @@ BAD_TRAIN = {
     "quick --regularizer.name none --regularizer.weight familiar": ["'familiar'", "none"],
     "quick --regularizer.auto.first 2": ["regularizer.auto.first 2", "regularizer.auto.most 1.0"],
     "quick --fit.min-epochs 9": ["fit.max_epochs 8", "fit.min_epochs 9"],
-    "pendulum --model.known-reward a:b": ["model.known_reward 'a:b'", "model.reward known"],
+    "lunar-lander --model.known-reward a:b": ["model.known_reward 'a:b'", "model.reward known"],
     "quick --evaluation.seed 1073741823 --evaluation.episodes 2": ["1073741823", "1073741824"],
     # files
     "quick --config missing.yaml": ["'missing.yaml'", "No such file", "YAML file"],

@@ -4,13 +4,13 @@ import warnings
 
 import numpy as np
 import pytest
-from odd_worlds import MAKES, RESETS, STEPS, Odd
 from worlds import assert_one_line, make_runner
+from worlds.odd import MAKES, RESETS, STEPS, Odd
 
 from agents.envs import EpisodeRunner
 from agents.errors import EnvironmentFaultError, UserError
 
-ID = "odd_worlds:Odd-v0"
+ID = "worlds.odd:Odd-v0"
 RAISED = ("value error", "unprintable", "stop iteration", "exit", "recursion", "pipe of its own")
 
 
@@ -84,10 +84,10 @@ def test_a_constructor_that_fails(fault):
 
 @pytest.mark.parametrize("code", ["raise RuntimeError('no module')", "import sys; sys.exit(3)"])
 def test_a_module_that_fails_when_it_is_imported(tmp_path, monkeypatch, code):
-    (tmp_path / "spoilt_module.py").write_text(code)
+    (tmp_path / "broken_module.py").write_text(code)
     monkeypatch.syspath_prepend(str(tmp_path))
-    with pytest.raises(EnvironmentFaultError, match="when 'spoilt_module' was imported"):
-        make_runner("spoilt_module:Any-v0", {})
+    with pytest.raises(EnvironmentFaultError, match="when 'broken_module' was imported"):
+        make_runner("broken_module:Any-v0", {})
 
 
 def test_spaces_that_cannot_be_read(monkeypatch):

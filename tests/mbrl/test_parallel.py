@@ -8,8 +8,8 @@ from typing import Any
 
 import jax
 import pytest
-from on_eight_devices import ROWS
-from running import ROOT, SUPPORT
+from processes.on_eight_devices import ROWS
+from running import PATHS, SUPPORT
 
 from mbrl import spread
 
@@ -18,13 +18,13 @@ from mbrl import spread
 def found() -> dict[str, Any]:
     """The results of a process with eight devices, whose number JAX reads when it starts."""
     done = subprocess.run(
-        [sys.executable, str(SUPPORT / "on_eight_devices.py")],
+        [sys.executable, str(SUPPORT / "processes" / "on_eight_devices.py")],
         cwd=SUPPORT,
         env=os.environ
         | {
             "JAX_PLATFORMS": "cpu",
             "JAX_ENABLE_X64": "1",
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": PATHS,
             "XLA_FLAGS": "--xla_force_host_platform_device_count=8",
         },
         capture_output=True,

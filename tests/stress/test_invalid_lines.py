@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from invalid_lines import VALID
-from running import ROOT, SUPPORT
+from invalid.lines import VALID
+from running import PATHS, SUPPORT
 
 from agents.commands.program import every_command
 
@@ -19,9 +19,9 @@ EACH = 56
 def refuse(place: Path, count: int, *commands: str) -> dict[str, int]:
     """How many lines were refused, by the kind of their mistake; all of them have to be."""
     done = subprocess.run(
-        [sys.executable, str(SUPPORT / "refusing.py"), str(count), *commands],
+        [sys.executable, str(SUPPORT / "invalid" / "refusing.py"), str(count), *commands],
         cwd=place,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (ROOT, SUPPORT)))},
+        env=os.environ | {"PYTHONPATH": PATHS},
         capture_output=True,
         text=True,
         check=False,

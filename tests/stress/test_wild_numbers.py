@@ -18,7 +18,7 @@ SEARCHES = {name: {"name": name} for name in ("icem", "cem", "mppi", "gradient")
 
 
 def world(limit: int = 15, repeat: int = 2, **kwargs: float) -> dict[str, Any]:
-    env = {"id": "wild_worlds:Wild-v0", "kwargs": {"max_episode_steps": limit, **kwargs}}
+    env = {"id": "worlds.wild:Wild-v0", "kwargs": {"max_episode_steps": limit, **kwargs}}
     return {"env": env | {"action_repeat": repeat}}
 
 

@@ -18,9 +18,11 @@ from agents.envs import EpisodeRunner
 
 ROOT = Path(__file__).resolve().parents[2]
 SUPPORT = ROOT / "tests" / "support"
+PATHS = os.pathsep.join(map(str, (ROOT, SUPPORT)))
+"""`PYTHONPATH` of a process that uses this folder."""
 
 ENDINGS = {
-    "PYTHONPATH": os.pathsep.join([str(ROOT), str(SUPPORT)]),
+    "PYTHONPATH": PATHS,
     "XLA_FLAGS": "--xla_backend_optimization_level=0",
     "JAX_PLATFORMS": "cpu",
 }
@@ -111,8 +113,9 @@ def stopped(
 
 def study_of_endings(out: Path, address: str, *names: str) -> subprocess.Popen[str]:
     """Starts a study of `ending_trials.py` in a process group of its own."""
+    program = SUPPORT / "processes" / "ending_trials.py"
     return subprocess.Popen(
-        [sys.executable, str(SUPPORT / "ending_trials.py"), str(out), address, *names],
+        [sys.executable, str(program), str(out), address, *names],
         cwd=SUPPORT, env=os.environ | ENDINGS, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         text=True, start_new_session=True,
     )  # fmt: skip

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from running import ROOT, SUPPORT, default_signals
+from running import PATHS, ROOT, default_signals
 from tiny import tiny
 
 from agents.config import CONFIG_FILE, Config, dump
@@ -34,7 +34,7 @@ def start(*words: str | Path, place: Path = ROOT) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-m", "agents", *map(str, words)],
             cwd=place,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (ROOT, SUPPORT)))},
+            env=os.environ | {"PYTHONPATH": PATHS},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,

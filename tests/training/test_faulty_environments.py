@@ -4,10 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
-from odd_worlds import FAULTS, MAKES, Odd
 from running import run_program
 from tiny import METRICS, assert_same_tree, resume, rows_of, sharing, state_of, tiny, train, undrawn
 from worlds import Walk
+from worlds.odd import FAULTS, MAKES, Odd
 
 from agents.checkpoints import checkpoint
 from agents.checkpoints.saved import CHECKPOINTS
@@ -20,7 +20,7 @@ SHOWN = ["value error", "exit 0", "unprintable", "four values", "no reward", "re
 
 def config_of(fault: str, num_envs: int = 1):
     kwargs = {"fault": fault, "at": 70 // num_envs, "max_episode_steps": 15}
-    env = {"id": "odd_worlds:Odd-v0", "kwargs": kwargs, "action_repeat": 2}
+    env = {"id": "worlds.odd:Odd-v0", "kwargs": kwargs, "action_repeat": 2}
     return tiny(env=env, num_envs=num_envs, env_steps=100, checkpoint_every=1_000)
 
 
@@ -41,7 +41,7 @@ def assert_saved_and_continued(undisturbed: Path, run_dir: Path, fault: str, cap
     assert first.startswith("error: environment '")
     assert "Odd-v0' " in first
     assert not traceback or traceback[0] == "Traceback (most recent call last):"
-    assert not traceback or "odd_worlds.py" in traceback[1]
+    assert not traceback or "odd.py" in traceback[1]
     run_dir = run_dir / "run"
     if fault in MAKES:
         assert not run_dir.exists()
@@ -80,7 +80,7 @@ def test_the_tracebacks_begin_in_the_users_code(tmp_path, capsys):
         run_program("train", words)
     _, head, frame, *_, last = capsys.readouterr().err.splitlines()[:-1]
     assert head == "Traceback (most recent call last):"
-    assert "odd_worlds.py" in frame
+    assert "odd.py" in frame
     assert last == "ValueError: a value"
 
 
@@ -106,7 +106,7 @@ def test_an_environment_that_fails_in_the_evaluation_leaves_the_trained_run(tmp_
     config = config_of("")
     step = Walk.step
 
-    def spoilt(walk, action):
+    def failing(walk, action):
         if getattr(walk, "seeded", 0) >= 10_000 and walk.seeded < 20_000:
             raise OSError("the arm is stuck")
         return step(walk, action)
@@ -118,7 +118,7 @@ def test_an_environment_that_fails_in_the_evaluation_leaves_the_trained_run(tmp_
         return reset(walk, seed=seed, options=options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Walk, "step", spoilt)
+        patch.setattr(Walk, "step", failing)
         patch.setattr(Walk, "reset", noted)
         with pytest.raises(EnvironmentFaultError, match="the arm is stuck"):
             train(config, tmp_path)

@@ -12,6 +12,7 @@ from agents.config import PRESETS, Config, RegularizerName, load, override
 from agents.config.base import Options
 from agents.config.data_commands import RecordedPolicy
 from agents.config.flags import Argument, CommandLine, called, declared
+from agents.config.presets import find_preset
 from agents.errors import UserError, shown
 from agents.experiments.learning.options import Seeds, once, seeds_of
 from agents.experiments.reproduction.arms import ENSEMBLE
@@ -201,10 +202,7 @@ def parse_logged(args: Sequence[str]) -> LoggedStudy:
     """
     parsed = LOGGED.parse(args)
     options = override(LoggedOptions(), parsed.given(LoggedOptions))
-    if options.preset not in PRESETS:
-        raise UserError(
-            f"--preset: unknown preset {shown(options.preset)}; give one of: {', '.join(PRESETS)}"
-        )
+    find_preset(options.preset, "--preset")
     known = tuple(DATASETS) if options.preset == LANDER else WITHOUT_HEURISTIC
     datasets = tuple(once("DATASET", parsed.positionals or known[:2]))
     for name in datasets:

@@ -7,7 +7,7 @@ import socket
 from unittest import mock
 
 import pytest
-from ray_cluster import two_nodes
+from processes.ray_cluster import two_nodes
 from running import ENDINGS, run_program, study_of_endings, wait_for
 
 from agents.errors import UserError

@@ -34,7 +34,7 @@ def test_an_arm_is_read_and_written():
     [
         ("humans", "unknown data set 'humans' of lunar-lander; give one of: expert"),
         ("expert --preset half-cheetah", "unknown data set 'expert' of half-cheetah; give one of:"),
-        ("random --preset moon", "--preset: unknown preset 'moon'; give one of: lunar-lander"),
+        ("random --preset moon", "--preset: unknown preset 'moon'; choose one of: lunar-lander"),
         ("expert --arms rnn", "--arms: 'rnn' is not allowed; give none"),
         ("expert --arms cloning@3", "--arms: 'cloning@3' is not allowed"),
         ("expert --arms iql-1", "--arms: 'iql-1' is not allowed"),

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from analytic import certain, quickly
-from small_planners import FINALISTS, MAKERS, ROUNDS, STARTS, planner_of
+from small.planners import FINALISTS, MAKERS, ROUNDS, STARTS, planner_of
 
 from mbrl import gaussian
 

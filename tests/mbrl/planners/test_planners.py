@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from analytic import certain, quickly
-from small_planners import KEEPS, MAKERS, PROPOSAL, REPORTED, A, H, planner_of
+from small.planners import KEEPS, MAKERS, PROPOSAL, REPORTED, A, H, planner_of
 
 from mbrl import Evaluation, Plan, categorical
 from mbrl.planners.proposals import Gaussian

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from analytic import certain, quickly
-from small_planners import MAKERS, A, H, planner_of
+from small.planners import MAKERS, A, H, planner_of
 
 from mbrl import categorical
 

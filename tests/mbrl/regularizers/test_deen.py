@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from analytic import quickly, white
-from small_regularizers import LENGTH, REGULARIZERS, UNITS, influence, small, some_path
+from small.regularizers import LENGTH, REGULARIZERS, UNITS, influence, small, some_path
 
 from mbrl import networks
 from mbrl.corruption import additive

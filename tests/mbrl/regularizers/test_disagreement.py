@@ -10,7 +10,7 @@ import pytest
 from analytic import quickly
 from hypothesis import given
 from hypothesis import strategies as st
-from small_regularizers import LENGTH, UNITS, WORLD, some_path
+from small.regularizers import LENGTH, UNITS, WORLD, some_path
 
 from mbrl import Scales, Trajectory, make_ensemble
 from mbrl.normalizer import Normalizer, identity

@@ -10,7 +10,7 @@ import pytest
 from analytic import quickly, white
 from hypothesis import given
 from hypothesis import strategies as st
-from small_regularizers import (
+from small.regularizers import (
     LEARNED,
     LENGTH,
     OF_PAIRS,

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from analytic import quickly
-from small_regularizers import LENGTH, UNITS, influence, small, some_path
+from small.regularizers import LENGTH, UNITS, influence, small, some_path
 
 from mbrl import Trajectory, normalizer
 from mbrl.regularizers import make_gaussian

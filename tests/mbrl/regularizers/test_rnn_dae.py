@@ -9,7 +9,7 @@ import numpy as np
 import optax
 import pytest
 from analytic import quickly, waves, white
-from small_regularizers import LENGTH, UNITS, influence, small, some_path
+from small.regularizers import LENGTH, UNITS, influence, small, some_path
 
 from mbrl import Regularizer, make_fitter, make_rnn_dae
 from mbrl.corruption import additive

@@ -9,7 +9,7 @@ import numpy as np
 import optax
 import pytest
 from analytic import quickly, waves
-from small_regularizers import LENGTH, UNITS, influence, small, some_path
+from small.regularizers import LENGTH, UNITS, influence, small, some_path
 
 from mbrl import Trajectory, make_fitter, networks
 from mbrl.corruption import additive

@@ -15,11 +15,10 @@ from collections import Counter
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 
-from bad_files import write_bad_files
-from invalid_lines import VALID, Drawer, Mistake
-
 from agents.commands import program, trials
 from agents.config import flag
+from invalid.files import write_bad_files
+from invalid.lines import VALID, Drawer, Mistake
 
 _WORKERS = ("jax", "agents.experiments.planners.speed", "agents.experiments.logged.study")
 

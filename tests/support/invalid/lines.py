@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, get_origin
 
-from bad_files import BAD_FILES
-from invalid_values import number_out_of_range, wrong_words
 from pydantic.fields import FieldInfo
 
 from agents.config import flag
@@ -20,6 +18,8 @@ from agents.config.base import OptionPath
 from agents.config.commands import train_line
 from agents.config.flags import CommandLine
 from agents.errors import shown
+from invalid.files import BAD_FILES
+from invalid.values import number_out_of_range, wrong_words
 
 VALID: dict[str, list[str]] = {
     "demo": [],

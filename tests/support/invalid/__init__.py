@@ -1,0 +1,1 @@
+"""Files, values and command lines that must be refused."""

@@ -1,0 +1,1 @@
+"""The smallest planners and regularisers that still do their work."""
