@@ -45,7 +45,7 @@ test: setup  ## run the tests; ARGS="-k cem" passes flags on to pytest
 	.venv/bin/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 test-slow: setup  ## run the longer checks of learning
-	.venv/bin/python -m pytest -m slow $(ARGS)
+	XLA_FLAGS= .venv/bin/python -m pytest -m slow $(ARGS)
 
 stress: setup  ## run drawn configurations, killed runs and bad worlds, for an hour; ARGS="-k kills" chooses
 	.venv/bin/python -m pytest -n 2 -m stress $(ARGS)

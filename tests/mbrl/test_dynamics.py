@@ -12,7 +12,6 @@ import numpy as np
 import optax
 import pytest
 import scipy.stats
-from analytic import quickly
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -67,7 +66,7 @@ def loss_of(mean, log_std, target, beta):
     return beta_nll(distrax.MultivariateNormalDiag(mean, jnp.exp(log_std)), target, beta)
 
 
-loss_and_gradients = quickly(jax.value_and_grad(loss_of, argnums=(0, 1)))
+loss_and_gradients = jax.jit(jax.value_and_grad(loss_of, argnums=(0, 1)))
 
 
 @given(rows)
@@ -95,13 +94,13 @@ def test_a_larger_beta_weighs_each_dimensions_gradient_by_its_variance(rows, bet
 def small():
     """A small ensemble, its parameters, and the gradient of its loss."""
     ensemble = make_ensemble(2, 1, **SMALL)
-    params = quickly(ensemble.init)(jax.random.key(0))
-    gradient = quickly(jax.grad(ensemble.loss, argnums=1))
+    params = jax.jit(ensemble.init)(jax.random.key(0))
+    gradient = jax.jit(jax.grad(ensemble.loss, argnums=1))
     return SimpleNamespace(
         ensemble=ensemble,
         params=params,
         gradient=lambda batch, params=params: gradient(units(), params, jax.random.key(1), batch),
-        step=quickly(ensemble.step),
+        step=jax.jit(ensemble.step),
     )
 
 
@@ -151,12 +150,12 @@ def test_input_noise_acts_in_training_only(small):
     noisy = make_ensemble(2, 1, **SIZES, input_noise=0.5)
     batch = batch_of(np.random.default_rng(0), (2, 6), 0.0)
     keys = jax.random.split(jax.random.key(0))
-    clean_loss, noisy_loss = quickly(small.ensemble.loss), quickly(noisy.loss)
+    clean_loss, noisy_loss = jax.jit(small.ensemble.loss), jax.jit(noisy.loss)
     assert len({float(clean_loss(units(), small.params, key, batch)) for key in keys}) == 1
     assert len({float(noisy_loss(units(), small.params, key, batch)) for key in keys}) == 2
     member = jax.tree.map(lambda leaf: leaf[0], small.params)
     inputs = member, noisy.draw(keys[0], ()), jnp.array([0.4, -0.2]), jnp.array([0.5])
-    predicted = quickly(noisy.step)(units(), *inputs)[1].observation
+    predicted = jax.jit(noisy.step)(units(), *inputs)[1].observation
     assert predicted.tolist() == small.step(units(), *inputs)[1].observation.tolist()
 
 
@@ -227,7 +226,7 @@ def test_a_predicted_state_is_the_mean_or_a_draw_from_the_predicted_gaussian():
     noise = ensemble.draw(jax.random.key(0), (4000,))
     params = set_by_hand(ensemble, end_logit=0.0)
     params["dynamics"]["~"] = bounds_at(np.log(0.4**2))
-    step = quickly(jax.vmap(ensemble.step, in_axes=(None, None, 0, None, None)))
+    step = jax.jit(jax.vmap(ensemble.step, in_axes=(None, None, 0, None, None)))
     change = np.asarray(step(units(), params, noise, observation, action)[0])
     error = 0.4 * 0.25 / np.sqrt(len(noise))
     assert change.mean(axis=0) == pytest.approx(0.1, abs=4 * error)
@@ -246,7 +245,7 @@ def test_the_gradient_of_a_return_passes_through_the_predicted_states(small):
     member = jax.tree.map(lambda leaf: leaf[0], small.params)
     first = member["residual"]["mlp/~/linear_0"]
 
-    @quickly
+    @jax.jit
     @partial(jax.grad, argnums=2)
     def slope(weights, t, actions):
         """Gradient of the reward of decision t by all actions."""
@@ -270,7 +269,7 @@ def test_the_units_of_held_out_errors():
     params["dynamics"]["~"] = bounds_at(np.log(std**2))
     params = jax.tree.map(lambda leaf: np.stack([leaf] * 2), params)
     batch = batch_of(np.random.default_rng(0), (7,), 0.0)
-    metrics = quickly(ensemble.metrics)
+    metrics = jax.jit(ensemble.metrics)
 
     errors = metrics(units(), params, jax.random.key(0), batch)
     target = ((batch.next_observation - batch.observation) - 0.1) / 0.25
@@ -302,7 +301,7 @@ def test_differences_of_potentials_telescope(small):
     )
     step = partial(small.ensemble.step, scales)
 
-    @quickly
+    @jax.jit
     def total_reward(actions):
         path = roll_out(step, member, jnp.zeros((len(actions), 2)), jnp.array([0.4, -0.2]), actions)
         return jnp.sum(path.rewards), path.observations[-1]

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from analytic import Track, quickly
+from analytic import Track
 
 from mbrl import Scales, make_ensemble, make_fitter, normalizer
 
@@ -29,12 +29,12 @@ def learned():
     fitter = make_fitter(
         ensemble.loss, optax.adam(optax.cosine_decay_schedule(1e-2, steps)), averaging=0.0
     )
-    trainable = fitter.init(quickly(ensemble.init)(jax.random.key(0)))
-    trainable = quickly(fitter.epoch)(
+    trainable = fitter.init(jax.jit(ensemble.init)(jax.random.key(0)))
+    trainable = jax.jit(fitter.epoch)(
         scales, trainable, jax.random.key(1), Track.sample(rng, (steps, 2, 64))
     )
     over = jax.vmap(jax.vmap(ensemble.step, (None, None, None, 0, 0)), (None, 0, None, None, None))
-    step = quickly(over)
+    step = jax.jit(over)
 
     def predict(x, action):
         """Each member's output `[E, B]` at states and actions `[B]`."""

@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from analytic import quickly
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,35 +31,35 @@ class Made(NamedTuple):
 @cache
 def recurrent(name: str, restored: int = SIZE) -> Made:
     network = ARCHITECTURES[name](SIZE, HIDDEN, restored)
-    untrained = quickly(network.init)(jax.random.key(0))
+    untrained = jax.jit(network.init)(jax.random.key(0))
     rng = np.random.default_rng(0)
     random = jax.tree.map(lambda leaf: rng.normal(size=leaf.shape).astype(np.float32), untrained)
-    return Made(untrained, random, quickly(network.apply))
+    return Made(untrained, random, jax.jit(network.apply))
 
 
 @cache
 def jacobian(name: str) -> np.ndarray:
     """Derivative of each restored number by each input, `[T, D, T, D]`."""
     network = ARCHITECTURES[name](SIZE, HIDDEN, SIZE)
-    slopes = quickly(jax.jacobian(network.apply, argnums=1))
+    slopes = jax.jit(jax.jacobian(network.apply, argnums=1))
     return np.asarray(slopes(recurrent(name).random, SEQUENCE, EVERYTHING))
 
 
 def test_a_feed_forward_network_is_swish_layers_with_a_linear_end(key):
     network = networks.mlp(2, (4,), 3)
-    params = quickly(network.init)(key)
+    params = jax.jit(network.init)(key)
     first, last = (jax.tree.map(np.asarray, params[f"mlp/~/linear_{i}"]) for i in (0, 1))
     x = np.array([0.3, -1.2], np.float32)
     before = x @ first["w"] + first["b"]
     expected = (before / (1 + np.exp(-before))) @ last["w"] + last["b"]
-    assert quickly(network.apply)(params, x) == pytest.approx(expected, rel=1e-5)
+    assert jax.jit(network.apply)(params, x) == pytest.approx(expected, rel=1e-5)
 
 
 def test_the_variance_keeps_within_its_bounds_far_outside_the_data(key):
     network = networks.gaussian_mlp(2, (8,), 3)
-    params = quickly(network.init)(key)
+    params = jax.jit(network.init)(key)
     inputs = np.random.default_rng(0).normal(size=(200, 2)) * np.logspace(0, 4, 200)[:, None]
-    _, variance = quickly(jax.vmap(network.apply, in_axes=(None, 0)))(params, inputs)
+    _, variance = jax.jit(jax.vmap(network.apply, in_axes=(None, 0)))(params, inputs)
     log_variance = np.log(variance)
     lower, upper = networks.log_variance_bounds(params)
     assert (lower.tolist(), upper.tolist()) == ([-10.0] * 3, [0.5] * 3)

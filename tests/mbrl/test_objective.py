@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from analytic import quickly, two_members
+from analytic import two_members
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -58,7 +58,7 @@ def evaluate(
 
 # Survival.
 
-compiled_return = quickly(discounted_return)
+compiled_return = jax.jit(discounted_return)
 
 
 @given(episodes)
@@ -134,7 +134,7 @@ def test_an_early_end_gains_nothing_on_familiar_data():
     raw = 50.0 + np.random.default_rng(0).normal(size=(4000, decisions)).astype(np.float32)
     unit = calibrate(jnp.asarray(raw), jnp.ones(raw.shape, bool))
 
-    @quickly
+    @jax.jit
     @partial(jax.vmap, in_axes=(0, None))
     def gain_of_an_end(raw, centre):
         def score(continue_probs):
@@ -174,7 +174,7 @@ PLANS = np.array([[[0.5], [-1.0]], [[0.1], [0.9]]])
 
 def test_changing_the_weight_compiles_nothing(key):
     score, traces = in_an_analytic_world(key)
-    compiled = quickly(score)
+    compiled = jax.jit(score)
     results = [compiled(weight, PLANS[0]) for weight in (0.0, 1.0, 3.5)]
     assert len(traces) == 1
     base, penalty = float(results[0].score), float(results[0].penalty)
@@ -188,9 +188,9 @@ def test_changing_the_weight_compiles_nothing(key):
 def test_a_batch_of_weights_and_plans_agrees_with_a_loop(key):
     score, _ = in_an_analytic_world(key)
     weights, plans = jnp.array([0.0, 2.0]), jnp.asarray(PLANS)
-    batch = quickly(jax.vmap(jax.vmap(score, in_axes=(None, 0)), in_axes=(0, None)))(weights, plans)
+    batch = jax.jit(jax.vmap(jax.vmap(score, in_axes=(None, 0)), in_axes=(0, None)))(weights, plans)
     # The second column without compilation.
-    loop = [[quickly(score)(w, plans[0]), score(w, plans[1])] for w in weights]
+    loop = [[jax.jit(score)(w, plans[0]), score(w, plans[1])] for w in weights]
     for name in ("planned_return", "penalty", "spread", "score"):
         expected = np.array([[float(getattr(each, name)) for each in row] for row in loop])
         assert getattr(batch, name) == pytest.approx(expected, rel=1e-9)

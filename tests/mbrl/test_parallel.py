@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 import pytest
-from processes.on_eight_devices import ROWS
+from processes.on_eight_devices import PLANS, ROWS
 from running import PATHS, SUPPORT
 
 from mbrl import spread
@@ -25,7 +25,7 @@ def found() -> dict[str, Any]:
             "JAX_PLATFORMS": "cpu",
             "JAX_ENABLE_X64": "1",
             "PYTHONPATH": PATHS,
-            "XLA_FLAGS": "--xla_force_host_platform_device_count=8",
+            "XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=8",
         },
         capture_output=True,
         text=True,
@@ -41,9 +41,9 @@ def test_there_are_eight_devices_and_double_precision(found):
     assert found["moved"] > 0.01  # successive plans differ
 
 
-@pytest.mark.parametrize(("name", "count"), [("icem", 3), ("icem", 8), ("gradient", 3)])
+@pytest.mark.parametrize(("name", "count"), PLANS)
 def test_plans_do_not_depend_on_the_number_of_devices(found, name, count):
-    """10, 8 and 5 candidates on 2, 3 and 8 devices: with a remainder, and fewer than devices."""
+    """Rounds of 10 and 8 candidates on 8 devices, 5 on 3: with a remainder and without."""
     assert found["plans"][f"{name} on {count}"] < 1e-9
 
 

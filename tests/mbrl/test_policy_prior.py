@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from analytic import quickly
 
 from mbrl import (
     PolicyState,
@@ -79,7 +78,7 @@ def test_it_learns_the_actions_of_the_data_in_the_units_of_the_data(discrete):
     learned = fit(
         fitter,
         scales,
-        fitter.init(quickly(policy.init)(jax.random.key(0))),
+        fitter.init(jax.jit(policy.init)(jax.random.key(0))),
         jax.random.key(1),
         draw_batches=lambda epoch: batches,
         holdout=windows(seen[:100], wanted[:100]),
@@ -88,7 +87,7 @@ def test_it_learns_the_actions_of_the_data_in_the_units_of_the_data(discrete):
         patience=40,
     )
     state = PolicyState(params=learned.trainable.average, scales=scales)
-    act = quickly(jax.vmap(policy.act, in_axes=(None, 0)))
+    act = jax.jit(jax.vmap(policy.act, in_axes=(None, 0)))
     found = np.asarray(act(state, jnp.array([[-800.0, 300.0], [100.0, -900.0], [600.0, 0.0]])))
     if discrete:
         assert found.tolist() == [[1, 0], [0, 1], [0, 1]]

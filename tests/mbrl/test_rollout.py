@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from analytic import LinearGaussian, quickly, two_members
+from analytic import LinearGaussian, two_members
 
 from mbrl import StepOutput, Trajectory, expectation, roll_out, ts1, ts_infinity
 from mbrl.rollout import PROPAGATIONS, assign_members
@@ -46,7 +46,7 @@ def drawing(world: LinearGaussian, ahead: bool):
 def test_particles_that_keep_their_member_have_the_moments_of_a_mixture(ahead, key):
     world = two_members(noise=0.1)
     step, draw = drawing(world, ahead)
-    propagate = quickly(partial(ts_infinity, step, particles=PARTICLES, **draw))
+    propagate = jax.jit(partial(ts_infinity, step, particles=PARTICLES, **draw))
     trajectory = propagate(world.params, key, START, PLAN)
     compare_moments(trajectory.observations, *world.moments_if_kept(START, PLAN))
 
@@ -55,7 +55,7 @@ def test_particles_that_keep_their_member_have_the_moments_of_a_mixture(ahead, k
 def test_particles_that_resample_their_member_have_the_moments_of_a_random_product(ahead, key):
     world = two_members(noise=0.1)
     step, draw = drawing(world, ahead)
-    propagate = quickly(partial(ts1, step, particles=PARTICLES, **draw))
+    propagate = jax.jit(partial(ts1, step, particles=PARTICLES, **draw))
     trajectory = propagate(world.params, key, START, PLAN)
     compare_moments(trajectory.observations, *world.moments_if_resampled(START, PLAN))
 
@@ -70,7 +70,7 @@ def test_the_two_moments_differ_by_more_than_the_tolerance():
 
 def test_without_noise_evenly_assigned_members_are_the_mixture_exactly(key):
     world = two_members()
-    propagate = quickly(partial(ts_infinity, world.step, particles=4))
+    propagate = jax.jit(partial(ts_infinity, world.step, particles=4))
     trajectory = propagate(world.params, key, START, PLAN)
     mean, covariance = world.moments_if_kept(START, PLAN)
     paths = np.asarray(trajectory.observations)[:, 1:]
@@ -118,7 +118,7 @@ def test_members_are_assigned_as_evenly_as_possible(members, particles, key):
 @pytest.mark.parametrize("particles", [1, 3, 6])
 def test_the_remainder_is_assigned_uniformly(particles):
     keys, members = jax.random.split(jax.random.key(0), 2000), 4
-    assign = quickly(jax.vmap(lambda key: assign_members(key, members, particles)))
+    assign = jax.jit(jax.vmap(lambda key: assign_members(key, members, particles)))
     assigned = np.asarray(assign(keys))
     error = np.sqrt(0.25 * 0.75 / len(keys))
     for particle in assigned.T:
@@ -159,7 +159,7 @@ def test_a_given_carry_is_passed_from_step_to_step(key):
 def test_the_expectation_averages_over_members_noise_that_is_fresh_at_every_step(ahead, key):
     world = LinearGaussian(np.zeros((4, 2, 2)), np.zeros((4, 2, 1)), noise=1.0)
     step, draw = drawing(world, ahead)
-    propagate = quickly(partial(expectation, step, particles=1, **draw))
+    propagate = jax.jit(partial(expectation, step, particles=1, **draw))
     plan = np.zeros((2000, 1))
     noise = np.asarray(propagate(world.params, key, START, plan).observations)[0, 1:]
     # The mean of four independent draws, different at every step.
@@ -173,7 +173,7 @@ def test_noise_is_independent_for_every_particle_and_step(particles, key):
     for propagate in (ts_infinity, ts1):
         for ahead in (False, True):
             step, draw = drawing(world, ahead)
-            trajectory = quickly(partial(propagate, step, particles=particles, **draw))(
+            trajectory = jax.jit(partial(propagate, step, particles=particles, **draw))(
                 world.params, key, *here()
             )
             noise = np.asarray(trajectory.observations)[:, 1:]
@@ -190,8 +190,8 @@ def test_vmap_over_candidates_and_jit_agree_with_a_plain_loop(name, key):
             world.step, world.params, key, jnp.asarray(START), plan, particles=particles
         )
 
-    batched = quickly(jax.vmap(propagate))(plans)
-    loop = [quickly(propagate)(plans[0]), propagate(plans[1])]  # the second without compilation
+    batched = jax.jit(jax.vmap(propagate))(plans)
+    loop = [jax.jit(propagate)(plans[0]), propagate(plans[1])]  # the second without compilation
     for n, alone in enumerate(loop):
         for leaf, leaf_alone in zip(jax.tree.leaves(batched), jax.tree.leaves(alone), strict=True):
             assert leaf[n] == pytest.approx(np.asarray(leaf_alone), rel=1e-9, abs=1e-9)

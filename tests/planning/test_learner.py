@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from analytic import quickly
 from tiny import JUDGED, JUDGES, assert_same_tree, finished, frozen_of, traces_of
 
 from agents.errors import UserError
@@ -85,7 +84,7 @@ def test_calibration_puts_the_median_of_held_out_steps_at_0_and_their_95_percent
         scales=learned.regularizer_scales,
         calibration=learned.calibration,
     )
-    penalty = quickly(
+    penalty = jax.jit(
         jax.vmap(lambda path: calibrated_penalty(run.agent._parts.regularizer, state, path))
     )
     steps = np.asarray(penalty(as_trajectory(windows)))[windows.mask]

@@ -9,7 +9,6 @@ Mixture            Gaussians: samples, score and energy under additive noise
 """
 
 import itertools
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -17,16 +16,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from mbrl import Evaluation, StepOutput, Transition, Window
-
-LEAST_EFFORT = {
-    "xla_backend_optimization_level": 0,
-    "xla_cpu_use_fusion_emitters": False,
-    "xla_llvm_disable_expensive_passes": True,
-}
-"""Options of XLA under which it compiles soonest."""
-
-quickly = partial(jax.jit, compiler_options=LEAST_EFFORT)
-"""Compiles in an eighth of the time, for programs that run only briefly."""
 
 
 class LinearGaussian(NamedTuple):

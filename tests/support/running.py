@@ -21,13 +21,6 @@ SUPPORT = ROOT / "tests" / "support"
 PATHS = os.pathsep.join(map(str, (ROOT, SUPPORT)))
 """`PYTHONPATH` of a process that uses this folder."""
 
-ENDINGS = {
-    "PYTHONPATH": PATHS,
-    "XLA_FLAGS": "--xla_backend_optimization_level=0",
-    "JAX_PLATFORMS": "cpu",
-}
-"""The environment of `ending_trials.py`."""
-
 
 def run_program(name: str, args: list[str]) -> object:
     """The exit status of `mbrl-dae NAME`."""
@@ -116,8 +109,8 @@ def study_of_endings(out: Path, address: str, *names: str) -> subprocess.Popen[s
     program = SUPPORT / "processes" / "ending_trials.py"
     return subprocess.Popen(
         [sys.executable, str(program), str(out), address, *names],
-        cwd=SUPPORT, env=os.environ | ENDINGS, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        text=True, start_new_session=True,
+        cwd=SUPPORT, env=os.environ | {"PYTHONPATH": PATHS}, start_new_session=True, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 import pytest
-from analytic import certain, quickly
+from analytic import certain
 
 from agents.planning.agent import PlanningAgent
 from mbrl import Plan, Planner
@@ -35,7 +35,7 @@ def watch(planner: Planner, value: Callable, key, decisions: int = 1) -> list[De
     def record(key, actions):
         seen[tuple(key.tolist())].append(np.array(actions))
 
-    @quickly
+    @jax.jit
     def decide(key, state):
         def score(key, actions, *, particles):
             jax.debug.callback(record, jax.random.key_data(key), actions)

@@ -15,11 +15,9 @@ from unittest import mock
 
 import jax
 import numpy as np
-from analytic import LEAST_EFFORT, quickly
 
 from agents.checkpoints import checkpoint, saved
 from agents.config import CONFIG_FILE, Config
-from agents.devices import COMPILER_OPTIONS
 from agents.envs import EnvironmentSpec
 from agents.envs.dynamics import AnalyticDynamics
 from agents.logs.log import METRICS
@@ -151,13 +149,6 @@ def tiny(**changes: Any) -> Config:
     return Config.model_validate(values)
 
 
-@contextlib.contextmanager
-def compiling_quickly() -> Iterator[None]:
-    """Agents built within it compile as `quickly` does."""
-    with mock.patch.object(jax, "jit", quickly), mock.patch.dict(COMPILER_OPTIONS, LEAST_EFFORT):
-        yield
-
-
 _AGENTS: dict[str, PlanningAgent] = {}
 
 
@@ -171,10 +162,9 @@ def shared_agent(
     searched = (config.planner, config.regularizer, dynamics)
     key = repr((sizes, config.model, config.fit, reward, searched))
     if key not in _AGENTS:
-        with compiling_quickly():
-            agent = _build_agent(config, spec, dynamics)
+        agent = _build_agent(config, spec, dynamics)
         learner = agent.learner
-        learner.init = quickly(learner.init)  # pyright: ignore[reportAttributeAccessIssue]
+        learner.init = jax.jit(learner.init)  # pyright: ignore[reportAttributeAccessIssue]
         fitted = (sizes, config.model, config.fit, reward)  # however it is searched
         planner = config.planner
         judged = (*fitted, planner.horizon, planner.policy_prior, config.regularizer)

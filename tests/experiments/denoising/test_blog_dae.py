@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from tiny import compiling_quickly
 
 from agents.experiments.denoising.baselines import best_constant
 from agents.experiments.denoising.blog import (
@@ -34,10 +33,9 @@ CORRUPTED, TRUE = trajectories(RNG, UNSEEN)
 @pytest.fixture(scope="module")
 def fitted() -> dict[bool, Restoration]:
     """Both, by whether the loss is mended."""
-    with compiling_quickly():
-        return {
-            mended: fit_blog_dae(NOISY, CLEAN, CORRUPTED, mended=mended) for mended in (False, True)
-        }
+    return {
+        mended: fit_blog_dae(NOISY, CLEAN, CORRUPTED, mended=mended) for mended in (False, True)
+    }
 
 
 def mse(restored):

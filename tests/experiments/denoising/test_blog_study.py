@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from tiny import compiling_quickly
 
 from agents.config import EnvConfig
 from agents.experiments.denoising.blog import BATCH, MENDED, PUBLISHED, TRUE, compare_forms
@@ -16,8 +15,7 @@ FORMS = [*BASELINES, PUBLISHED, MENDED, "encoder-decoder, scanned", "correction,
 
 @pytest.fixture(scope="module")
 def compared():
-    with compiling_quickly():
-        return compare_forms(PENDULUM, COUNT, 0)
+    return compare_forms(PENDULUM, COUNT, 0)
 
 
 def test_a_row_a_form_has_its_error_on_trajectories_that_were_not_learned_from(compared):

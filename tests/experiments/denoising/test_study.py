@@ -5,7 +5,6 @@ import csv
 import numpy as np
 import pytest
 from PIL import Image
-from tiny import compiling_quickly
 
 from agents.config import EnvConfig, RnnDaeConfig
 from agents.config.benchmarks import DenoiseOptions
@@ -43,8 +42,7 @@ def data():
 
 @pytest.fixture(scope="module")
 def compared(data):
-    with compiling_quickly():
-        return compare_methods(data, TEXT, OPTIONS, 0)
+    return compare_methods(data, TEXT, OPTIONS, 0)
 
 
 @pytest.fixture
@@ -97,8 +95,7 @@ def test_errors_are_in_standard_deviations_and_ranked_as_they_should_be(compared
 
 
 def test_the_same_seed_gives_the_same_errors(compared):
-    with compiling_quickly():
-        again, _ = compare_methods(gather_windows(OPTIONS, 0), TEXT, OPTIONS, 0)
+    again, _ = compare_methods(gather_windows(OPTIONS, 0), TEXT, OPTIONS, 0)
     for first, second in zip(compared[0], again, strict=True):
         seconds = dict.fromkeys(("compile_seconds", "train_seconds"))
         assert first | seconds == second | seconds

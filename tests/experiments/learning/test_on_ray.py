@@ -8,7 +8,7 @@ from unittest import mock
 
 import pytest
 from processes.ray_cluster import two_nodes
-from running import ENDINGS, run_program, study_of_endings, wait_for
+from running import PATHS, run_program, study_of_endings, wait_for
 
 from agents.errors import UserError
 from agents.experiments.learning.places import ray_tasks
@@ -56,7 +56,7 @@ def test_an_address_where_no_server_listens_is_refused_at_once(port, monkeypatch
 def cluster(monkeypatch):
     """Address, head and second node of a cluster, of a core each."""
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
-    with two_nodes(ENDINGS) as nodes:
+    with two_nodes({"PYTHONPATH": PATHS}) as nodes:
         yield nodes
 
 

@@ -1,9 +1,9 @@
 """The cross-entropy method: its weights."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from analytic import quickly
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,7 +12,7 @@ from mbrl.planners.cem import elite_weights
 score = st.one_of(st.just(-np.inf), st.floats(-1e6, 1e6, width=32))
 
 
-compiled_weights = quickly(elite_weights, static_argnums=1)
+compiled_weights = jax.jit(elite_weights, static_argnums=1)
 
 
 @given(st.lists(score, min_size=6, max_size=6), st.sampled_from([1, 4, 6]))

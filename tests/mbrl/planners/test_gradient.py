@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from analytic import certain, quickly
+from analytic import certain
 from hypothesis import given
 from hypothesis import strategies as st
 from spying import watch
@@ -31,7 +31,7 @@ def climb(value, key, **knobs):
     def plan(key):
         return planner.plan(lambda key, actions, **_: certain(value(actions)), key, planner.init())
 
-    return quickly(plan if key.ndim == 0 else jax.vmap(plan))(key)
+    return jax.jit(plan if key.ndim == 0 else jax.vmap(plan))(key)
 
 
 # Discrete actions.
@@ -42,7 +42,7 @@ def compiled():
     def value(points):
         return jnp.sum(VALUES * straight_through(points))
 
-    return quickly(straight_through), quickly(jax.grad(value))
+    return jax.jit(straight_through), jax.jit(jax.grad(value))
 
 
 @pytest.mark.usefixtures("float64")
@@ -79,7 +79,7 @@ def test_it_climbs_the_score_and_not_the_return(key):
         return dataclasses.replace(certain(score), planned_return=-10.0 * jnp.sum(actions))
 
     planner = make_gradient(gaussian(1, 1), starts=2, iterations=60, learning_rate=0.1, **ONE_PATH)
-    plan, _ = quickly(lambda key: planner.plan(evaluate, key, planner.init()))(key)
+    plan, _ = jax.jit(lambda key: planner.plan(evaluate, key, planner.init()))(key)
     assert plan.actions == pytest.approx(np.array([[0.4]]), abs=0.01)
     assert plan.planned_return == pytest.approx(-4.0, abs=0.1)
 

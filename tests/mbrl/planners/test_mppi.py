@@ -1,15 +1,15 @@
 """Path integral control: its weights."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from analytic import quickly
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from mbrl.planners.mppi import path_integral_weights
 
-compiled_weights = quickly(path_integral_weights)
+compiled_weights = jax.jit(path_integral_weights)
 
 moderate = st.floats(-100, 100, width=32)
 score = st.one_of(st.just(-np.inf), moderate)

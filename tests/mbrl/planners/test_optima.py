@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from analytic import Ring, quickly, regulator, riccati
+from analytic import Ring, regulator, riccati
 
 from mbrl import (
     Search,
@@ -74,7 +74,7 @@ def test_the_plan_is_within_one_percent_of_the_riccati_optimum(name):
     planner, paths = SEARCHES[name]
     world, (least, best) = regulator(H, START), riccati(H, START)
     keys = jax.random.split(jax.random.key(0), KEYS)
-    plan, _ = quickly(jax.vmap(lambda key: planner.plan(world.score, key, planner.init())))(keys)
+    plan, _ = jax.jit(jax.vmap(lambda key: planner.plan(world.score, key, planner.init())))(keys)
     cost = -np.asarray(plan.planned_return)
     assert plan.actions.dtype == jnp.float64
     assert planner.paths == paths
@@ -112,7 +112,7 @@ DISCRETE = {
 def test_the_best_sequence_of_discrete_actions_is_found(name):
     planner, paths = DISCRETE[name]
     keys = jax.random.split(jax.random.key(0), KEYS)
-    plan, _ = quickly(jax.vmap(lambda key: planner.plan(Ring.score, key, planner.init())))(keys)
+    plan, _ = jax.jit(jax.vmap(lambda key: planner.plan(Ring.score, key, planner.init())))(keys)
     assert planner.paths == paths
     assert np.all(np.isin(plan.actions, [0.0, 1.0]))
     assert np.all(np.sum(plan.actions, axis=-1) == 1.0)

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from analytic import certain, quickly
+from analytic import certain
 from small.planners import FINALISTS, MAKERS, ROUNDS, STARTS, planner_of
 
 from mbrl import gaussian
@@ -29,7 +29,7 @@ def test_the_noise_is_fresh_in_every_round_and_shared_within_one(name, key):
         return certain(jnp.nan)  # so that the proposal stays, and only the noise can differ
 
     planner = planner_of(name, particles=2, final_particles=7)
-    plan, _ = quickly(lambda key: planner.plan(spying, key, planner.init()))(key)
+    plan, _ = jax.jit(lambda key: planner.plan(spying, key, planner.init()))(key)
     jax.effects_barrier()
     *rounds, comparison, reported = seen.values()
     assert sorted(map(len, rounds)) == sorted(ROUNDS[name])
@@ -67,12 +67,12 @@ def test_vmap_over_environments_and_jit_agree_with_a_plain_loop(name):
     states = jax.tree.map(
         lambda leaf: jnp.stack([leaf, ~leaf if leaf.dtype == bool else leaf + 0.1]), planner.init()
     )
-    together = quickly(jax.vmap(plan, in_axes=(None, 0, 0, 0)))(weight, keys, states, observations)
+    together = jax.jit(jax.vmap(plan, in_axes=(None, 0, 0, 0)))(weight, keys, states, observations)
     assert together[0].actions.dtype == jnp.float64
     one, other = (
         jax.tree.map(lambda leaf, b=b: leaf[b], (keys, states, observations)) for b in (0, 1)
     )
-    loop = [quickly(plan)(weight, *one)]
+    loop = [jax.jit(plan)(weight, *one)]
     with jax.disable_jit():  # step by step, in Python
         loop.append(plan(weight, *other))
     for b, alone in enumerate(loop):
@@ -85,7 +85,7 @@ def test_vmap_over_environments_and_jit_agree_with_a_plain_loop(name):
 def test_a_plan_step_is_traced_once_whatever_the_key_the_state_and_the_weight(name, key):
     traces, planner = [], planner_of(name)
 
-    @quickly
+    @jax.jit
     def plan(weight, key, state):
         traces.append(name)
 

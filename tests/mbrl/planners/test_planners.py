@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from analytic import certain, quickly
+from analytic import certain
 from small.planners import KEEPS, MAKERS, PROPOSAL, REPORTED, A, H, planner_of
 
 from mbrl import Evaluation, Plan, categorical
@@ -92,7 +92,7 @@ def _compiled(name: str):
 
         return planner.plan(score, key, state)
 
-    return quickly(jax.vmap(plan, in_axes=(None, None, 0, None)))
+    return jax.jit(jax.vmap(plan, in_axes=(None, None, 0, None)))
 
 
 def search(name: str, world, bad: float = 0.0, start=None, seed: int = 0) -> tuple[Plan, Any]:
@@ -138,7 +138,7 @@ def test_under_a_cost_that_is_all_noise_the_plan_does_not_drift(name):
 def test_under_a_flat_cost_no_discrete_action_is_favoured(name):
     planner = planner_of(name, categorical(H, 3, noise_beta=0.0))
     plan = jax.vmap(lambda key: planner.plan(lambda *_, **__: certain(0.0), key, planner.init()))
-    _, state = quickly(plan)(jax.random.split(jax.random.key(0), KEYS))
+    _, state = jax.jit(plan)(jax.random.split(jax.random.key(0), KEYS))
     shift = np.asarray(distribution_of(state))[:, :-1] - 1 / 3  # the last one is uniform again
     if name == "random-shooting":  # never refitted
         assert np.all(shift == 0.0)
@@ -186,7 +186,7 @@ def test_where_no_score_is_finite_there_is_no_best_to_return(key):
     def plan(key):
         return planner.plan(lambda *_, **__: certain(jnp.nan), key, state)[0]
 
-    assert np.all(quickly(plan)(key).actions == START.mean)
+    assert np.all(jax.jit(plan)(key).actions == START.mean)
 
 
 # Bounds.

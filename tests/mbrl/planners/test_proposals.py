@@ -5,7 +5,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats
-from analytic import quickly
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,7 +27,7 @@ def weights_of(values) -> np.ndarray:
 
 SAMPLE, TRUNCATED = (
     {
-        beta: quickly(gaussian(H, A, noise_beta=beta, bounds=kind).sample, static_argnums=2)
+        beta: jax.jit(gaussian(H, A, noise_beta=beta, bounds=kind).sample, static_argnums=2)
         for beta in (0.0, 2.0)
     }
     for kind in ("clip", "truncate")
@@ -136,7 +135,7 @@ ACTIONS = 3
 CHOICES = np.random.default_rng(0).integers(ACTIONS, size=(N, 3))
 CHANCES = np.array([[0.7, 0.2, 0.1], [0.0, 1.0, 0.0], [0.1, 0.1, 0.8]], np.float32)
 CHOOSE = {
-    beta: quickly(categorical(3, ACTIONS, noise_beta=beta).sample, static_argnums=2)
+    beta: jax.jit(categorical(3, ACTIONS, noise_beta=beta).sample, static_argnums=2)
     for beta in (0.0, 2.0)
 }
 
@@ -155,7 +154,7 @@ def test_discrete_choices_last_longer_with_a_larger_noise_exponent(key):
     horizon, even = 20, np.full((20, ACTIONS), 1 / 3, np.float32)
     lasting = {}
     for beta in (0.0, 1.0, 2.0):
-        draw = quickly(categorical(horizon, ACTIONS, noise_beta=beta).sample, static_argnums=2)
+        draw = jax.jit(categorical(horizon, ACTIONS, noise_beta=beta).sample, static_argnums=2)
         plans = np.asarray(draw(key, even, 4000))
         lasting[beta] = np.mean(np.sum(plans[:, 1:] * plans[:, :-1], axis=-1))
         # At every single decision, all actions are equally likely.

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from analytic import certain, quickly
+from analytic import certain
 from small.planners import MAKERS, A, H, planner_of
 
 from mbrl import categorical
@@ -19,7 +19,7 @@ def planned(planner, score, suggested, key):
     def one(key):
         return planner.plan(score, key, planner.init(), suggested)
 
-    return quickly(one)(key)
+    return jax.jit(one)(key)
 
 
 def needle_in_a_haystack(target):

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from analytic import quickly, white
+from analytic import white
 from small.regularizers import LENGTH, REGULARIZERS, UNITS, influence, small, some_path
 
 from mbrl import networks
@@ -63,7 +63,7 @@ def test_the_constant_of_the_energy_is_not_learned():
     raised = {name: dict(layer) for name, layer in params.items()}
     raised["mlp/~/linear_1"]["b"] = raised["mlp/~/linear_1"]["b"] + 100.0
     deen, path = REGULARIZERS["deen"], some_path()
-    loss = quickly(deen.loss)(UNITS, raised, jax.random.key(0), batch)
+    loss = jax.jit(deen.loss)(UNITS, raised, jax.random.key(0), batch)
     assert loss == pytest.approx(float(small("deen").loss(batch)), rel=1e-6)
     higher = deen.penalty(UNITS, raised, path)
     assert higher - small("deen").penalty(path) == pytest.approx(np.full(LENGTH, 100.0), rel=1e-4)

@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from analytic import quickly
 from hypothesis import given
 from hypothesis import strategies as st
 from small.regularizers import LENGTH, UNITS, WORLD, some_path
@@ -74,7 +73,7 @@ def ensemble():
     made = make_ensemble(
         2, 1, members=3, hidden=(8,), head_hidden=(8,), potential_hidden=(8,), sample_noise=True
     )
-    return made, quickly(made.init)(jax.random.key(0))
+    return made, jax.jit(made.init)(jax.random.key(0))
 
 
 SCALES = Scales(
@@ -86,12 +85,12 @@ SCALES = Scales(
 
 def test_the_predictions_are_the_mean_and_the_std_of_a_step(ensemble):
     made, params = ensemble
-    path = quickly(partial(with_predictions, partial(made.predict, SCALES)))(params, some_path())
+    path = jax.jit(partial(with_predictions, partial(made.predict, SCALES)))(params, some_path())
     assert path.predictions is not None
     mean, std = np.asarray(path.predictions.mean), np.asarray(path.predictions.std)
     assert mean.shape == std.shape == (LENGTH, 3, 2)
 
-    @quickly
+    @jax.jit
     def step(member, noise, observation, action):
         return made.step(SCALES, member, noise, observation, action)[0]
 

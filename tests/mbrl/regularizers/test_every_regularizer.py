@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from analytic import quickly, white
+from analytic import white
 from hypothesis import given
 from hypothesis import strategies as st
 from small.regularizers import (
@@ -122,7 +122,7 @@ def in_other_units(name, windows):
     regularizer, params = REGULARIZERS[name], small(name).params
     paths = jax.vmap(with_members)(as_trajectory(windows))
 
-    @quickly
+    @jax.jit
     def penalties(factor, shift):
         other = regularizer._replace(
             penalty=lambda *given: factor * regularizer.penalty(*given) + shift

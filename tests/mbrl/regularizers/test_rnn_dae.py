@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from analytic import quickly, waves, white
+from analytic import waves, white
 from small.regularizers import LENGTH, UNITS, influence, small, some_path
 
 from mbrl import Regularizer, make_fitter, make_rnn_dae
@@ -50,7 +50,7 @@ def test_an_untrained_correction_errs_by_the_variance_of_the_noise(key):
         lambda leaf: jnp.zeros(leaf.shape), jax.eval_shape(dae.init, jax.random.key(0))
     )
     batch = white(np.random.default_rng(0), 1000, LENGTH)
-    errors = quickly(dae.metrics)(UNITS, params, key, batch)
+    errors = jax.jit(dae.metrics)(UNITS, params, key, batch)
     numbers = 1000 * (LENGTH + 1) * 3
     assert errors["regularizer_mse"] == errors["regularizer_copy_mse"]
     assert errors["regularizer_mse"] == pytest.approx(0.09, abs=4 * 0.09 * np.sqrt(2 / numbers))
@@ -63,7 +63,7 @@ def test_an_untrained_correction_errs_by_the_variance_of_the_noise(key):
 def test_the_penalty_is_the_squared_denoising_error_of_each_element_but_the_first(name):
     path, network = some_path(), NETWORKS[name]
     x = np.asarray(elements(UNITS, path.observations, path.actions))
-    restored = quickly(network.apply)(small(name).params, x, np.ones(LENGTH + 1, bool))
+    restored = jax.jit(network.apply)(small(name).params, x, np.ones(LENGTH + 1, bool))
     error = (np.asarray(restored) - x[:, : restored.shape[-1]]) ** 2
     assert small(name).penalty(path) == pytest.approx(error.sum(axis=-1)[1:], rel=1e-4)
 
@@ -87,7 +87,7 @@ def trained(dae: Regularizer, *worlds, steps: int):
     fitter = make_fitter(
         dae.loss, optax.adam(optax.cosine_decay_schedule(1e-2, steps)), averaging=0.0
     )
-    start, epoch = fitter.init(quickly(dae.init)(jax.random.key(0))), quickly(fitter.epoch)
+    start, epoch = fitter.init(jax.jit(dae.init)(jax.random.key(0))), jax.jit(fitter.epoch)
     for world in worlds:
         windows = world(np.random.default_rng(0), steps * 64, LENGTH)
         batches = jax.tree.map(lambda leaf: leaf.reshape(steps, 64, *leaf.shape[1:]), windows)
@@ -100,8 +100,8 @@ def correction():
     dae = make_rnn_dae(2, 1, hidden=16, corruption=additive(1.0))
     of_waves, of_white = trained(dae, waves, white, steps=600)
     return SimpleNamespace(
-        metrics=quickly(dae.metrics),
-        penalty=quickly(jax.vmap(dae.penalty, in_axes=(None, None, 0))),
+        metrics=jax.jit(dae.metrics),
+        penalty=jax.jit(jax.vmap(dae.penalty, in_axes=(None, None, 0))),
         of_waves=of_waves,
         of_white=of_white,
     )
@@ -149,7 +149,7 @@ def test_the_encoder_decoder_learns_more_than_the_mean_trajectory(key):
     dae = make_rnn_dae(2, 1, hidden=16, corruption=additive(0.3), architecture="encoder-decoder")
     (params,) = trained(dae, waves, steps=200)
     unseen = waves(np.random.default_rng(99), 500, LENGTH)
-    error = quickly(dae.metrics)(identity(3), params, key, unseen)["regularizer_mse"]
+    error = jax.jit(dae.metrics)(identity(3), params, key, unseen)["regularizer_mse"]
     x = jax.vmap(lambda *window: elements(identity(3), *window))(
         unseen.observations, unseen.actions
     )

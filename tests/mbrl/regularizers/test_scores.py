@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from analytic import Mixture, quickly, transitions
+from analytic import Mixture, transitions
 
 from mbrl import Fitter, Trajectory, make_fitter, networks
 from mbrl.corruption import additive
@@ -73,14 +73,14 @@ def kind(name: str) -> Kind:
     fitter = make_fitter(
         regularizer.loss, optax.adam(optax.cosine_decay_schedule(1e-2, STEPS)), averaging=0.0
     )
-    return Kind(regularizer, fitter, quickly(fitter.epoch), sees)
+    return Kind(regularizer, fitter, jax.jit(fitter.epoch), sees)
 
 
 @cache
 def learned(name: str, world: str) -> Any:
     """The parameters after 800 minibatches of fresh transitions: about a second."""
     regularizer, fitter, epoch, _ = kind(name)
-    start = fitter.init(quickly(regularizer.init)(jax.random.key(0)))
+    start = fitter.init(jax.jit(regularizer.init)(jax.random.key(0)))
     drawn = transitions(WORLDS[world].sample(np.random.default_rng(0), STEPS * BATCH), 2)
     batches = jax.tree.map(lambda leaf: leaf.reshape(STEPS, BATCH, *leaf.shape[1:]), drawn)
     return epoch(UNITS, start, jax.random.key(1), batches).average
@@ -99,12 +99,12 @@ def cost(name: str, params: Any, x: jax.Array) -> jax.Array:
 
 @cache
 def costs(name: str) -> Any:
-    return quickly(jax.vmap(partial(cost, name), in_axes=(None, 0)))
+    return jax.jit(jax.vmap(partial(cost, name), in_axes=(None, 0)))
 
 
 @cache
 def slopes(name: str) -> Any:
-    return quickly(jax.vmap(jax.grad(partial(cost, name), argnums=1), in_axes=(None, 0)))
+    return jax.jit(jax.vmap(jax.grad(partial(cost, name), argnums=1), in_axes=(None, 0)))
 
 
 @cache
@@ -117,7 +117,7 @@ def descents(name: str) -> Any:
 
         return jax.lax.scan(down, x, length=500)[0]
 
-    return quickly(jax.vmap(descend, in_axes=(None, 0)))
+    return jax.jit(jax.vmap(descend, in_axes=(None, 0)))
 
 
 def relative_error(ours: Any, exact: np.ndarray) -> float:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from analytic import quickly, waves
+from analytic import waves
 from small.regularizers import LENGTH, UNITS, influence, small, some_path
 
 from mbrl import Trajectory, make_fitter, networks
@@ -81,7 +81,7 @@ def test_a_residual_network_of_zeros_copies_its_input_and_a_plain_one_forgets_it
     for residual in (True, False):
         dae = make_window_dae(2, 1, window=1, hidden=(4,), residual=residual)
         nothing = jax.tree.map(jnp.zeros_like, dae.init(jax.random.key(0)))
-        errors[residual] = np.asarray(quickly(dae.penalty)(UNITS, nothing, some_path()))
+        errors[residual] = np.asarray(jax.jit(dae.penalty)(UNITS, nothing, some_path()))
     assert errors[True] == pytest.approx(np.zeros(LENGTH))
     assert (errors[False] > 0).all()
 
@@ -105,18 +105,18 @@ def test_a_residual_network_denoises_a_gaussian_as_bayes_would():
             mask=np.ones((*shape, LENGTH), bool),
         )
 
-    start = fitter.init(quickly(dae.init)(jax.random.key(0)))
-    epoch = quickly(fitter.epoch)
+    start = fitter.init(jax.jit(dae.init)(jax.random.key(0)))
+    epoch = jax.jit(fitter.epoch)
     params = epoch(identity(3), start, jax.random.key(1), drawn(steps, 64)).average
-    found = quickly(dae.metrics)(identity(3), params, jax.random.key(2), drawn(400))
+    found = jax.jit(dae.metrics)(identity(3), params, jax.random.key(2), drawn(400))
     assert found["regularizer_mse"] == pytest.approx(noise**2 / (1 + noise**2), rel=0.05)
     assert found["regularizer_copy_mse"] == pytest.approx(noise**2, rel=0.05)
 
 
 def test_a_window_can_be_as_long_as_the_whole_plan():
     dae = make_window_dae(2, 1, window=LENGTH + 1, hidden=(4,))
-    params = quickly(dae.init)(jax.random.key(0))
-    penalty = np.asarray(quickly(dae.penalty)(UNITS, params, some_path()))
+    params = jax.jit(dae.init)(jax.random.key(0))
+    penalty = np.asarray(jax.jit(dae.penalty)(UNITS, params, some_path()))
     assert penalty == pytest.approx(np.full(LENGTH, penalty[0]), rel=1e-5)  # of the same window
 
 
@@ -129,11 +129,11 @@ def test_dynamics_are_learned_from_two_elements_and_not_from_one(window):
     )
     drawn = waves(np.random.default_rng(0), steps * 64, LENGTH)
     batches = jax.tree.map(lambda leaf: leaf.reshape(steps, 64, *leaf.shape[1:]), drawn)
-    start = fitter.init(quickly(dae.init)(jax.random.key(0)))
-    epoch = quickly(fitter.epoch)
+    start = fitter.init(jax.jit(dae.init)(jax.random.key(0)))
+    epoch = jax.jit(fitter.epoch)
     params = epoch(identity(3), start, jax.random.key(1), batches).average
     paths = as_trajectory(waves(np.random.default_rng(9), 300, LENGTH))
-    penalty = quickly(jax.vmap(partial(dae.penalty, identity(3), params)))
+    penalty = jax.jit(jax.vmap(partial(dae.penalty, identity(3), params)))
     real = np.asarray(penalty(paths))
     random = np.asarray(penalty(jax.vmap(lambda path: shuffled(path, ORDER))(paths)))
     # Without the first decision, whose window has an element without an action.

@@ -13,8 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import worlds
-from analytic import certain, quickly
-from tiny import compiling_quickly, tiny
+from analytic import certain
+from tiny import tiny
 
 from agents.envs import describe
 from agents.planning.builders import build_agent
@@ -23,6 +23,7 @@ from mbrl import Search, gaussian, make_gradient, make_icem, spread
 H, A, START = 3, 2, 0.3
 AGENT: dict[str, Any] = {"regularizer": {"name": "gaussian"}}
 """Its penalty compiles soonest, and is computed beside the returns as every other one is."""
+PLANS = (("icem", 8), ("gradient", 3))
 ROWS = ((2, 8), (3, 1), (3, 13), (8, 8), (8, 13))
 
 
@@ -56,7 +57,7 @@ def plans(count: int, name: str):
     """Two decisions in a row, the candidates divided among the devices."""
     over = spread(jax.devices()[:count])
     planner = planners(over.vmap)[name]
-    plan = quickly(over.run(partial(planner.plan, score)))
+    plan = jax.jit(over.run(partial(planner.plan, score)))
     first, state = plan(jax.random.key(0), planner.init())
     return first, *plan(jax.random.key(1), state)
 
@@ -68,19 +69,19 @@ def environments(count: int, number: int):
     keys = jax.random.split(jax.random.key(1), number)
     states = jax.tree.map(lambda leaf: jnp.stack([leaf] * number), planner.init())
     plan_all = over.run(lambda keys, states: over.vmap(partial(planner.plan, score))(keys, states))
-    return quickly(plan_all)(keys, states)
+    return jax.jit(plan_all)(keys, states)
 
 
 @cache
 def first_weights():
     agent = build_agent(tiny(**AGENT), describe(worlds.Walk()))
-    return quickly(agent.learner.init)(jax.random.key(0))
+    return jax.jit(agent.learner.init)(jax.random.key(0))
 
 
 def agents(count: int, number: int):
     """The plans of an agent with random weights for several environments."""
     devices = jax.devices()[:count]
-    with mock.patch.object(jax, "devices", return_value=devices), compiling_quickly():
+    with mock.patch.object(jax, "devices", return_value=devices):
         agent = build_agent(tiny(num_envs=number, **AGENT), describe(worlds.Walk()))
     keys = jax.random.split(jax.random.key(2), number)
     places = jnp.linspace(-0.5, 0.5, 3)[:number]
@@ -98,14 +99,13 @@ def rows(count: int, total: int) -> dict[str, Any]:
 
     left = {"x": np.arange(2.0 * total).reshape(total, 2)}
     right = np.arange(2.0 * total).reshape(total, 2) ** 2
-    made = quickly(over.run(lambda *rows: over.vmap(function)(*rows)))(left, right)
+    made = jax.jit(over.run(lambda *rows: over.vmap(function)(*rows)))(left, right)
     jax.effects_barrier()
     expected = {"sum": left["x"] + right, "outer": np.einsum("ni,nj->nij", right, right)}
     return {"difference": difference(made, expected), "computed": len(computed)}
 
 
 def main() -> None:
-    counts = (3, 8)
     alone = {name: plans(1, name) for name in ("icem", "gradient")}
     five, three = environments(1, 5), agents(1, 3)
     found = {
@@ -114,8 +114,7 @@ def main() -> None:
         "moved": difference(alone["icem"][0].actions, alone["icem"][1].actions),
         "plans": {
             f"{name} on {count}": difference(plans(count, name), alone[name])
-            for name, numbers in (("icem", counts), ("gradient", (3,)))
-            for count in numbers
+            for name, count in PLANS
         },
         "environments": {
             f"{number} on {count}": difference(

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from analytic import LinearGaussian, quickly, two_members
+from analytic import LinearGaussian, two_members
 
 from mbrl import Regularizer, Trajectory, make_none, make_rnn_dae
 from mbrl.corruption import additive
@@ -56,9 +56,9 @@ def small(name: str) -> SimpleNamespace:
         regularizer=regularizer,
         params=params,
         plainly=penalty,
-        penalty=quickly(penalty),
-        penalties=quickly(jax.vmap(penalty)),
-        loss=quickly(lambda batch: regularizer.loss(UNITS, params, jax.random.key(0), batch)),
+        penalty=jax.jit(penalty),
+        penalties=jax.jit(jax.vmap(penalty)),
+        loss=jax.jit(lambda batch: regularizer.loss(UNITS, params, jax.random.key(0), batch)),
     )
 
 
@@ -103,5 +103,5 @@ def influence(name: str, path: Trajectory) -> np.ndarray:
         )
         return small(name).plainly(moved)
 
-    slopes = np.asarray(quickly(jax.jacobian(of_observations))(path.observations))
+    slopes = np.asarray(jax.jit(jax.jacobian(of_observations))(path.observations))
     return np.abs(slopes).max(axis=-1) > 0
