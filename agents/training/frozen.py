@@ -18,20 +18,37 @@ from mbrl import Replay
 
 
 class Acting(Protocol):
-    """What acts in an evaluation or a film; see `FrozenAgent` for the attributes."""
+    """What acts in an evaluation or a film: `FrozenAgent`, or what stands in for one."""
 
     @property
-    def config(self) -> Config: ...  # noqa: D102
+    def config(self) -> Config:
+        """Of the run."""
+        ...
+
     @property
-    def agent(self) -> PlanningAgent: ...  # noqa: D102
+    def agent(self) -> PlanningAgent:
+        """The compiled functions."""
+        ...
+
     @property
-    def learned(self) -> AgentState: ...  # noqa: D102
+    def learned(self) -> AgentState:
+        """What they use."""
+        ...
+
     @property
-    def keys(self) -> RunKeys: ...  # noqa: D102
+    def keys(self) -> RunKeys:
+        """Roots of the run's randomness."""
+        ...
+
     @property
-    def weight(self) -> float: ...  # noqa: D102
+    def weight(self) -> float:
+        """Of the penalty."""
+        ...
+
     @property
-    def survival_bonus(self) -> float: ...  # noqa: D102
+    def survival_bonus(self) -> float:
+        """Of every plan; see `mbrl.objective`."""
+        ...
 
 
 @dataclass(frozen=True)
