@@ -121,6 +121,12 @@ class EvaluationConfig(Options):
     """The frozen evaluation at the end of a run."""
 
     episodes: int = Field(default=20, ge=1, description="Fresh episodes")
+    num_envs: int = Field(
+        default=4,
+        ge=1,
+        le=256,
+        description="Episodes at once, unless training has more or a plan fills a core's cache",
+    )
     states: int = Field(
         default=12, ge=0, description="From which plans are executed, for the report; 0: none"
     )

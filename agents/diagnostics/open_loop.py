@@ -12,7 +12,7 @@ import numpy as np
 from agents.envs import EpisodeRunner
 from agents.errors import UserError
 from agents.planning.actor import Actor
-from agents.planning.builders import build_runner
+from agents.planning.builders import build_runner, evaluated_at_once
 from agents.training.evaluation import EpisodeResult, evaluate
 from agents.training.frozen import FrozenAgent
 
@@ -75,11 +75,11 @@ def reference_episodes(
     Returns:
       For each episode its decisions, and its result.
     """
-    config = frozen.config
+    config, count = frozen.config, evaluated_at_once(frozen.config, episodes)
     paths: list[list[Decision]] = [[] for _ in range(episodes)]
-    runners = [build_runner(config.env) for _ in range(config.num_envs)]
+    runners = [build_runner(config.env) for _ in range(count)]
     results = evaluate(
-        Actor(frozen.agent, frozen.keys.evaluate, config.num_envs),
+        Actor(frozen.agent, frozen.keys.evaluate, count),
         frozen.learned,
         runners,
         range(REFERENCE_SEED, REFERENCE_SEED + episodes),

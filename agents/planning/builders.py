@@ -18,7 +18,7 @@ from agents.errors import UserError
 from agents.planning.agent import PlanningAgent
 from agents.planning.cloned import ClonedPolicy
 from agents.planning.fits import FitSchedule
-from agents.planning.layout import divide
+from agents.planning.layout import divide, together
 from agents.planning.learner import Learner
 from agents.planning.parts import Parts
 from mbrl import (
@@ -83,8 +83,7 @@ def build_agent(
     """
     spec = spec or read_spec(config.env)
     search = config.planner
-    floats = search.population * search.particles * max(config.model.hidden)
-    layout = divide(config.num_envs, floats)
+    layout = divide(config.num_envs, _floats(config))
     parts = Parts(
         build_ensemble(config, spec, dynamics),
         build_regularizer(config.regularizer, spec),
@@ -114,6 +113,23 @@ def build_agent(
         discount=search.discount,
         layout=layout,
     )
+
+
+def evaluated_at_once(config: Config, episodes: int) -> int:
+    """Episodes of a frozen evaluation that are planned for in one call.
+
+    Args:
+      config: of the run; its training has compiled the plans of `num_envs` environments.
+      episodes: of the evaluation.
+    """
+    at_once = min(config.evaluation.num_envs, episodes)
+    return max(config.num_envs, at_once if together(at_once, _floats(config)) else 1)
+
+
+def _floats(config: Config) -> int:
+    """Floats of one layer's output for all the paths of one environment."""
+    search = config.planner
+    return search.population * search.particles * max(config.model.hidden)
 
 
 def _schedule(

@@ -14,7 +14,7 @@ from agents.checkpoints.saved import PlanRecord
 from agents.config import Config, EnvConfig
 from agents.envs import EpisodeRunner, random_action
 from agents.planning.actor import Actor, plan_of
-from agents.planning.builders import build_runner
+from agents.planning.builders import build_runner, evaluated_at_once
 from agents.planning.learned import AgentState
 from agents.training.frozen import Acting
 from mbrl import Plan
@@ -89,7 +89,7 @@ def evaluate(
 
     An episode of an environment without a time limit is cut short after `LONGEST` steps. An
     environment whose episode ends takes the next seed, so that every plan is made in batches of
-    the actor's size and compiles nothing that training had not compiled.
+    the actor's size.
 
     Args:
       actor: of as many environments as there are runners.
@@ -155,13 +155,11 @@ def evaluate_frozen(
       The episodes, and their summary: `evaluation`, the means over episodes of first plans'
       planned return, realised return and penalty, and the `survival_bonus` of all plans.
     """
-    config = frozen.config
-    runners = [
-        build_runner(config.env, evaluation_steps_per_plan(config)) for _ in range(config.num_envs)
-    ]
+    config, count = frozen.config, evaluated_at_once(frozen.config, episodes)
+    runners = [build_runner(config.env, evaluation_steps_per_plan(config)) for _ in range(count)]
     seeds = list(range(seed, seed + episodes))
     results = evaluate(
-        Actor(frozen.agent, frozen.keys.evaluate, config.num_envs),
+        Actor(frozen.agent, frozen.keys.evaluate, count),
         frozen.learned,
         runners,
         seeds,

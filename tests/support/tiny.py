@@ -107,6 +107,7 @@ TINY: dict[str, Any] = {
     "milestones": (),
     "evaluation": {
         "episodes": 3,
+        "num_envs": 1,
         "seed": 10_000,
         "states": 0,
         "plans_per_decision": 1,
