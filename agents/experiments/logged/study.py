@@ -20,9 +20,9 @@ from agents.experiments.logged.offline_rl import learned_policy
 from agents.experiments.logged.options import (
     CLONING,
     DATASETS,
+    OFFLINE_RL,
     REPLAY,
     REPLAY_STEPS,
-    WITHOUT_MODEL,
     Arm,
     LoggedStudy,
 )
@@ -32,9 +32,12 @@ from agents.recording.export import export
 from agents.training import session
 from agents.training.evaluation import EpisodeResult, evaluate_frozen, result_of
 from agents.training.frozen import FrozenAgent, load_frozen
+from agents.training.run import Run
 
 SEED = 20_000
 """Of the first evaluated episode."""
+
+_NONE = Arm("none", 0.0)
 
 
 def carry_out(study: LoggedStudy) -> Iterator[str]:
@@ -57,15 +60,11 @@ def carry_out(study: LoggedStudy) -> Iterator[str]:
             missing = [arm for arm, file in files.items() if not _done(file, study.episodes)]
             if not missing:
                 continue
+            _record(study, dataset, seed)
             fitted: dict[tuple[str, bool], FrozenAgent] = {}  # one a penalty, whatever the weight
             for arm in missing:
-                none = ("none", arm.single)
-                if none not in fitted:
-                    fitted[none] = _learned(study, dataset, seed, arm.single)
-                key = none if arm.name in WITHOUT_MODEL else (arm.name, arm.single)
-                if key not in fitted:
-                    fitted[key] = _with_penalty(study, dataset, seed, arm, fitted[none])
-                row = _measure(study, dataset, seed, arm, fitted[key])
+                model = _agent(study, dataset, seed, arm, fitted)
+                row = _measure(study, dataset, seed, arm, model)
                 write_whole(files[arm], json.dumps(row, indent=1) + "\n")
                 yield (
                     f"{dataset}, seed {seed}, {arm} at {number(row['weight'])}: mean return"
@@ -84,19 +83,43 @@ def row_file(study: LoggedStudy, dataset: str, seed: int, arm: Arm) -> Path:
     return study.out / f"{dataset}-seed{seed}-{arm}.json"
 
 
+def _record(study: LoggedStudy, dataset: str, seed: int) -> None:
+    """Makes a data set, if there is none yet."""
+    data = study.data(dataset, seed)
+    if data.exists():
+        return
+    if dataset == REPLAY:
+        lines = export(ExportCommand(_online(study, seed), str(data), None))
+    else:
+        env = study.config(dataset, seed, _NONE).env
+        lines = collect(CollectCommand(env, DATASETS[dataset], seed, str(data)))
+    for _ in lines:
+        pass
+
+
+def _agent(
+    study: LoggedStudy,
+    dataset: str,
+    seed: int,
+    arm: Arm,
+    fitted: dict[tuple[str, bool], FrozenAgent],
+) -> FrozenAgent:
+    """The agent of an arm; `fitted` keeps what other arms share with it."""
+    if arm.name in OFFLINE_RL:  # d3rlpy learns, from the data that the agent holds
+        return Run(study.config(dataset, seed, _NONE)).frozen()
+    none = ("none", arm.single)
+    if none not in fitted:
+        fitted[none] = _learned(study, dataset, seed, arm.single)
+    key = none if arm.name == CLONING else (arm.name, arm.single)
+    if key not in fitted:
+        fitted[key] = _with_penalty(study, dataset, seed, arm, fitted[none])
+    return fitted[key]
+
+
 def _learned(study: LoggedStudy, dataset: str, seed: int, single: bool) -> FrozenAgent:
     """The model of a data set and seed, learned if it has not been yet."""
-    data = study.data(dataset, seed)
     run_dir = study.out / f"{dataset}-seed{seed}{'-single' if single else ''}"
-    config = study.config(dataset, seed, Arm("none", 0.0, single))
-    if not data.exists():
-        if dataset == REPLAY:
-            lines = export(ExportCommand(_online(study, seed), str(data), None))
-        else:
-            lines = collect(CollectCommand(config.env, DATASETS[dataset], seed, str(data)))
-        for _ in lines:
-            pass
-    _train(run_dir, config)
+    _train(run_dir, study.config(dataset, seed, replace(_NONE, single=single)))
     return load_frozen(run_dir)
 
 
@@ -124,7 +147,7 @@ def _measure(study: LoggedStudy, dataset: str, seed: int, arm: Arm, model: Froze
         results = _fly(
             study, model, lambda seen: np.asarray(model.agent.imitate(model.learned, seen))
         )
-    elif arm.name in WITHOUT_MODEL:
+    elif arm.name in OFFLINE_RL:
         with learned_policy(arm.name, model.replay, seed) as policy:
             results = _fly(study, model, policy)
     else:
