@@ -9,7 +9,7 @@ from spying import watch_agents
 from tiny import assert_same_tree, finished, frozen_of, tiny, traces_of
 
 from agents.planning.actor import Actor
-from agents.planning.builders import build_runner
+from agents.planning.builders import build_runner, evaluated_at_once
 from agents.training.evaluation import (
     EpisodeResult,
     PlanRecord,
@@ -143,6 +143,35 @@ def test_a_frozen_evaluation_plans_as_often_as_the_configuration_says(frozen, mo
     plans = watch_agents(monkeypatch)
     (result,), _ = evaluate_frozen(often, 1, 10_000)
     assert len(plans) == result.length  # two plans in a hold of two steps
+
+
+@pytest.mark.parametrize(
+    ("trained", "evaluated", "episodes", "expected"),
+    [(1, 4, 20, 4), (1, 4, 2, 2), (1, 1, 20, 1), (8, 4, 20, 8), (8, 4, 1, 8)],
+)
+def test_at_once_are_as_many_episodes_as_asked_for_or_as_training_has(
+    trained, evaluated, episodes, expected
+):
+    config = tiny(num_envs=trained, evaluation={"num_envs": evaluated})
+    assert evaluated_at_once(config, episodes) == expected
+
+
+def test_plans_that_fill_the_cache_are_made_one_after_the_other(monkeypatch):
+    config = tiny(num_envs=1, evaluation={"num_envs": 4}, planner={"population": 100_000})
+    assert evaluated_at_once(config, 20) == 1
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert evaluated_at_once(config, 20) == 4
+
+
+def test_as_many_episodes_are_planned_for_in_one_call(frozen, monkeypatch):
+    options = frozen.config.evaluation.model_copy(update={"num_envs": 3})
+    more = replace(frozen, config=frozen.config.model_copy(update={"evaluation": options}))
+    plans = watch_agents(monkeypatch)
+    results, _ = evaluate_frozen(more, 5, 10_000)
+    assert {len(plan["keys"]) for plan in plans} == {3}
+    for found, expected in zip(results, evaluate_frozen(frozen, 5, 10_000)[0], strict=True):
+        assert (found.seed, found.length) == (expected.seed, expected.length)
+        np.testing.assert_allclose(numbers_of(found), numbers_of(expected), rtol=1e-3, atol=1e-4)
 
 
 def test_another_weight_makes_other_plans_and_compiles_nothing(frozen):
