@@ -8,7 +8,7 @@ from pathlib import Path
 # Before JAX is first imported, here or by a test: a machine's accelerator would add start-up time
 # and noise in the last digits to tests that are written for neither.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-# Most of the tests' time is compilation, so that it is done with the least effort, and kept: many
+# Most of the tests' time is compilation, so that it is done with little effort, and kept: many
 # programs are alike, and all run only briefly. `XLA_FLAGS= pytest` compiles as the commands do.
 os.environ.setdefault(
     "XLA_FLAGS",

@@ -18,7 +18,7 @@ from agents.config.base import Options
 from agents.config.commands import named_preset, saved_run, whole_number
 from agents.config.flags import Argument, CommandLine, Parsed, called, declared
 from agents.config.loading import CONFIG_FILE, load_run, override
-from agents.config.presets import PRESETS, listing
+from agents.config.presets import PRESETS, find_preset, listing
 from agents.config.schema import EnvConfig
 from agents.dataset_names import FORMS, refuse_unusable
 from agents.errors import UserError, shown
@@ -158,9 +158,10 @@ def parse_collect(args: Sequence[str]) -> CollectCommand:
     """
     line = collect_line(named_preset(args))
     parsed = line.parse(args)
-    if len(parsed.positionals) != 1 or parsed.positionals[0] not in PRESETS:
+    if len(parsed.positionals) != 1:
         words = ", ".join(map(shown, parsed.positionals)) or "none"
         raise UserError(f"one preset is allowed, not {words}; give one of: {', '.join(PRESETS)}")
+    find_preset(parsed.positionals[0])
     options = CollectOptions.model_validate(line.defaults)
     options = override(options, parsed.given(CollectOptions))
     words = parsed.values.get(("policy",))

@@ -125,7 +125,8 @@ class EvaluationConfig(Options):
         default=4,
         ge=1,
         le=256,
-        description="Episodes at once, unless training has more or a plan fills a core's cache",
+        description="Episodes at once; never fewer than --num-envs, nor more where one plan fills a"
+        " core's cache",
     )
     states: int = Field(
         default=12, ge=0, description="From which plans are executed, for the report; 0: none"

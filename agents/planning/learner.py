@@ -67,7 +67,7 @@ class Learner:
 
     def init(self, key: KeyArray) -> AgentState:
         """Random weights; nothing is rescaled until there is data."""
-        model_key, _ = jax.random.split(key)
+        model_key, regularizer_key = jax.random.split(key)
         observation_size, action_size = self._sizes
         observation, parts = normalizer.identity(observation_size), self.parts
         return AgentState(
@@ -75,7 +75,7 @@ class Learner:
             scales=Scales(
                 observation=observation, delta=observation, rewards=normalizer.identity(2)
             ),
-            regularizer=self._init_regularizer(key),
+            regularizer=self._init_regularizer(regularizer_key),
             regularizer_scales=normalizer.identity(observation_size + action_size),
             calibration=regularizers.uncalibrated(),
             policy=parts.policy and parts.policy.init(jax.random.fold_in(key, POLICY)),
@@ -142,7 +142,9 @@ class Learner:
           UserError: if the loss is not finite any more.
         """
         init_key, key, metrics_key = jax.random.split(key, 3)
-        fresh, scales = self._init_regularizer(init_key), self._measure_inputs(replay.transitions())
+        _, regularizer_key = jax.random.split(init_key)  # as a whole agent's
+        fresh = self._init_regularizer(regularizer_key)
+        scales = self._measure_inputs(replay.transitions())
         windows = self._held_out_windows(replay)
         regularizer, errors = self._fit_regularizer(
             scales, fresh, key, metrics_key, None, replay=replay, index=index, windows=windows
@@ -151,9 +153,7 @@ class Learner:
         return self._calibrated(fitted, windows), errors
 
     def _init_regularizer(self, key: KeyArray) -> Trainable:
-        """Random weights of the regulariser, by the key of a whole agent."""
-        _, regularizer_key = jax.random.split(key)
-        return self._regularizer_fitter.init(jax.jit(self.parts.regularizer.init)(regularizer_key))
+        return self._regularizer_fitter.init(jax.jit(self.parts.regularizer.init)(key))
 
     def _measure_inputs(self, seen: Transition) -> Normalizer:
         """The units of the regulariser: of observations and actions."""

@@ -17,10 +17,11 @@ from agents.config import NO_ENVIRONMENT
 from agents.config.benchmarks import ReturnsOptions
 from agents.diagnostics.returns import MeasuredRun, measure_returns
 from agents.diagnostics.verdicts import against_random
+from agents.envs import EpisodeRunner
 from agents.errors import UserError
 from agents.logs.log import ANIMATION, METRICS, SUMMARY, write_summary
 from agents.reporting import from_data
-from agents.reporting.film import animate
+from agents.reporting.film import Camera
 from agents.reporting.html import write_report
 from agents.reporting.learning_curve import plot_run
 from agents.training.evaluation import (
@@ -59,8 +60,13 @@ def conclude(session: Session) -> None:
         f"{subject:<11}{text}"
         for subject, text in (from_data.verdicts(summary) if config.data else {}).items()
     ]
+    camera = None
     if acts:
-        results, evaluated = _evaluate(session, frozen)
+        try:
+            camera = Camera(frozen, config.evaluation.seed)
+        except UserError as error:
+            notes.append(f"no animation: {error}")
+        results, evaluated = _evaluate(session, frozen, camera)
         summary |= evaluated
         notes += _of_the_evaluation(results)
         said += describe_evaluation(summary, env_steps)
@@ -83,7 +89,7 @@ def conclude(session: Session) -> None:
         except UserError as error:
             notes.append(f"no learning curve: {error}")
     if acts:
-        notes = [*_add_to_report(session, frozen), *notes]
+        notes = [*_add_to_report(session, frozen, camera), *notes]
     for note in (*notes, *_warnings(frozen)):
         display.note(note)
     display.progress(env_steps, "writing the report")
@@ -92,16 +98,25 @@ def conclude(session: Session) -> None:
     display.finish([f"results    {', '.join(files)}", f"curves     {curves}", f"report     {page}"])
 
 
-def _evaluate(session: Session, frozen: FrozenAgent) -> tuple[list[EpisodeResult], dict[str, Any]]:
-    """The frozen evaluation of a run, shown; as `evaluate_frozen` returns it."""
+def _evaluate(
+    session: Session, frozen: FrozenAgent, camera: Camera | None
+) -> tuple[list[EpisodeResult], dict[str, Any]]:
+    """The frozen evaluation of a run, shown and filmed; as `evaluate_frozen` returns it."""
     settings, env_steps = frozen.config.evaluation, frozen.progress.env_steps
 
     def show(done: int) -> None:
         doing = f"evaluating, {done}/{settings.episodes} episodes done"
         session.display.progress(env_steps, doing)
 
+    def finished(runner: EpisodeRunner, done: int) -> None:
+        show(done)
+        if camera is not None:
+            camera.finish(runner, done)
+
     show(0)
-    return evaluate_frozen(frozen, settings.episodes, settings.seed, show)
+    return evaluate_frozen(
+        frozen, settings.episodes, settings.seed, watch=camera and camera.watch, finished=finished
+    )
 
 
 def _log(session: Session, results: Sequence[EpisodeResult], summary: Mapping[str, Any]) -> None:
@@ -123,15 +138,16 @@ def _act_at_random(session: Session, results: Sequence[EpisodeResult]) -> dict[s
     return {"mean": found["mean"], **with_interval("difference", gains)}
 
 
-def _add_to_report(session: Session, frozen: FrozenAgent) -> Iterator[str]:
-    """Films an episode and executes plans, where the environment can; yields why it cannot."""
+def _add_to_report(session: Session, frozen: FrozenAgent, camera: Camera | None) -> Iterator[str]:
+    """Draws the film and executes plans, where the environment can; yields why it cannot."""
     config, run_dir, display = frozen.config, session.run_dir, session.display
     env_steps = frozen.progress.env_steps
-    display.progress(env_steps, "filming an episode")
-    try:
-        animate(frozen, config.evaluation.seed, run_dir / ANIMATION)
-    except UserError as error:
-        yield f"no animation: {error}"
+    if camera is not None:
+        display.progress(env_steps, "drawing the film")
+        try:
+            camera.develop(run_dir / ANIMATION)
+        except UserError as error:
+            yield f"no animation: {error}"
     if not (config.evaluation.states and frozen.progress.fits):
         return
     display.progress(env_steps, "executing plans")
@@ -218,9 +234,12 @@ def evaluate_run(run_dir: Path, episodes: int | None, seed: int | None, gif: boo
     config = frozen.config
     first = config.evaluation.seed if seed is None else seed
     count = config.evaluation.episodes if episodes is None else episodes
-    if gif:
-        animate(frozen, first, run_dir / ANIMATION)
-        print(f"animation  {run_dir / ANIMATION}")
-    results, summary = evaluate_frozen(frozen, count, first)
+    camera = Camera(frozen, first) if gif else None
+    results, summary = evaluate_frozen(
+        frozen, count, first, watch=camera and camera.watch, finished=camera and camera.finish
+    )
     lines = describe_evaluation(summary, frozen.progress.env_steps)
     print(*lines, *_of_the_evaluation(results), sep="\n")
+    if camera is not None:
+        camera.develop(run_dir / ANIMATION)
+        print(f"animation  {run_dir / ANIMATION}")

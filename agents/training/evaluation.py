@@ -83,7 +83,7 @@ def evaluate(
     weight: float,
     survival_bonus: float = 0.0,
     watch: Callable[[EpisodeRunner, Plan], None] | None = None,
-    finished: Callable[[int], None] | None = None,
+    finished: Callable[[EpisodeRunner, int], None] | None = None,
 ) -> list[EpisodeResult]:
     """Runs one episode per seed with a frozen agent.
 
@@ -100,7 +100,7 @@ def evaluate(
       weight: of the penalty.
       survival_bonus: of every plan; see `mbrl.objective`.
       watch: called with the runner and its plan whenever there is a new one.
-      finished: called with the number of episodes done, after each.
+      finished: called with the runner of an episode that has ended, and how many have.
 
     Returns:
       The results in the order of `seeds`.
@@ -134,14 +134,19 @@ def evaluate(
                 results[runner.index] = result_of(runner, first_plans[runner.index], horizon)
                 del active[index]
                 if finished is not None:
-                    finished(len(results))
+                    finished(runner, len(results))
                 if waiting:
                     start(index)
     return [results[index] for index in range(len(seeds))]
 
 
 def evaluate_frozen(
-    frozen: Acting, episodes: int, seed: int, finished: Callable[[int], None] | None = None
+    frozen: Acting,
+    episodes: int,
+    seed: int,
+    *,
+    watch: Callable[[EpisodeRunner, Plan], None] | None = None,
+    finished: Callable[[EpisodeRunner, int], None] | None = None,
 ) -> tuple[list[EpisodeResult], dict[str, Any]]:
     """Evaluates a frozen agent, on environments of its own, as its configuration says.
 
@@ -149,7 +154,8 @@ def evaluate_frozen(
       frozen: not changed.
       episodes: how many.
       seed: of the first one; the others count up from it.
-      finished: called with the number of episodes done, after each.
+      watch: called with the runner and its plan whenever there is a new one.
+      finished: called with the runner of an episode that has ended, and how many have.
 
     Returns:
       The episodes, and their summary: `evaluation`, the means over episodes of first plans'
@@ -166,6 +172,7 @@ def evaluate_frozen(
         horizon=config.planner.horizon,
         weight=frozen.weight,
         survival_bonus=frozen.survival_bonus,
+        watch=watch,
         finished=finished,
     )
     for runner in runners:

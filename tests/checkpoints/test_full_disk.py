@@ -24,6 +24,7 @@ from agents.errors import UnwritableError, UserError
 from agents.logs import events
 from agents.logs.log import METRICS, SUMMARY, TIMINGS
 from agents.reporting import conclude
+from agents.reporting.film import Camera
 from agents.training import session
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
@@ -114,9 +115,9 @@ def test_what_should_be_a_directory_is_a_file(tmp_path, place):
 @pytest.mark.parametrize(
     ("extra", "what", "left_out"),
     [
-        ("learning.png", "learning curve", "animate"),
-        ("evaluation.gif", "animation", "plot_run"),
-        pytest.param("returns", "plans executed", "animate", marks=pytest.mark.slow),
+        ("learning.png", "learning curve", (Camera, "develop")),
+        ("evaluation.gif", "animation", (conclude, "plot_run")),
+        pytest.param("returns", "plans executed", (Camera, "develop"), marks=pytest.mark.slow),
     ],
 )
 def test_an_extra_that_cannot_be_made_is_a_line_and_the_report_is_written(
@@ -125,7 +126,7 @@ def test_an_extra_that_cannot_be_made_is_a_line_and_the_report_is_written(
     run_dir = tmp_path / "run"
     states = 4 if extra == "returns" else 0
     config = tiny(evaluation={"episodes": 3, "states": states})
-    monkeypatch.setattr(conclude, left_out, lambda *_: run_dir / left_out)
+    monkeypatch.setattr(*left_out, lambda *_: run_dir / "left out")
     with sharing(), session.begin(config, run_dir) as opened:
         opened.train()
         (run_dir / extra).touch() if extra == "returns" else (run_dir / extra).mkdir()

@@ -80,7 +80,7 @@ def test_an_export_names_a_run_and_may_be_cut(here):
 GIVEN = "--policy random --out data.npz"
 BAD_COLLECT = {
     GIVEN: ["one preset is allowed, not none", "lunar-lander, lunar-lander-discrete"],
-    f"lunar {GIVEN}": ["not 'lunar'"],
+    f"lunar {GIVEN}": ["unknown preset 'lunar'"],
     f"quick pendulum {GIVEN}": ["not 'quick', 'pendulum'"],
     "quick --out data.npz": ["--policy is missing", "random, heuristic"],
     "quick --out data.npz --policy": ["--policy: a value is missing", "random:15"],

@@ -24,6 +24,7 @@ from agents.logs.log import METRICS
 from agents.planning import builders
 from agents.planning.agent import PlanningAgent
 from agents.reporting import conclude, html
+from agents.reporting.film import Camera
 from agents.training import session
 from agents.training.frozen import FrozenAgent, load_frozen
 from agents.training.run import Run
@@ -202,13 +203,10 @@ def undrawn() -> Iterator[None]:
         (run_dir / "learning.png").touch()
         return run_dir / "learning.png"
 
-    def animate(frozen: FrozenAgent, seed: int, path: Path) -> None:
-        path.touch()
-
     with (
         mock.patch.object(conclude, "plot_run", plot_run),
         mock.patch.object(html, "picture_of", return_value=b""),
-        mock.patch.object(conclude, "animate", animate),
+        mock.patch.object(Camera, "develop", lambda camera, path: path.touch()),
     ):
         yield
 

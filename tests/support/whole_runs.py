@@ -34,7 +34,7 @@ def start(*words: str | Path, place: Path = ROOT) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-m", "agents", *map(str, words)],
             cwd=place,
-            env=os.environ | {"PYTHONPATH": PATHS},
+            env=os.environ | {"PYTHONPATH": PATHS, "XLA_FLAGS": ""},  # compiled as a user's are
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,

@@ -48,7 +48,7 @@ def numbers_of(result: EpisodeResult) -> list[float]:
 def test_every_seed_is_run_once_and_reported_in_order(frozen, count):
     seeds = [10_007 + 3 * index for index in range(count)]
     done = []
-    results = evaluated(frozen, seeds, finished=done.append)
+    results = evaluated(frozen, seeds, finished=lambda runner, count: done.append(count))
     assert [result.seed for result in results] == seeds
     assert done == list(range(1, count + 1))
     for result in results:

@@ -105,7 +105,7 @@ def _agent(
     fitted: dict[tuple[str, bool], FrozenAgent],
 ) -> FrozenAgent:
     """The agent of an arm; `fitted` keeps what other arms share with it."""
-    if arm.name in OFFLINE_RL:  # d3rlpy learns, from the data that the agent holds
+    if arm.name in OFFLINE_RL:  # of an agent that has learned nothing, d3rlpy needs the data
         return Run(study.config(dataset, seed, _NONE)).frozen()
     none = ("none", arm.single)
     if none not in fitted:

@@ -45,7 +45,7 @@ def test_a_workload_is_the_same_every_time_and_single_precision(tmp_path):
 
 
 def test_processes_take_turns_and_none_is_faster_than_the_ceiling(tmp_path):
-    names = [CEILING, OURS]
+    names = [CEILING, OURS, "ours 2"]
     rows = measure(TINY, names, SpeedOptions(rounds=2, plans=1), tmp_path)
     turns = [(each["round"], each["contender"]) for each in rows]
     assert turns == [(n, name) for n in range(2) for name in names]

@@ -41,7 +41,7 @@ VALID: dict[str, list[str]] = {
     "detection": ["done"],
     "completion": ["bash"],
 }
-"""What each command accepts, in a directory that `bad_files` has filled."""
+"""What each command accepts, in a directory that `invalid.files` has filled."""
 
 _NEEDS_NO_WORD = ("demo", "learning", "draw-learning", "boney", "logged", "speed", "denoising")
 _TAKES_WORDS = ("returns", "compare", "detection", "learning", "boney", "logged")
