@@ -1,5 +1,6 @@
 """What every test starts from: the CPU, a fixed key, and single precision unless told otherwise."""
 
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -23,6 +24,9 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
 import hypothesis
 import jax
 import pytest
+
+# Tracing makes and drops objects by the million; collecting them as seldom as this is 5 % faster.
+gc.set_threshold(100_000, 50, 100)
 
 # A shell that starts the tests in the background has interrupts ignored, and children inherit it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
