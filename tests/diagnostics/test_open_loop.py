@@ -1,6 +1,7 @@
 """Reference states: rebuilt bit for bit, and plans executed from them in open loop."""
 
 import itertools
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -82,6 +83,18 @@ def after(runner, past, seed=7):
 
 def line(*actions):
     return np.array(actions, np.float32)[:, None]
+
+
+def test_episodes_that_are_played_at_once_give_the_same_states(reference, monkeypatch):
+    options = reference.frozen.config.evaluation.model_copy(update={"num_envs": EPISODES})
+    config = reference.frozen.config.model_copy(update={"evaluation": options})
+    plans = watch_agents(monkeypatch)
+    states = reference_states(replace(reference.frozen, config=config), EPISODES, ALL)
+    assert {len(plan["keys"]) for plan in plans} == {EPISODES}
+    for state, expected in zip(states, reference.states, strict=True):
+        assert state.seed == expected.seed
+        np.testing.assert_allclose(state.past, expected.past, atol=1e-4)
+        np.testing.assert_allclose(state.observation, expected.observation, atol=1e-4)
 
 
 def test_they_are_the_decisions_of_fresh_episodes_without_a_penalty(reference):
