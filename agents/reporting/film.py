@@ -52,7 +52,7 @@ class Camera:
         self._exposures: list[_Exposure] = []
         self._record: dict[str, Any] | None = None
         runner = build_runner(frozen.config.env)
-        self._spec = runner.spec
+        self._place = PLACES.get(runner.spec.id)
         try:
             check_frames(runner.env, frozen.config.env.id)
         finally:
@@ -100,8 +100,7 @@ class Camera:
 
     def _paths(self, exposure: _Exposure) -> tuple[NDArray, NDArray, NDArray] | None:
         """What `draw_paths` shows of a plan; None where the environment is not known to it."""
-        place = PLACES.get(self._spec.id)
-        if place is None:
+        if self._place is None:
             return None
         agent, learned = self._frozen.agent, self._frozen.learned
         paths = agent.rollouts(
@@ -112,7 +111,7 @@ class Camera:
         )
         paths = jax.tree.map(lambda leaf: leaf[0], paths)
         return (
-            place(np.asarray(paths.observations)),
+            self._place(np.asarray(paths.observations)),
             np.asarray(agent.penalties(learned, paths)),
             np.asarray(paths.continue_probs),
         )

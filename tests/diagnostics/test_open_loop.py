@@ -9,6 +9,7 @@ import pytest
 from spying import watch_agents
 from tiny import assert_same_tree, finished, frozen_of, tiny
 
+from agents.config import override
 from agents.diagnostics.open_loop import (
     REFERENCE_SEED,
     ReferenceState,
@@ -86,8 +87,7 @@ def line(*actions):
 
 
 def test_episodes_that_are_played_at_once_give_the_same_states(reference, monkeypatch):
-    options = reference.frozen.config.evaluation.model_copy(update={"num_envs": EPISODES})
-    config = reference.frozen.config.model_copy(update={"evaluation": options})
+    config = override(reference.frozen.config, {("evaluation", "num_envs"): EPISODES})
     plans = watch_agents(monkeypatch)
     states = reference_states(replace(reference.frozen, config=config), EPISODES, ALL)
     assert {len(plan["keys"]) for plan in plans} == {EPISODES}

@@ -8,6 +8,7 @@ import pytest
 from spying import watch_agents
 from tiny import assert_same_tree, finished, frozen_of, tiny, traces_of
 
+from agents.config import override
 from agents.planning.actor import Actor
 from agents.planning.builders import build_runner, evaluated_at_once
 from agents.training.evaluation import (
@@ -138,8 +139,8 @@ def test_a_frozen_evaluation_plans_with_the_survival_bonus_of_the_run(frozen, mo
 
 
 def test_a_frozen_evaluation_plans_as_often_as_the_configuration_says(frozen, monkeypatch):
-    options = frozen.config.evaluation.model_copy(update={"plans_per_decision": 2})
-    often = replace(frozen, config=frozen.config.model_copy(update={"evaluation": options}))
+    twice = override(frozen.config, {("evaluation", "plans_per_decision"): 2})
+    often = replace(frozen, config=twice)
     plans = watch_agents(monkeypatch)
     (result,), _ = evaluate_frozen(often, 1, 10_000)
     assert len(plans) == result.length  # two plans in a hold of two steps
@@ -164,8 +165,7 @@ def test_plans_that_fill_the_cache_are_made_one_after_the_other(monkeypatch):
 
 
 def test_as_many_episodes_are_planned_for_in_one_call(frozen, monkeypatch):
-    options = frozen.config.evaluation.model_copy(update={"num_envs": 3})
-    more = replace(frozen, config=frozen.config.model_copy(update={"evaluation": options}))
+    more = replace(frozen, config=override(frozen.config, {("evaluation", "num_envs"): 3}))
     plans = watch_agents(monkeypatch)
     results, _ = evaluate_frozen(more, 5, 10_000)
     assert {len(plan["keys"]) for plan in plans} == {3}
