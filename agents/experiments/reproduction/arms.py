@@ -1,7 +1,8 @@
 """What is compared: tasks, planners and arms, as contenders of a study.
 
 An arm is a penalty with a weight, and the number of networks in the model. With one network plans
-are scored by the mean return; with five, by the mean less a standard deviation over the members.
+are scored by the mean return; with five, by the mean less a standard deviation over the members
+(with the search of PETS, by the mean).
 """
 
 import re
@@ -23,6 +24,20 @@ PLANNERS: dict[str, dict[tuple[str, ...], Any]] = {
         ("planner", "name"): "cem",
         ("planner", "population"): 200,
         ("planner", "iterations"): 5,
+    },
+    # Chua et al. (2018), whose 20 paths a candidate are cut to 4. Its networks are fitted as ours.
+    "pets": {
+        ("model", "sample_noise"): True,
+        ("planner", "name"): "cem",
+        ("planner", "population"): 500,
+        ("planner", "iterations"): 5,
+        ("planner", "particles"): 4,
+        ("planner", "noise_beta"): 0.0,
+        ("planner", "bounds"): "truncate",
+        ("planner", "returns"): "mean",
+        ("planner", "risk", "name"): "mean",
+        ("planner", "cem", "elites"): 50,
+        ("planner", "cem", "momentum"): 0.1,
     },
 }
 """Options of a search, by its name in the paper."""
@@ -90,13 +105,21 @@ def contender(task: str, planner: str, arm: Arm, steps: int) -> Contender:
     """
     preset = PRESETS[task]
     own = steps in (0, preset.env.kwargs["max_episode_steps"])
-    options = PLANNERS[planner] | (ENSEMBLE if arm.ensemble else {})
+    options = (ENSEMBLE if arm.ensemble else {}) | PLANNERS[planner]
     options = options | {
         ("regularizer", "name"): arm.penalty,
         ("regularizer", "weight"): arm.weight,
     }
     label = "-".join([task, *([] if own else [str(steps)]), planner, str(arm)])
     return Contender(label, "planner", override(of_length(preset, steps), options))
+
+
+def search_of(config: Config) -> str:
+    """The name in `PLANNERS` of a trial's search; of another search, its own."""
+    for name, options in PLANNERS.items():
+        if override(config, options) == config:
+            return name
+    return config.planner.name
 
 
 def of_length(config: Config, steps: int) -> Config:

@@ -28,7 +28,7 @@ _FEWEST = 50
 class ReproductionOptions(TrialOptions):
     """What is compared, and where it is trained."""
 
-    planners: tuple[Literal["adam", "cem"], ...] = Field(
+    planners: tuple[Literal["adam", "cem", "pets"], ...] = Field(
         default=("adam",), min_length=1, strict=False, description="Searches"
     )
     arms: tuple[str, ...] = Field(

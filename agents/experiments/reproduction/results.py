@@ -25,7 +25,7 @@ from agents.analysis.text import interval, number
 from agents.config import CONFIG_FILE, PRESETS, Config, load_run
 from agents.experiments.learning.trials import TRAINED
 from agents.experiments.learning.worker import OUTPUT
-from agents.experiments.reproduction.arms import PLANNERS, TASKS
+from agents.experiments.reproduction.arms import TASKS, search_of
 from agents.experiments.reproduction.figures import plot_study
 from agents.logs.log import METRICS, TIMINGS
 
@@ -87,12 +87,11 @@ def _episodes(run_dir: Path) -> Iterator[Row]:
 
 
 def _arm(config: Config) -> Row:
-    planners = {options["planner", "name"]: name for name, options in PLANNERS.items()}
     penalty = config.regularizer
     return {
         "task": _TASKS[config.env.id],
         "steps": config.env.kwargs["max_episode_steps"],
-        "planner": planners.get(config.planner.name, config.planner.name),
+        "planner": search_of(config),
         "members": config.model.members,
         "penalty": penalty.name,
         "weight": penalty.weight,

@@ -2,9 +2,17 @@
 
 import pytest
 
-from agents.config import PRESETS
+from agents.config import PRESETS, override
 from agents.errors import UserError
-from agents.experiments.reproduction.arms import TASKS, Arm, contender, of_length, study
+from agents.experiments.reproduction.arms import (
+    PLANNERS,
+    TASKS,
+    Arm,
+    contender,
+    of_length,
+    search_of,
+    study,
+)
 from agents.experiments.reproduction.options import parse_reproduction
 
 
@@ -54,6 +62,26 @@ def test_the_planner_changes_the_search_alone():
     cem = config_of("none", "cem")
     assert (cem.planner.name, cem.planner.population, cem.planner.iterations) == ("cem", 200, 5)
     assert cem.model_copy(update={"planner": config_of("none").planner}) == config_of("none")
+
+
+def test_the_search_of_pets_keeps_its_paths_and_risk_whatever_the_members():
+    for arm, members in (("none", 1), ("none-5", 5), ("disagreement-5", 5)):
+        pets = config_of(arm, "pets")
+        assert (pets.planner.population, pets.planner.cem.elites) == (500, 50)
+        assert (pets.planner.particles, pets.planner.risk.name) == (4, "mean")
+        assert (pets.model.members, pets.model.sample_noise) == (members, True)
+
+
+@pytest.mark.parametrize("planner", PLANNERS)
+@pytest.mark.parametrize("arm", ["none", "disagreement-5"])
+def test_a_trial_says_which_search_it_has(planner, arm):
+    assert search_of(config_of(arm, planner)) == planner
+
+
+def test_a_search_of_another_size_goes_by_its_own_name():
+    other = override(config_of("none", "cem"), {("planner", "population"): 400})
+    assert search_of(other) == "cem"
+    assert search_of(override(other, {("planner", "name"): "mppi"})) == "mppi"
 
 
 @pytest.mark.parametrize("task", TASKS)
