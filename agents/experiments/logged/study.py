@@ -142,7 +142,7 @@ def _measure(study: LoggedStudy, dataset: str, seed: int, arm: Arm, model: Froze
     """A row of the table: one arm, evaluated."""
     started = time.perf_counter()
     row: Row = {"dataset": dataset, "seed": seed, "arm": str(arm), "weight": 0.0}
-    planned = realised = plans = None
+    planned = realised = plans = plans_seconds = None
     if arm.name == CLONING:
         results = _fly(
             study, model, lambda seen: np.asarray(model.agent.imitate(model.learned, seen))
@@ -153,6 +153,7 @@ def _measure(study: LoggedStudy, dataset: str, seed: int, arm: Arm, model: Froze
     else:
         frozen = replace(model, config=study.config(dataset, seed, arm))
         plans = frozen.plan_held_out()
+        plans_seconds = time.perf_counter() - started
         if arm.weight == "familiar":
             frozen = replace(frozen, progress=replace(frozen.progress, familiar=plans.weight))
         row["weight"] = frozen.weight
@@ -174,6 +175,7 @@ def _measure(study: LoggedStudy, dataset: str, seed: int, arm: Arm, model: Froze
         "penalty_planned": own and own.penalty,
         "familiar": own and own.familiar,
         "reached": plans and plans.reached,
+        "plans_seconds": plans_seconds,
         "data_return": data["mean_return"],
         "data_steps": data["steps"],
         "seconds": time.perf_counter() - started,
