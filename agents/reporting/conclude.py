@@ -5,6 +5,7 @@ Without an environment there is nothing to evaluate in, to film or to execute pl
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -140,16 +141,27 @@ def _act_at_random(session: Session, results: Sequence[EpisodeResult]) -> dict[s
 
 def _add_to_report(session: Session, frozen: FrozenAgent, camera: Camera | None) -> Iterator[str]:
     """Draws the film and executes plans, where the environment can; yields why it cannot."""
+    finish = None
+    with ExitStack() as stack:
+        if camera is not None:
+            try:
+                finish = stack.enter_context(camera.developing(session.run_dir / ANIMATION))
+            except UserError as error:
+                yield f"no animation: {error}"
+        if frozen.config.evaluation.states and frozen.progress.fits:
+            yield from _execute_plans(session, frozen)
+        if finish is not None:
+            session.display.progress(frozen.progress.env_steps, "drawing the film")
+            try:
+                finish()
+            except UserError as error:
+                yield f"no animation: {error}"
+
+
+def _execute_plans(session: Session, frozen: FrozenAgent) -> Iterator[str]:
+    """Executes plans for the report; yields why it cannot."""
     config, run_dir, display = frozen.config, session.run_dir, session.display
     env_steps = frozen.progress.env_steps
-    if camera is not None:
-        display.progress(env_steps, "drawing the film")
-        try:
-            camera.develop(run_dir / ANIMATION)
-        except UserError as error:
-            yield f"no animation: {error}"
-    if not (config.evaluation.states and frozen.progress.fits):
-        return
     display.progress(env_steps, "executing plans")
     own = () if config.regularizer.name == "none" else (frozen.weight,)
     options = ReturnsOptions(

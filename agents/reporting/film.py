@@ -3,6 +3,8 @@
 A `Camera` follows one episode of an evaluation, so that what is filmed is what was evaluated.
 """
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from numpy.typing import NDArray
 from agents.analysis.text import number
 from agents.envs import EpisodeRunner, check_frames
 from agents.planning.builders import build_runner
-from agents.reporting.film_process import Film, Shot, draw
+from agents.reporting.film_process import Film, Shot, drawing
 from agents.reporting.imagined_paths import PLACES
 from agents.training.evaluation import EpisodeResult, evaluate_frozen, evaluation_steps_per_plan
 from agents.training.frozen import Acting
@@ -75,6 +77,27 @@ class Camera:
         if runner.seed == self._seed:
             self._record = runner.snapshot()
 
+    def developing(self, path: Path) -> AbstractContextManager[Callable[[], None]]:
+        """Draws the film of the episode, which has ended, as `film_process.drawing` does.
+
+        Args:
+          path: of the animated GIF.
+        """
+        assert self._record is not None
+        config = self._frozen.config
+        env = config.env
+        film = Film(
+            id=env.id,
+            kwargs=env.kwargs,
+            registered=gym.registry.get(env.id),
+            action_repeat=env.action_repeat,
+            steps_per_plan=evaluation_steps_per_plan(config),
+            record=self._record,
+            shots=[Shot(each.lines, self._paths(each)) for each in self._exposures],
+            path=path.absolute(),
+        )
+        return drawing(film)
+
     def develop(self, path: Path) -> None:
         """Writes the film of the episode, which has ended, as an animated GIF.
 
@@ -82,21 +105,8 @@ class Camera:
           UserError: frames cannot be drawn, the environment does not repeat itself, or the file
             cannot be written.
         """
-        assert self._record is not None
-        config = self._frozen.config
-        env = config.env
-        draw(
-            Film(
-                id=env.id,
-                kwargs=env.kwargs,
-                registered=gym.registry.get(env.id),
-                action_repeat=env.action_repeat,
-                steps_per_plan=evaluation_steps_per_plan(config),
-                record=self._record,
-                shots=[Shot(each.lines, self._paths(each)) for each in self._exposures],
-                path=path.absolute(),
-            )
-        )
+        with self.developing(path) as finish:
+            finish()
 
     def _paths(self, exposure: _Exposure) -> tuple[NDArray, NDArray, NDArray] | None:
         """What `draw_paths` shows of a plan; None where the environment is not known to it."""

@@ -9,8 +9,10 @@ import pickle
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,7 @@ from agents.reporting.imagined_paths import draw_paths
 
 _MOST_FRAMES = 400
 _SECONDS = 900
-_FILM, _GIF, _ERROR = "film.pkl", "film.gif", "error.txt"
+_FILM, _GIF, _ERROR, _SAID = "film.pkl", "film.gif", "error.txt", "stderr.txt"
 
 
 @dataclass(frozen=True)
@@ -74,36 +76,68 @@ def draw(film: Film) -> None:
       UserError: frames cannot be drawn, the episode does not repeat itself, or a file cannot be
         written.
     """
-    with writable(film.path), tempfile.TemporaryDirectory() as directory:
-        place = Path(directory)
+    with drawing(film) as finish:
+        finish()
+
+
+@contextmanager
+def drawing(film: Film) -> Iterator[Callable[[], None]]:
+    """Draws a film in a process of its own, beside what is done in the context.
+
+    Yields:
+      A function that waits for the film and writes it, once. Without it there is none: the process
+      ends with the context. It raises as `draw`.
+
+    Raises:
+      UserError: the process cannot be started.
+    """
+    with writable(film.path):
+        directory = tempfile.TemporaryDirectory()
+    with directory:
+        place = Path(directory.name)
+        with writable(film.path):
+            process = _start(film, place)
         try:
-            (place / _FILM).write_bytes(cloudpickle.dumps(film))
-        except (
-            TypeError, AttributeError, ValueError, RuntimeError, pickle.PicklingError,
-        ) as error:  # fmt: skip
-            raise UserError(
-                f"the environment cannot be handed to the process that draws: {one_line(error)}"
-            ) from error
-        try:
-            process = subprocess.run(
-                [sys.executable, "-m", __name__, directory],
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-                stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
-                timeout=_SECONDS, check=False,
-            )  # fmt: skip
-        except subprocess.TimeoutExpired:
-            raise UserError(f"drawing it took longer than {_SECONDS} seconds") from None
-        if not (place / _GIF).is_file():
-            raise UserError(_reason(place, process))
+            yield partial(_finish, film, place, process)
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _start(film: Film, place: Path) -> subprocess.Popen[bytes]:
+    """Starts the process, whose errors go to a file: nobody reads a pipe meanwhile."""
+    try:
+        (place / _FILM).write_bytes(cloudpickle.dumps(film))
+    except (TypeError, AttributeError, ValueError, RuntimeError, pickle.PicklingError) as error:
+        raise UserError(
+            f"the environment cannot be handed to the process that draws: {one_line(error)}"
+        ) from error
+    with (place / _SAID).open("wb") as said:
+        return subprocess.Popen(
+            [sys.executable, "-m", __name__, str(place)],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said,
+        )  # fmt: skip
+
+
+def _finish(film: Film, place: Path, process: subprocess.Popen[bytes]) -> None:
+    """Waits for the film and writes it."""
+    try:
+        process.wait(_SECONDS)
+    except subprocess.TimeoutExpired:
+        raise UserError(f"drawing it took longer than {_SECONDS} seconds") from None
+    if not (place / _GIF).is_file():
+        raise UserError(_reason(place, process.returncode))
+    with writable(film.path):
         write_whole(film.path, (place / _GIF).read_bytes())
 
 
-def _reason(place: Path, process: subprocess.CompletedProcess[str]) -> str:
+def _reason(place: Path, status: int) -> str:
     """Why there is no film: what the process wrote, or how it ended."""
     if (place / _ERROR).is_file():
         return (place / _ERROR).read_text(encoding="utf-8")
-    said = process.stderr.strip().splitlines()
-    ended = f"the process that draws ended with exit status {process.returncode}"
+    said = (place / _SAID).read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    ended = f"the process that draws ended with exit status {status}"
     return one_line(f"{ended}: {said[-1]}" if said else ended)
 
 

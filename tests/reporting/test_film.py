@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -16,7 +17,7 @@ from PIL import Image
 
 from agents.envs import EpisodeRunner, describe, make_environment
 from agents.errors import UserError
-from agents.reporting.film_process import Film, Shot, draw
+from agents.reporting.film_process import Film, Shot, draw, drawing
 
 DECISIONS = 6
 
@@ -166,6 +167,21 @@ def test_whatever_goes_wrong_is_one_line(id, why, tmp_path):
         draw(film_of(id, tmp_path / "film.gif"))
     assert "\n" not in str(error.value)
     assert not (tmp_path / "film.gif").exists()
+
+
+def test_a_film_is_drawn_beside_other_work(tmp_path):
+    path = tmp_path / "film.gif"
+    with drawing(film_of("Square-v0", path)) as finish:
+        assert not path.exists()
+        finish()
+        assert frames_in(path) == DECISIONS
+
+
+def test_a_film_that_nobody_waits_for_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with drawing(film_of("Square-v0", tmp_path / "film.gif")):
+        assert list(tmp_path.iterdir())
+    assert not list(tmp_path.iterdir())
 
 
 CHEETAH = "agents.envs.mujoco:Boney/HalfCheetah-v0"
