@@ -43,7 +43,7 @@ def test_there_are_eight_devices_and_double_precision(found):
 
 @pytest.mark.parametrize(("name", "count"), PLANS)
 def test_plans_do_not_depend_on_the_number_of_devices(found, name, count):
-    """Rounds of 10 and 8 candidates on 8 devices, 5 on 3: with a remainder and without."""
+    """Rounds of 10, 8 and 5 candidates on 8 devices: some have fewer, or none of their own."""
     assert found["plans"][f"{name} on {count}"] < 1e-9
 
 

@@ -23,7 +23,7 @@ from mbrl import Search, gaussian, make_gradient, make_icem, spread
 H, A, START = 3, 2, 0.3
 AGENT: dict[str, Any] = {"regularizer": {"name": "gaussian"}}
 """Its penalty compiles soonest, and is computed beside the returns as every other one is."""
-PLANS = (("icem", 8), ("gradient", 3))
+PLANS = (("icem", 8), ("gradient", 8))
 ROWS = ((2, 8), (3, 1), (3, 13), (8, 8), (8, 13))
 
 
