@@ -70,11 +70,16 @@ def survival(continue_probs: Float[Array, " H"]) -> Float[Array, " H"]:
     return jnp.concatenate([jnp.ones_like(continue_probs[:1]), jnp.cumprod(continue_probs[:-1])])
 
 
+def _over_decisions(values: Float[Array, " H"], alive: Float[Array, " H"]) -> Float[Array, ""]:
+    """``sum_t s_t x_t``; a model may diverge behind a certain end, where nothing counts."""
+    return jnp.sum(alive * jnp.where(alive > 0, values, 0.0))
+
+
 def discounted_return(trajectory: Trajectory, discount: float) -> Float[Array, ""]:
     """``sum_t discount^t s_t r_t`` of one particle."""
     alive = survival(trajectory.continue_probs)
     discounts = discount ** jnp.arange(alive.shape[0], dtype=alive.dtype)
-    return jnp.sum(discounts * alive * trajectory.rewards)
+    return _over_decisions(discounts * trajectory.rewards, alive)
 
 
 def make_objective(
@@ -112,7 +117,7 @@ def make_objective(
         beyond = survival_bonus * discount ** continues.shape[-1] * jnp.prod(continues, axis=-1)
 
         def total_penalty(path: Trajectory) -> Float[Array, ""]:
-            return jnp.sum(survival(path.continue_probs) * penalty(regularizer_params, path))
+            return _over_decisions(penalty(regularizer_params, path), survival(path.continue_probs))
 
         total = jnp.mean(jax.vmap(total_penalty)(trajectories))
         return Evaluation(

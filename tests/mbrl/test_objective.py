@@ -118,6 +118,21 @@ def test_each_particles_penalty_is_weighted_by_its_own_survival():
     assert evaluation.penalty == pytest.approx((1.0 + 6.0) / 2)
 
 
+@pytest.mark.parametrize("wild", [np.inf, -np.inf, np.nan])
+def test_what_diverges_behind_a_certain_end_does_not_count(wild):
+    paths = path([[1.0, 2.0, wild]] * 2, [[1.0, 0.0, 1.0]] * 2)
+    penalty = jnp.array([10.0, 20.0, wild])
+    found = evaluate(paths, 0.5, lambda params, path: penalty)
+    assert (found.planned_return, found.penalty, found.score) == (3.0, 30.0, -12.0)
+    slope = jax.grad(lambda rewards: evaluate(replace(paths, rewards=rewards)).score)
+    assert slope(paths.rewards).tolist() == [[0.5, 0.5, 0.0]] * 2
+
+
+def test_what_diverges_before_an_end_is_not_hidden():
+    paths = path([[1.0, np.nan, 1.0]] * 2, [[0.5, 0.0, 1.0]] * 2)
+    assert np.isnan(evaluate(paths).planned_return)
+
+
 # The weight is traced.
 
 
