@@ -183,6 +183,8 @@ def test_the_returns_of_the_paper_task_agree_with_their_files() -> None:
                 assert _with_interval(row, column, 0) in readme
     for row in _rows(place / "cem" / "arms.csv"):
         assert _with_interval(row, "return", 1) in page
+    for row in _rows(place / "pets" / "arms.csv"):
+        assert _with_interval(row, "return", 0) in page
     for row in _rows(place / "members" / "arms.csv"):
         assert _with_interval(row, "return", 1) in page
         assert _with_interval(row, "return", 0) in readme
