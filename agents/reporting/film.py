@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from agents.analysis.text import number
 from agents.envs import EpisodeRunner, check_frames
 from agents.planning.builders import build_runner
-from agents.reporting.film_process import Film, Shot, drawing
+from agents.reporting.film_process import Film, Shot, draw, drawing
 from agents.reporting.imagined_paths import PLACES
 from agents.training.evaluation import EpisodeResult, evaluate_frozen, evaluation_steps_per_plan
 from agents.training.frozen import Acting
@@ -78,15 +78,24 @@ class Camera:
             self._record = runner.snapshot()
 
     def developing(self, path: Path) -> AbstractContextManager[Callable[[], None]]:
-        """Draws the film of the episode, which has ended, as `film_process.drawing` does.
+        """Writes the film beside other work; see `develop` and `film_process.drawing`."""
+        return drawing(self._film(path))
 
-        Args:
-          path: of the animated GIF.
+    def develop(self, path: Path) -> None:
+        """Writes the film of the episode, which has ended, as an animated GIF.
+
+        Raises:
+          UserError: frames cannot be drawn, the environment does not repeat itself, or the file
+            cannot be written.
         """
+        draw(self._film(path))
+
+    def _film(self, path: Path) -> Film:
+        """What has been remembered, to be drawn."""
         assert self._record is not None
         config = self._frozen.config
         env = config.env
-        film = Film(
+        return Film(
             id=env.id,
             kwargs=env.kwargs,
             registered=gym.registry.get(env.id),
@@ -96,17 +105,6 @@ class Camera:
             shots=[Shot(each.lines, self._paths(each)) for each in self._exposures],
             path=path.absolute(),
         )
-        return drawing(film)
-
-    def develop(self, path: Path) -> None:
-        """Writes the film of the episode, which has ended, as an animated GIF.
-
-        Raises:
-          UserError: frames cannot be drawn, the environment does not repeat itself, or the file
-            cannot be written.
-        """
-        with self.developing(path) as finish:
-            finish()
 
     def _paths(self, exposure: _Exposure) -> tuple[NDArray, NDArray, NDArray] | None:
         """What `draw_paths` shows of a plan; None where the environment is not known to it."""
