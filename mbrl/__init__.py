@@ -32,6 +32,7 @@ from mbrl.fitting import (
     Trainable,
     fit,
     make_fitter,
+    median_of_rows,
 )
 from mbrl.objective import Objective, make_objective, survival
 from mbrl.parallel import Spread, spread
@@ -158,6 +159,7 @@ __all__ = [
     "masking",
     "mean",
     "mean_minus_std",
+    "median_of_rows",
     "multiplicative",
     "record",
     "roll_out",

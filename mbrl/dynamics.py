@@ -311,8 +311,9 @@ def make_ensemble(
         keys = jax.random.split(key, batch.reward.shape[0])
         over_batch = jax.vmap(one, in_axes=(None, 0, 0))
         nll, squared, bce = jax.vmap(over_batch, in_axes=(0, None, None))(params, keys, batch)
+        followed = 1.0 - batch.terminal  # the loss leaves the observations at terminations out, too
         return {
-            "dynamics_nll": jnp.mean(nll),
+            "dynamics_nll": jnp.mean(nll @ followed) / jnp.maximum(jnp.sum(followed), 1.0),
             "reward_rmse": jnp.sqrt(jnp.mean(squared)),
             "termination_bce": jnp.mean(bce),
         }

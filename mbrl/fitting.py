@@ -68,6 +68,7 @@ def make_fitter(
     loss: LossFn,
     optimizer: optax.GradientTransformation,
     *,
+    judge: LossFn | None = None,
     averaging: float = 0.999,
     compiler_options: dict[str, Any] | None = None,
 ) -> Fitter:
@@ -76,6 +77,8 @@ def make_fitter(
     Args:
       loss: of a minibatch.
       optimizer: changes the parameters.
+      judge: of the held-out batch, which chooses the weights that are kept; `loss` itself when
+        None.
       averaging: decay of the moving average of the parameters, in [0, 1): its time constant is
         ``1 / (1 - averaging)`` minibatches, less at the start (``(1 + t) / (10 + t)`` bounds it, so
         that the random initial parameters soon lose their weight). 0: no averaging.
@@ -107,7 +110,30 @@ def make_fitter(
         return trainable
 
     compiled = jax.jit(epoch, compiler_options=compiler_options)
-    return Fitter(init=init, epoch=compiled, evaluate=jax.jit(loss))
+    return Fitter(init=init, epoch=compiled, evaluate=jax.jit(judge or loss))
+
+
+def median_of_rows(loss: LossFn, axis: int = 0) -> LossFn:
+    """The median of a loss over the rows of a batch, in place of their mean; a `judge` of weights.
+
+    Of a few held-out episodes one may be unlike all that was learned from, as a crash is unlike
+    landings. Its errors are thousands of times the others' and grow while those fall: the mean over
+    logged landings stops a fit after some ten epochs, and the median after hundreds.
+
+    Args:
+      loss: the mean over the rows.
+      axis: of the rows, in every leaf of a batch.
+    """
+
+    def median(scales: Any, params: Params, key: KeyArray, batch: Batch) -> Float[Array, ""]:
+        def one(key: KeyArray, row: Batch) -> Float[Array, ""]:
+            rows = jax.tree.map(lambda leaf: jnp.expand_dims(leaf, axis), row)
+            return loss(scales, params, key, rows)
+
+        keys = jax.random.split(key, jax.tree.leaves(batch)[0].shape[axis])
+        return jnp.median(jax.vmap(one, in_axes=(0, axis))(keys, batch))
+
+    return median
 
 
 def fit(

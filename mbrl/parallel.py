@@ -32,19 +32,18 @@ class Spread(NamedTuple):
     Attributes:
       count: devices, >= 1.
       vmap: like ``jax.vmap(function)`` with all arguments batched along their first axis, which
-        is divided among the devices. Any number of rows will do. Only within `run`.
+        is divided among the devices. Any number of rows will do. Only within
+        what `jit` compiles.
       loop: the same, but a device maps its rows one after the other, for rows that fill its cache
         by themselves.
-      run: ``run(function)`` is `function`, computed on all devices at once.
-      jit: ``jit(function, **options)`` is ``jax.jit(run(function), **options)`` with replicated
-        arguments: else the results of one call, which are on all devices, would compile the next
-        call again.
+      jit: ``jit(function, **options)`` is `function`, compiled for all devices at once, with
+        replicated arguments: else the results of one call, which are on all devices, would compile
+        the next call again.
     """
 
     count: int
     vmap: Callable[[Callable], Callable]
     loop: Callable[[Callable], Callable]
-    run: Callable[[Callable], Callable]
     jit: Callable[..., Any]
 
 
@@ -61,9 +60,7 @@ def spread(devices: Sequence[Any]) -> Spread:
     """
     count = len(devices)
     if count == 1:
-        return Spread(
-            count=1, vmap=jax.vmap, loop=one_by_one, run=lambda function: function, jit=jax.jit
-        )
+        return Spread(count=1, vmap=jax.vmap, loop=one_by_one, jit=jax.jit)
     mesh = Mesh(np.asarray(devices), (_AXIS,))
 
     def divided(each: Callable[[Callable], Callable], function: Callable) -> Callable:
@@ -80,15 +77,12 @@ def spread(devices: Sequence[Any]) -> Spread:
 
         return mapped
 
-    def run(function: Callable) -> Callable:
+    def jit(function: Callable, **options: Any) -> Any:
         everywhere = PartitionSpec()
-        return jax.shard_map(
+        shared = jax.shard_map(
             function, mesh=mesh, in_specs=everywhere, out_specs=everywhere, check_vma=False
         )
-
-    def jit(function: Callable, **options: Any) -> Any:
-        everywhere = NamedSharding(mesh, PartitionSpec())
-        return jax.jit(run(function), in_shardings=everywhere, **options)
+        return jax.jit(shared, in_shardings=NamedSharding(mesh, everywhere), **options)
 
     vmap, loop = partial(divided, jax.vmap), partial(divided, one_by_one)
-    return Spread(count=count, vmap=vmap, loop=loop, run=run, jit=jit)
+    return Spread(count=count, vmap=vmap, loop=loop, jit=jit)

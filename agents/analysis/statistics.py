@@ -207,7 +207,7 @@ def _checked(x: npt.ArrayLike) -> npt.NDArray[np.float64]:
     return values
 
 
-def with_interval(name: str, values: Sequence[float]) -> dict[str, float | None]:
+def mean_columns(name: str, values: Sequence[float]) -> dict[str, float | None]:
     """Columns `name`, `name_low` and `name_high`: a mean and its 95 % interval; None of nothing."""
     mean = float(np.mean(values)) if values else None
     low, high = mean_ci95(values) if values else (None, None)

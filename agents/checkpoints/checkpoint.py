@@ -199,16 +199,11 @@ def _steps(directory: Path) -> list[int]:
     """The checkpoints, oldest first."""
     if not directory.is_dir():
         return []
-    steps = []
-    for path in directory.iterdir():
-        if path.name.isdecimal():
-            raise UserError(
-                f"{_named(path)} was made with Orbax by an earlier version of this program; use"
-                " that version, or train another run"
-            )
-        if path.suffix == ".npz" and path.stem.isdecimal():
-            steps.append(int(path.stem))
-    return sorted(steps)
+    return sorted(
+        int(path.stem)
+        for path in directory.iterdir()
+        if path.suffix == ".npz" and path.stem.isdecimal()
+    )
 
 
 def read_file(path: Path) -> Checkpoint:

@@ -156,13 +156,11 @@ def parse_collect(args: Sequence[str]) -> CollectCommand:
       UserError: whatever cannot be done as asked.
       SystemExit: help was asked for, and printed.
     """
-    line = collect_line(named_preset(args))
-    parsed = line.parse(args)
+    parsed = collect_line(named_preset(args)).parse(args)
     if len(parsed.positionals) != 1:
         words = ", ".join(map(shown, parsed.positionals)) or "none"
         raise UserError(f"one preset is allowed, not {words}; give one of: {', '.join(PRESETS)}")
-    find_preset(parsed.positionals[0])
-    options = CollectOptions.model_validate(line.defaults)
+    options = CollectOptions(env=find_preset(parsed.positionals[0]).env)
     options = override(options, parsed.given(CollectOptions))
     words = parsed.values.get(("policy",))
     if words is None:

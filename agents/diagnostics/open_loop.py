@@ -4,7 +4,6 @@ A state cannot be copied out of a simulator, but an environment that is determin
 reaches it again when the episode is reset with the same seed and its actions are replayed.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,7 +82,7 @@ def reference_episodes(
         frozen.learned,
         runners,
         range(REFERENCE_SEED, REFERENCE_SEED + episodes),
-        horizon=config.planner.horizon,
+        planner=config.planner,
         weight=weight,
         watch=lambda runner, plan: paths[runner.index].append(
             (runner.observation.copy(), np.array(plan.actions[0], np.float32))
@@ -156,21 +155,6 @@ def execute(runner: EpisodeRunner, plan: np.ndarray) -> Execution:
         rewards=np.diff(returns),
         ended=runner.ended == "terminated",
     )
-
-
-def execute_from(
-    runner: EpisodeRunner, state: ReferenceState, plans: Sequence[np.ndarray]
-) -> list[Execution]:
-    """Rebuilds a state and executes each plan `[H, A]` from it.
-
-    Raises:
-      UserError: as `rebuild` does.
-    """
-    executions = []
-    for plan in plans:
-        rebuild(runner, state)
-        executions.append(execute(runner, plan))
-    return executions
 
 
 def reseed(runner: EpisodeRunner, number: int) -> None:

@@ -14,7 +14,7 @@ from agents.training.frozen import FrozenAgent
 NAMES: tuple[str, ...] = get_args(RegularizerName)
 """Of all regularisers, `none` first."""
 
-WITHOUT = {("regularizer", "name"): "none"}
+WITHOUT = {("regularizer", "name"): "none", ("regularizer", "weight"): 0.0}
 """Changes to a configuration that leave the penalty out."""
 
 _THOROUGH = {"min_epochs": 20, "max_epochs": 60, "patience": 10, "passes": 0.0}
@@ -64,7 +64,8 @@ class Variants:
     def config(self, name: str) -> Config:
         """The run's configuration with the regulariser `name`."""
         thorough = {("regularizer", option): value for option, value in _THOROUGH.items()}
-        return override(self._config, {("regularizer", "name"): name, **thorough, **self._changes})
+        named = WITHOUT if name == "none" else {("regularizer", "name"): name}
+        return override(self._config, {**named, **thorough, **self._changes})
 
     def agent(self, name: str) -> PlanningAgent:
         """The agent with the regulariser `name`, which has learned nothing."""

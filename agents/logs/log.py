@@ -20,7 +20,7 @@ import jax
 import numpy as np
 
 from agents.directories import sync, writable, write_whole
-from agents.errors import UserError, shown
+from agents.errors import shown
 from agents.logs.events import Events
 from agents.logs.wandb_run import WandbRun
 
@@ -101,11 +101,9 @@ class RunLog:
         TensorBoard is told to hide points of later steps (its purge step). Points of the very step
         of the checkpoint stay, so one that is written again there shows twice, with one value.
 
-        Raises:
-            UserError: rows before it have been lost.
+        Args:
+            position: before which no rows are `lost`.
         """
-        if lost := self.lost(position):
-            raise UserError(lost)
         for name, file in self._files.items():
             with writable(self._run_dir / name):
                 file.truncate(position[name])

@@ -62,7 +62,16 @@ class WandbRun:
         folder = run_dir / _FOLDER
         with writable(folder):
             folder.mkdir(exist_ok=True)
-        self._attempt("begun", lambda: self._begin(project, folder, run_dir, settings))
+        id_file = folder / _ID
+        self._attempt("begun", lambda: self._begin(project, id_file, run_dir, settings))
+        if self._run is not None:
+            place = f"offline, in {folder}" if self._run.offline else self._run.url
+            self._tell(f"wandb: {place}")
+            try:
+                write_whole(id_file, f"{self._run.id}\n")
+            except UserError:
+                self.close()
+                raise
 
     def add(self, name: str, value: float, step: int) -> None:
         """Adds a number at a step; those of one step become one row.
@@ -81,14 +90,13 @@ class WandbRun:
             self._run = None
 
     def _begin(
-        self, project: str, folder: Path, run_dir: Path, settings: Mapping[str, Any]
+        self, project: str, id_file: Path, run_dir: Path, settings: Mapping[str, Any]
     ) -> None:
         # Our package `agents` has the name of one whose users wandb advises at every start.
         os.environ.setdefault("WANDB_DISABLE_WEAVE", "true")
         # An extra, and slow to load.
         import wandb  # pyright: ignore[reportMissingImports]
 
-        id_file = folder / _ID
         known = id_file.read_text(encoding="utf-8").strip() if id_file.is_file() else None
         self._run = wandb.init(
             project=project,
@@ -102,9 +110,6 @@ class WandbRun:
             # The terminal is the display's own, and the log of the run is kept beside it.
             settings=wandb.Settings(console="off", silent=True, init_timeout=_SECONDS),
         )
-        write_whole(id_file, f"{self._run.id}\n")
-        place = f"offline, in {folder}" if self._run.offline else self._run.url
-        self._tell(f"wandb: {place}")
 
     def _attempt(self, what: str, action: Callable[[], object]) -> None:
         try:

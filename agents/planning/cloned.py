@@ -45,7 +45,7 @@ class ClonedPolicy:
         scales: Normalizer,
         trainable: Trainable,
         key: KeyArray,
-        stop: Event | None = None,
+        stop: Event,
         *,
         replay: Replay,
         index: int,
@@ -56,7 +56,7 @@ class ClonedPolicy:
           scales: of observations.
           trainable: where to start.
           key: random key, consumed.
-          stop: once it is set, the fit is left before its next epoch; None: it never is.
+          stop: once it is set, the fit is left before its next epoch.
           replay: at least one training and one held-out episode.
           index: number of this fit; names the minibatches drawn.
 

@@ -77,14 +77,16 @@ class PartFitter:
       name: of the part, for messages.
       loss: of a minibatch.
       schedule: minibatches and early stopping.
+      judge: of the held-out batch; `loss` itself when None.
     """
 
-    def __init__(self, name: str, loss: LossFn, schedule: FitSchedule):
+    def __init__(self, name: str, loss: LossFn, schedule: FitSchedule, judge: LossFn | None = None):
         self._name = name
         self._schedule = schedule
         self.compiled: Fitter = make_fitter(
             loss,
             schedule.optimizer,
+            judge=judge,
             averaging=schedule.averaging,
             compiler_options=compiler_options(),
         )
@@ -198,6 +200,8 @@ def measure_scales(seen: Transition) -> Scales:
         delta=normalizer.fit(seen.next_observation - seen.observation),
         rewards=Normalizer(
             mean=jnp.concatenate([running.mean, terminal.mean]),
-            std=jnp.concatenate([running.std, terminal.std]),
+            # Where nearly all episodes end alike, as in logged landings, the first that ends in
+            # another way would be thousands of deviations off, and the held-out loss its alone.
+            std=jnp.concatenate([running.std, jnp.maximum(terminal.std, running.std)]),
         ),
     )

@@ -22,6 +22,7 @@ from mbrl import (
     Trainable,
     Transition,
     Window,
+    median_of_rows,
     normalizer,
     regularizers,
 )
@@ -57,9 +58,15 @@ class Learner:
         self.parts = parts
         self._sizes = observation_size, action_size
         self.horizon = horizon
-        self._model_fitter = PartFitter("model", parts.ensemble.loss, model_fit)
+        loss = parts.ensemble.loss
+        self._model_fitter = PartFitter(
+            "model", loss, model_fit, judge=median_of_rows(loss, axis=1)
+        )
         self._regularizer_fitter = PartFitter(
-            "regularizer", parts.regularizer.loss, regularizer_fit
+            "regularizer",
+            parts.regularizer.loss,
+            regularizer_fit,
+            judge=median_of_rows(parts.regularizer.loss),
         )
         self._model_metrics = jax.jit(parts.ensemble.metrics)
         self._regularizer_metrics = jax.jit(parts.regularizer.metrics)

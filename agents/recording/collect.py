@@ -10,7 +10,7 @@ from agents.envs import EpisodeRunner, episode_seed, explored
 from agents.planning.builders import build_runner
 from agents.recording.policies import Act, make_policy
 from agents.recording.writing import write
-from agents.training.evaluation import CUT_SHORT, LONGEST
+from agents.training.evaluation import CUT_SHORT, lasts_too_long
 from mbrl import Episode
 
 _STREAM = 2**31
@@ -58,6 +58,6 @@ def _record(runner: EpisodeRunner, policy: RecordedPolicy, act: Act, seed: int, 
     """Runs one episode to its end, or until it is cut short."""
     runner.start(index, episode_seed(seed, index))
     rng = np.random.default_rng([_STREAM, seed, index])
-    while runner.ended is None and (runner.time_limit is not None or runner.steps < LONGEST):
+    while runner.ended is None and not lasts_too_long(runner):
         action = act(runner, rng)
         runner.step(explored(runner.spec, action, policy.noise, rng))

@@ -11,7 +11,7 @@ from typing import Any
 
 from agents.analysis.jsonl import read_rows
 from agents.analysis.provenance import commit, versions
-from agents.analysis.statistics import with_interval
+from agents.analysis.statistics import mean_columns
 from agents.analysis.tables import of_kind
 from agents.analysis.text import number
 from agents.config import NO_ENVIRONMENT
@@ -136,7 +136,7 @@ def _act_at_random(session: Session, results: Sequence[EpisodeResult]) -> dict[s
     session.display.progress(session.run.progress.env_steps, "acting at random")
     found, _ = evaluate_random(session.run.config.env, [result.seed for result in results])
     gains = [ours.return_ - theirs for ours, theirs in zip(results, found["returns"], strict=True)]
-    return {"mean": found["mean"], **with_interval("difference", gains)}
+    return {"mean": found["mean"], **mean_columns("difference", gains)}
 
 
 def _add_to_report(session: Session, frozen: FrozenAgent, camera: Camera | None) -> Iterator[str]:

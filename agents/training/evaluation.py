@@ -11,7 +11,7 @@ import numpy as np
 
 from agents.analysis.statistics import summarise_returns
 from agents.checkpoints.saved import PlanRecord
-from agents.config import Config, EnvConfig
+from agents.config import Config, EnvConfig, PlannerConfig
 from agents.envs import EpisodeRunner, random_action
 from agents.planning.actor import Actor, plan_of
 from agents.planning.builders import build_runner, evaluated_at_once
@@ -37,7 +37,8 @@ class EpisodeResult:
       ended: how.
       planned_return: of its first plan, over the horizon.
       penalty: of that plan, in calibrated units.
-      realised_return: over the horizon of the first plan, replanning on the way.
+      realised_return: over the horizon of the first plan and with its discount, replanning on the
+        way.
     """
 
     seed: int
@@ -59,9 +60,12 @@ class EpisodeResult:
         return {name.removesuffix("_"): value for name, value in asdict(self).items()}
 
 
-def result_of(runner: EpisodeRunner, plans: PlanRecord | None, horizon: int) -> EpisodeResult:
+def result_of(
+    runner: EpisodeRunner, plans: PlanRecord | None, planner: PlannerConfig
+) -> EpisodeResult:
     """Sums an episode up; `plans` is None where actions were random."""
-    within = horizon * runner.action_repeat
+    rewards = runner.episode().rewards[: planner.horizon * runner.action_repeat]
+    discounts = planner.discount ** (np.arange(len(rewards)) // runner.action_repeat)
     return EpisodeResult(
         seed=runner.seed,
         return_=runner.return_,
@@ -69,7 +73,7 @@ def result_of(runner: EpisodeRunner, plans: PlanRecord | None, horizon: int) -> 
         ended=runner.ended or CUT_SHORT,
         planned_return=plans and plans.planned_return,
         penalty=plans and plans.penalty,
-        realised_return=float(np.sum(runner.episode().rewards[:within], dtype=np.float64)),
+        realised_return=float(np.sum(discounts * rewards)),
     )
 
 
@@ -79,7 +83,7 @@ def evaluate(
     runners: Sequence[EpisodeRunner],
     seeds: Sequence[int],
     *,
-    horizon: int,
+    planner: PlannerConfig,
     weight: float,
     survival_bonus: float = 0.0,
     watch: Callable[[EpisodeRunner, Plan], None] | None = None,
@@ -96,7 +100,7 @@ def evaluate(
       state: what is learned; not changed.
       runners: environments to use; the episodes under way in them are dropped.
       seeds: of the episodes, >= 10,000 so that none was trained on.
-      horizon: decisions over which planned and realised return are compared.
+      planner: with the horizon and the discount of planned and realised return.
       weight: of the penalty.
       survival_bonus: of every plan; see `mbrl.objective`.
       watch: called with the runner and its plan whenever there is a new one.
@@ -130,8 +134,8 @@ def evaluate(
                 first_plans[runner.index] = PlanRecord.of(plan)
             if watch is not None:
                 watch(runner, plan)
-            if runner.step(plan.actions[0]) or _lasts_too_long(runner):
-                results[runner.index] = result_of(runner, first_plans[runner.index], horizon)
+            if runner.step(plan.actions[0]) or lasts_too_long(runner):
+                results[runner.index] = result_of(runner, first_plans[runner.index], planner)
                 del active[index]
                 if finished is not None:
                     finished(runner, len(results))
@@ -169,7 +173,7 @@ def evaluate_frozen(
         frozen.learned,
         runners,
         seeds,
-        horizon=config.planner.horizon,
+        planner=config.planner,
         weight=frozen.weight,
         survival_bonus=frozen.survival_bonus,
         watch=watch,
@@ -204,14 +208,14 @@ def evaluate_random(env: EnvConfig, seeds: Sequence[int]) -> tuple[dict[str, Any
         # pads with zeros, so that they are the same.
         rng = np.random.default_rng([seed, 1])
         runner.start(index, seed)
-        while runner.ended is None and not _lasts_too_long(runner):
+        while runner.ended is None and not lasts_too_long(runner):
             runner.step(random_action(runner.spec, rng))
         returns.append(runner.return_)
     runner.close()
     return summarise_returns(returns, seeds, runner.solved_at), runner.solved_at
 
 
-def _lasts_too_long(runner: EpisodeRunner) -> bool:
+def lasts_too_long(runner: EpisodeRunner) -> bool:
     """Whether an episode is to be cut short, since nothing else need ever end it."""
     return runner.time_limit is None and runner.steps >= LONGEST
 

@@ -51,7 +51,6 @@ def train(run: Run, callbacks: Sequence[Callback]) -> None:
                 fit(run, callbacks)
             for each in callbacks:
                 each.next_episode(run)
-            run.start_episode(index)
         for each in callbacks:
             each.decision(run)
     for each in callbacks:
@@ -59,12 +58,16 @@ def train(run: Run, callbacks: Sequence[Callback]) -> None:
 
 
 def collect(run: Run, callbacks: Sequence[Callback]) -> Iterator[tuple[int, float]]:
-    """Plans and takes one decision in every environment.
+    """Plans and takes one decision in every environment, and begins the episodes that follow.
 
     Yields:
-      For each episode that ends, while environments of a higher index have yet to act on the plans
-      already made: the index of its environment, in which the caller begins the next episode, and
-      the weight of the penalty that its last plan was made with.
+      For each episode that ends, before the next one begins, and while environments of a higher
+      index have yet to act on the plans already made: the index of its environment, and the weight
+      of the penalty that its last plan was made with.
+
+    Raises:
+      EnvironmentFaultError: an environment failed. The run is as it was before those that have not
+        acted yet planned.
     """
     before = run.actor.plan_states
     weight = run.weight  # of all plans of this decision; an episode that ends may change run.weight
@@ -89,20 +92,25 @@ def collect(run: Run, callbacks: Sequence[Callback]) -> Iterator[tuple[int, floa
             with during("stepping", run, callbacks):
                 ended = runner.step(action)
         except EnvironmentFaultError:
-            # The run is as it was before this action, so that it can be saved and take it again.
             run.actor.restore(before, index)
             raise
         if plan is not None:
             opened.remember(plan)
         run.progress.env_steps += runner.steps - steps
-        if ended:
-            yield index, weight
+        if not ended:
+            continue
+        yield index, weight
+        try:
+            run.start_episode(index)
+        except EnvironmentFaultError:
+            run.actor.restore(before, index + 1)
+            raise
 
 
 def append(run: Run, index: int, weight: float) -> Finished:
     """Appends the episode of environment `index` to the replay; returns its summary."""
     opened = run.environments[index]
-    result = result_of(opened.runner, opened.plans, run.config.planner.horizon)
+    result = result_of(opened.runner, opened.plans, run.config.planner)
     gap = run.append_episode(index)
     return Finished(opened.runner.index, result, gap, weight)
 

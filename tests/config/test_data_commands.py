@@ -66,6 +66,12 @@ def test_every_order_of_words_means_the_same():
     assert parse_collect(f"{options} {words} -- pendulum".split()) == expected
 
 
+def test_a_policy_with_the_name_of_a_preset_is_no_preset(here):
+    (here / "run").rename(here / "quick")
+    words = ["--policy", "quick", "--out", "data.npz", "lunar-lander"]
+    assert parse_collect(words).env == LANDER
+
+
 def test_another_environment_does_not_inherit_the_presets_arguments():
     line = "lunar-lander --env.id CartPole-v1 --policy random --out data.npz"
     assert parse_collect(line.split()).env == EnvConfig(id="CartPole-v1")

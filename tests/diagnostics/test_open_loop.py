@@ -14,7 +14,6 @@ from agents.diagnostics.open_loop import (
     REFERENCE_SEED,
     ReferenceState,
     execute,
-    execute_from,
     rebuild,
     reference_states,
     reseed,
@@ -132,7 +131,8 @@ def test_the_actions_that_followed_have_the_same_results_again_bit_for_bit(refer
         assert 1 <= len(state.ahead) <= HORIZON
         assert_same_tree(state.observation, played.observations[now])
         assert_same_tree([*state.past, *state.ahead], played.actions[:then])
-        (execution,) = execute_from(runner, state, [state.ahead])
+        rebuild(runner, state)
+        execution = execute(runner, state.ahead)
         assert_same_tree(list(execution.observations), played.observations[now : then + 1])
         assert execution.return_ == played.returns[then] - played.returns[now]
         assert execution.ended == (played.ended[then] == "terminated")
@@ -152,7 +152,8 @@ def test_the_actions_that_followed_have_the_same_results_again_bit_for_bit(refer
 )
 def test_after_an_end_the_observation_stays_and_rewards_are_zero(limit, steps, return_, ended):
     runner = world("Counter", **limit)
-    (execution,) = execute_from(runner, after(runner, [[0.5]]), [line(0.1, 0.2, 0.3, 0.4)])
+    rebuild(runner, after(runner, [[0.5]]))
+    execution = execute(runner, line(0.1, 0.2, 0.3, 0.4))
     assert execution.observations[:, 0].tolist() == steps
     last = line(0.5, 0.1, 0.2, 0.3, 0.4)[[step - 1 for step in steps], 0]
     assert execution.observations[:, 1].tolist() == last.tolist()
@@ -163,8 +164,11 @@ def test_after_an_end_the_observation_stays_and_rewards_are_zero(limit, steps, r
 def test_every_plan_starts_from_the_same_state():
     runner = world("Noisy", source="seeded")
     state = after(runner, [[0.5], [-0.5]])
-    plans = [line(0.0, 0.0), line(1.0, -1.0), line(0.0, 0.0)]
-    idle, pushed, again = execute_from(runner, state, plans)
+    executions = []
+    for plan in (line(0.0, 0.0), line(1.0, -1.0), line(0.0, 0.0)):
+        rebuild(runner, state)
+        executions.append(execute(runner, plan))
+    idle, pushed, again = executions
     assert_same_tree(vars(idle), vars(again))
     assert_same_tree(idle.observations[0], pushed.observations[0])
     change = (pushed.observations - idle.observations)[:, 0]
@@ -178,7 +182,7 @@ def test_every_plan_starts_from_the_same_state():
 def test_an_environment_that_does_not_repeat_itself_is_refused_in_one_line(source, past):
     runner = world("Noisy", source=source)
     with pytest.raises(UserError) as info:
-        execute_from(runner, after(runner, past), [line(0.0)])
+        rebuild(runner, after(runner, past))
     message = str(info.value)
     assert "\n" not in message
     assert message.startswith(f"environment {runner.spec.id!r} does not repeat itself: episode 7 ")

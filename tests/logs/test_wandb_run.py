@@ -74,6 +74,16 @@ def test_it_gets_the_numbers_that_tensorboard_gets(wandb, tmp_path):
     assert told == ["wandb: a page", "wandb: sending what is left"]
 
 
+def test_a_folder_that_cannot_be_written_ends_the_run_of_wandb(wandb, tmp_path, monkeypatch):
+    def full(path, text):
+        raise UserError(f"{path}: no space")
+
+    monkeypatch.setattr(wandb_run, "write_whole", full)
+    with pytest.raises(UserError, match="no space"):
+        opened(tmp_path, [])
+    assert wandb.begun[0].finished
+
+
 def test_a_whole_run_and_its_continuation_are_one_run_of_wandb(wandb, tmp_path):
     with undrawn():
         train(tiny(wandb="lander", env_steps=80), tmp_path)

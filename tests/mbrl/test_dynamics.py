@@ -282,6 +282,8 @@ def test_the_units_of_held_out_errors():
 
     batch.terminal[:2] = 1.0
     errors = metrics(units(), params, jax.random.key(0), batch)
+    nll = -scipy.stats.norm.logpdf(target[2:], 0.0, std).mean()  # the model does not learn crashes
+    assert errors["dynamics_nll"] == pytest.approx(nll, rel=1e-4)
     expected = -np.mean(np.where(batch.terminal, np.log(end), np.log(1 - end)))
     assert errors["termination_bce"] == pytest.approx(expected, rel=1e-4)
     # Each reward is compared with the output for its kind of transition.

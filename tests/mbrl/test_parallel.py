@@ -69,4 +69,3 @@ def test_with_one_device_nothing_changes():
     alone = spread(jax.devices()[:1])
     assert alone.count == 1
     assert alone.vmap is jax.vmap
-    assert alone.run(test_with_one_device_nothing_changes) is test_with_one_device_nothing_changes

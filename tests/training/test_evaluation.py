@@ -8,7 +8,7 @@ import pytest
 from spying import watch_agents
 from tiny import assert_same_tree, finished, frozen_of, tiny, traces_of
 
-from agents.config import override
+from agents.config import PlannerConfig, override
 from agents.planning.actor import Actor
 from agents.planning.builders import build_runner, evaluated_at_once
 from agents.training.evaluation import (
@@ -33,9 +33,9 @@ def evaluated(frozen, seeds, count=2, env=None, weight=1.0, **options):
     config = frozen.config if env is None else tiny(env=env)
     actor = Actor(frozen.agent, frozen.keys.evaluate, count)
     runners = [build_runner(config.env) for _ in range(count)]
-    horizon = frozen.config.planner.horizon
+    planner = frozen.config.planner
     return evaluate(
-        actor, frozen.learned, runners, seeds, horizon=horizon, weight=weight, **options
+        actor, frozen.learned, runners, seeds, planner=planner, weight=weight, **options
     )
 
 
@@ -65,12 +65,22 @@ def test_returns_are_sums_and_realised_is_the_part_within_the_horizon(frozen):
         assert result.realised_return == 36.0
 
 
+def test_the_realised_return_is_discounted_as_the_planned_one_is():
+    runner = build_runner(tiny(env=COUNTER).env)
+    runner.start(0, 1)
+    while runner.ended is None:
+        runner.step([0.5])
+    result = result_of(runner, None, PlannerConfig(horizon=3, discount=0.5))
+    assert result.realised_return == (1 + 2) + 0.5 * (3 + 4) + 0.25 * (5 + 6)
+    assert result.return_ == 66.0
+
+
 def test_plans_made_before_their_time_is_up_are_acted_on_for_their_share(frozen):
     seen = []
     runner = build_runner(tiny(env=COUNTER | {"action_repeat": 4}).env, 2)
     actor = Actor(frozen.agent, frozen.keys.evaluate, 1)
     (result,) = evaluate(
-        actor, frozen.learned, [runner], [10_000], horizon=2, weight=1.0,
+        actor, frozen.learned, [runner], [10_000], planner=PlannerConfig(horizon=2), weight=1.0,
         watch=lambda runner, plan: seen.append(runner.steps),
     )  # fmt: skip
     assert seen == [0, 2, 4, 6, 8, 10]
@@ -185,12 +195,12 @@ def test_a_random_episode_has_no_planned_return(frozen):
     runner = build_runner(tiny(env=COUNTER).env)
     runner.start(0, 1)
     runner.step([0.5])
-    result = result_of(runner, None, 4)
+    result = result_of(runner, None, PlannerConfig(horizon=4))
     assert result == EpisodeResult(1, 3.0, 2, "cut short", None, None, 3.0)
     assert result.row() == {
         "seed": 1, "return": 3.0, "length": 2, "ended": "cut short", "planned_return": None,
         "penalty": None, "realised_return": 3.0,
     }  # fmt: skip
-    assert result_of(runner, PlanRecord(2.0, 0.5), 4).row() == {
+    assert result_of(runner, PlanRecord(2.0, 0.5), PlannerConfig(horizon=4)).row() == {
         **result.row(), "planned_return": 2.0, "penalty": 0.5,
     }  # fmt: skip

@@ -244,4 +244,6 @@ def _contender(word: str) -> Contender:
             raise UserError(f"{shown(word)}: {option} is shared by all contenders; give {instead}")
     command = parse_train(words)
     assert isinstance(command, TrainCommand)
+    if command.config.data:
+        raise UserError(f"{shown(word)}: --data is not allowed, contenders learn by acting")
     return Contender(label, "planner", command.config)

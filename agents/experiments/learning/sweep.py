@@ -120,8 +120,11 @@ def parse_sweep(args: Sequence[str]) -> tuple[Study, SweepOptions]:
         {path: value for path, value in parsed.values.items() if path not in own},
     )
     weights = once("--weights", options.weights or (base.regularizer.weight,))
-    if "auto" in weights:
-        raise UserError("a sweep is over numbers, not regularizer.weight auto; give --weights")
+    for weight in weights:
+        if isinstance(weight, str):
+            raise UserError(
+                f"a sweep is over numbers, not regularizer.weight {weight}; give --weights"
+            )
     names = once("--regularizers", options.regularizers or (base.regularizer.name,))
     seeds = seeds_of(options.seeds)
     if len(seeds) * len(names) * len(weights) > MOST_TRIALS:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from agents.analysis.statistics import with_interval
+from agents.analysis.statistics import mean_columns
 from agents.analysis.tables import Row, grouped, markdown, write_csv, writing
-from agents.analysis.text import interval, number
-from agents.experiments.logged.options import WITHOUT_MODEL
+from agents.analysis.text import number, with_interval
+from agents.experiments.logged.options import WITHOUT_MODEL, Arm
 
 _MEANS = ("weight", "solved", "below_0", "planned", "realised")
 
@@ -26,8 +26,6 @@ def write_results(out: Path) -> list[str]:
     rows = [json.loads(file.read_text()) for file in sorted(out.glob("*-seed*-*.json"))]
     if not rows:
         return []
-    columns = dict.fromkeys(name for row in rows for name in row)  # an older row may lack one
-    rows = [{name: row.get(name) for name in columns} for row in rows]
     arms = compare(rows)
     with writing(out):
         write_csv(out / "rows.csv", rows)
@@ -40,19 +38,21 @@ def compare(rows: Sequence[Row]) -> list[Row]:
 
     Returns:
       `dataset`, `arm`, `seeds`; `return` with `_low` and `_high`, Student's 95 % interval of the
-      seeds' means; `difference` likewise, of the seeds that both arms have, `pairs` of them; means
-      of weight, shares, planned and realised return of first plans; the data's own `data_return`.
+      seeds' means; `difference` likewise, of the seeds that both arms have, `pairs` of them, and
+      for an arm of one network from one network without a penalty; means of weight, shares,
+      planned and realised return of first plans; the data's own `data_return`.
     """
     found = []
     groups = grouped(rows, "dataset", "arm")
     for (dataset, arm), mine in groups.items():
-        none = {row["seed"]: row["return"] for row in groups.get((dataset, "none"), ())}
+        base = "none-1" if Arm.of(arm).single else "none"
+        none = {row["seed"]: row["return"] for row in groups.get((dataset, base), ())}
         shared = [row["return"] - none[row["seed"]] for row in mine if row["seed"] in none]
-        compared = shared if arm != "none" else []
+        compared = shared if arm != base else []
         found.append(
             {"dataset": dataset, "arm": arm, "seeds": len(mine)}
-            | with_interval("return", [row["return"] for row in mine])
-            | with_interval("difference", compared)
+            | mean_columns("return", [row["return"] for row in mine])
+            | mean_columns("difference", compared)
             | {"pairs": len(compared)}
             | {name: _mean([row[name] for row in mine]) for name in (*_MEANS, "data_return")}
         )
@@ -74,13 +74,8 @@ def _table(arms: Sequence[Row]) -> Iterator[str]:
             row["dataset"],
             number(row["data_return"]),
             f"`{row['arm']}`",
-            "-" if row["arm"] in ("none", *WITHOUT_MODEL) else number(row["weight"]),
-            *(
-                number(row[key]) + interval(row[f"{key}_low"], row[f"{key}_high"])
-                if row[key] is not None
-                else "-"
-                for key in ("return", "difference")
-            ),
+            "-" if Arm.of(row["arm"]).name in ("none", *WITHOUT_MODEL) else number(row["weight"]),
+            *(with_interval(row, key) for key in ("return", "difference")),
             *("-" if row[key] is None else f"{row[key]:.0%}" for key in ("solved", "below_0")),
             *("-" if row[key] is None else number(row[key]) for key in ("planned", "realised")),
         )

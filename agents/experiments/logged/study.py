@@ -213,6 +213,6 @@ def _fly(
         runner.start(index, seed)
         while runner.ended is None:
             runner.step(policy(runner.observation))
-        results.append(result_of(runner, None, config.planner.horizon))
+        results.append(result_of(runner, None, config.planner))
     runner.close()
     return results

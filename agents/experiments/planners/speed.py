@@ -47,6 +47,8 @@ def benchmark(options: SpeedOptions, out: Path, *, peers: bool, sizes: bool) -> 
     Raises:
       UserError: a process failed, the peers cannot be installed, or `out` cannot be used.
     """
+    with writing(out):
+        pass
     names, written = [CEILING, OURS], "planner-speed.csv"
     if peers:
         yield "peers: installed into .venv-peers, unless they are there (a minute or two, 1.2 GB)"

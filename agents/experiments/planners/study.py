@@ -118,6 +118,8 @@ def compare_planners(run_dir: Path, options: StudyOptions, out: Path) -> Iterato
     Raises:
       UserError: as `measure_settings`, or `out` cannot be used.
     """
+    with writing(out):
+        pass
     rows: list[Row] = []
     for found in measure_settings(run_dir, planner_settings(), options):
         seconds = float(np.median([row["seconds_per_plan"] for row in found]))
@@ -198,7 +200,7 @@ def _act(
         frozen.learned,
         runners,
         range(first, first + options.seeds * options.acted),
-        horizon=frozen.config.planner.horizon,
+        planner=frozen.config.planner,
         weight=frozen.weight,
     )
     returns = np.reshape([result.return_ for result in results], (options.seeds, options.acted))

@@ -90,7 +90,7 @@ class Arm:
 
     def __str__(self) -> str:
         members = "-5" * self.ensemble
-        weight = "" if self.weight in (0.0, 1.0) else f"-w{self.weight:g}"
+        weight = "" if self.penalty == "none" or self.weight == 1.0 else f"-w{self.weight:g}"
         return f"{self.penalty}{members}{weight}"
 
 

@@ -15,7 +15,7 @@ from agents.analysis.bootstrap import resamples, with_intervals
 from agents.analysis.provenance import commit
 from agents.analysis.style import frame, series, write
 from agents.analysis.tables import Row, grouped, markdown, write_csv, writing
-from agents.analysis.text import interval, number
+from agents.analysis.text import with_interval
 from agents.config.benchmarks import ReturnsOptions
 from agents.diagnostics.return_pairs import Pair
 from agents.diagnostics.returns import MeasuredRun, measure_run
@@ -61,7 +61,12 @@ def measure_open_loop(run_dirs: Sequence[Path], out: Path) -> Iterator[str]:
             write_csv(out / "open-loop.csv", [row | {"commit": commit()} for row in rows])
             _draw(rows, out / "open-loop.png")
     cells = [
-        (row["search"], f"{row['weight']:g}", str(row["states"]), *(_cell(row, k) for k in _KEYS))
+        (
+            row["search"],
+            f"{row['weight']:g}",
+            str(row["states"]),
+            *(with_interval(row, k) for k in _KEYS),
+        )
         for row in rows
     ]
     yield from markdown(("search", "weight", "states", *_KEYS), cells)
@@ -88,10 +93,6 @@ def _summary(search: str, pairs: Sequence[Pair]) -> Iterator[Row]:
 def _means(planned: np.ndarray, realised: np.ndarray) -> dict[str, float]:
     values = planned, realised, planned - realised
     return {name: float(np.mean(each)) for name, each in zip(_KEYS, values, strict=True)}
-
-
-def _cell(row: Row, key: str) -> str:
-    return number(row[key]) + interval(row[f"{key}_low"], row[f"{key}_high"])
 
 
 def _draw(rows: Sequence[Row], path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from agents.analysis.jsonl import read_rows
-from agents.analysis.statistics import with_interval
+from agents.analysis.statistics import mean_columns
 from agents.analysis.tables import (
     Row,
     grouped,
@@ -21,7 +21,7 @@ from agents.analysis.tables import (
     write_csv,
     writing,
 )
-from agents.analysis.text import interval, number
+from agents.analysis.text import number, with_interval
 from agents.config import CONFIG_FILE, PRESETS, Config, load_run
 from agents.experiments.learning.trials import TRAINED
 from agents.experiments.learning.worker import OUTPUT
@@ -128,8 +128,8 @@ def compare(episodes: Sequence[Row]) -> list[Row]:
         found.append(
             dict(zip(ARM, key, strict=True))
             | {"seeds": len(mine)}
-            | with_interval("return", list(mine.values()))
-            | with_interval("difference", compared)
+            | mean_columns("return", list(mine.values()))
+            | mean_columns("difference", compared)
             | {
                 "pairs": len(compared),
                 "gap": _median([row["gap"] for row in planned]),
@@ -165,8 +165,8 @@ def _table(arms: Sequence[Row]) -> list[str]:
             row["penalty"],
             "-" if row["penalty"] == "none" else f"{row['weight']:g}",
             str(row["seeds"]),
-            _cell(row, "return"),
-            _cell(row, "difference"),
+            with_interval(row, "return"),
+            with_interval(row, "difference"),
             number(row["gap"]),
             number(row["first_gap"]),
             number(row["largest_gap"]),
@@ -175,9 +175,3 @@ def _table(arms: Sequence[Row]) -> list[str]:
         for row in arms
     ]
     return markdown(headings, body)
-
-
-def _cell(row: Row, name: str) -> str:
-    if row[name] is None:
-        return "-"
-    return number(row[name]) + interval(row[f"{name}_low"], row[f"{name}_high"])

@@ -54,6 +54,7 @@ def test_without_contenders_there_are_a_planner_and_every_policy():
         (["sac --fast", "lunar-lander"], "'sac --fast': sac takes no options"),
         (["lunar-lander --seed 3"], "--seed is shared by all contenders; give --seeds"),
         (["lunar-lander --env-steps=9"], "--env-steps is shared by all contenders; give --steps"),
+        (["lunar-lander --data x.npz"], "--data is not allowed, contenders learn by acting"),
         (["lunar-lander --planner.hor 3"], "did you mean --planner.horizon"),
         (["lunar-lander", "lunar-lander"], "'lunar-lander' is given twice"),
         (["a b=lunar-lander"], "unknown contender 'a b=lunar-lander'"),

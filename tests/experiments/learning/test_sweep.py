@@ -65,6 +65,7 @@ def test_every_training_option_may_be_given(monkeypatch, tmp_path):
         ("quick --seeds 0..2147483647", ["--seeds: '0..2147483647'", "10,000 or less"]),
         ("quick --seeds 0..9999 --weights 1 2", ["more than 10,000 trials"]),
         ("quick --seed 3", ["--seed is swept over; give --seeds"]),
+        ("quick --data x.npz", ["over numbers, not regularizer.weight familiar", "--weights"]),
         ("quick --regularizer.weight 1", ["--regularizer.weight is swept over", "--weights"]),
         ("quick --retries -1", ["--retries: -1 is not allowed"]),
         ("quick --address ray://host:1", ["--address: 'ray://host:1' is not allowed", "auto"]),

@@ -145,6 +145,12 @@ def test_arms_are_compared_seed_by_seed():
     assert penalised["difference_high"] - penalised["difference"] == pytest.approx(half, rel=1e-5)
 
 
+def test_one_network_is_compared_with_one_network():
+    rows = [row(arm, 0, mean) for arm, mean in (("none", 1.0), ("none-1", 3.0), ("deen-1", 8.0))]
+    found = {each["arm"]: each["difference"] for each in compare(rows)}
+    assert found == {"none": None, "none-1": None, "deen-1": 5.0}
+
+
 def test_cloning_plans_nothing(tmp_path):
     rows = [row(CLONING, 1, 5.0) | {"planned": None, "realised": None}]
     (tmp_path / "d-seed1-cloning.json").write_text(json.dumps(rows[0]))

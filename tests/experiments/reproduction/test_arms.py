@@ -95,10 +95,10 @@ def test_longer_episodes_are_as_many(task):
 
 
 def test_the_grid_has_every_trial_once_with_a_directory_of_its_own(tmp_path):
-    arms = [Arm.of("none"), Arm.of("rnn-dae@10")]
+    arms = [Arm.of(word) for word in ("none", "rnn-dae@10", "rnn-dae", "rnn-dae@0")]
     found = study(["half-cheetah", "cartpole"], ["adam", "cem"], arms, [3, 4], 0, tmp_path)
     names = [trial.name for trial in found.trials]
-    assert len(names) == len(set(names)) == 16
+    assert len(names) == len(set(names)) == 32
     assert "half-cheetah-cem-rnn-dae-w10-seed4" in names
     for trial in found.trials:
         assert not trial.finished

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import protocol
-from protocol import Peer, Planned, Predicted, UnusableError, Workload
+from protocol import Peer, Predicted, UnusableError, Workload
 
 
 def build(workload: Workload) -> Peer:
@@ -47,18 +47,13 @@ def build(workload: Workload) -> Peer:
         return Predicted(mean[:, 0].numpy(), log_variance[:, 0].numpy())
 
     @torch.inference_mode()
-    def plan() -> Planned:
-        before, best = made, []
-        # The agent returns the best candidate of all iterations, so this is what it expects of it.
-        agent.act(
-            workload.observation,
-            optimizer_callback=lambda _population, values, _iteration: best.append(values.max()),
-        )
-        return Planned(made - before, float(max(best)))
+    def plan() -> int:
+        before = made
+        agent.act(workload.observation)
+        return made - before
 
     return Peer(
         name=f"mbrl-lib {mbrl.__version__}",
-        packages=("mbrl", "torch", "numpy", "hydra-core", "omegaconf", "gymnasium"),
         threads=torch.get_num_threads(),
         check=check,
         plan=plan,

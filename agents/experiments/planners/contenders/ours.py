@@ -10,7 +10,7 @@ import importlib.metadata
 from functools import partial
 
 import protocol
-from protocol import Peer, Planned, Predicted, Workload
+from protocol import Peer, Predicted, Workload
 
 
 def build(workload: Workload, *arguments: str) -> Peer:
@@ -109,16 +109,16 @@ def build(workload: Workload, *arguments: str) -> Peer:
         mean, variance = jax.vmap(network.apply, in_axes=(0, None))(params, inputs)
         return Predicted(np.asarray(mean), np.log(np.asarray(variance)))
 
-    def plan() -> Planned:
+    def plan() -> int:
         nonlocal memory, made
         made += 1
         keys = jax.random.split(jax.random.key(made), batch)
         found, memory = planned(params, keys, memory, observation)
-        return Planned(planner.paths * workload.horizon, float(found.planned_return[0]))
+        jax.block_until_ready(found)
+        return planner.paths * workload.horizon
 
     return Peer(
         name=f"mbrl-dae {importlib.metadata.version('mbrl-dae')}",
-        packages=("jax", "jaxlib", "dm-haiku", "numpy"),
         threads=over.count,
         check=check,
         plan=plan,

@@ -6,16 +6,14 @@ has this project's name:
     python -m venv PEERS
     PEERS/bin/python -m pip install -r contenders/requirements.txt
     PEERS/bin/python -m pip install --no-deps -r contenders/requirements-no-deps.txt
-    PEERS/bin/contenders/mbrl_lib.py WORKLOAD.npz
+    PEERS/bin/python contenders/mbrl_lib.py WORKLOAD.npz
 
-It answers each line on standard input by one line of JSON on standard output:
+It answers each line on standard input by one line of JSON on standard output, until the input ends:
 
-    about   {"name", "versions", "threads", "evaluations"}: evaluations of the model in a plan
+    about   {"name", "threads"}
     check   {"mean", "log_variance"}: [members][O + 1] each, the log-variance as bounded, predicted
             by the peer's own model for the workload's observation and an action of zeros
-    plan    {"seconds", "cpu_seconds", "planned_return"}: one plan, warm-started by the one before;
-            the return is null where the peer does not say what it expects of the plan it returns
-    quit    (or the end of the input) ends it with status 0
+    plan    {"seconds", "cpu_seconds"}: of one plan, warm-started by the one before
 
 What cannot be used, a workload or an environment, is one line on standard error and status 2.
 Anything that a library prints goes to standard error, too.
@@ -23,11 +21,8 @@ Anything that a library prints goes to standard error, too.
 Letters of shapes: E members, O observation size, A action size.
 """
 
-import importlib.metadata
 import json
-import math
 import os
-import platform
 import sys
 import time
 import zipfile
@@ -108,36 +103,27 @@ class Predicted(NamedTuple):
     log_variance: np.ndarray
 
 
-class Planned(NamedTuple):
-    """What a peer says of a plan: evaluations of a network that it made, and the return, if any."""
-
-    evaluations: int
-    planned_return: float | None
-
-
 @dataclass(frozen=True)
 class Peer:
     """A library that has been given the workload.
 
     Attributes:
       name: what people call it, with its version.
-      packages: distributions whose versions matter.
       threads: how many the library computes with.
       check: predicts for the workload's observation and an action of zeros.
-      plan: makes one plan.
+      plan: makes one plan; returns how many evaluations of a network it took.
       scale: by which the seconds measured are multiplied, for a piece of the work.
     """
 
     name: str
-    packages: tuple[str, ...]
     threads: int
     check: Callable[[], Predicted]
-    plan: Callable[[], Planned]
+    plan: Callable[[], int]
     scale: float = 1.0
 
 
 def serve(build: Callable[..., Peer]) -> NoReturn:
-    """Runs a worker, on the workload that the command line names, until it is told to quit; exits.
+    """Runs a worker, on the workload that the command line names, until its input ends; exits.
 
     Args:
       build: gives a peer the workload, and the words that follow it on the command line. It
@@ -152,10 +138,7 @@ def serve(build: Callable[..., Peer]) -> NoReturn:
         workload = load(Path(sys.argv[1]))
         peer = build(workload, *sys.argv[2:])
         for line in sys.stdin:
-            question = line.strip()
-            if question == "quit":
-                break
-            print(json.dumps(_answer(question, peer, workload)), file=answers, flush=True)
+            print(json.dumps(_answer(line.strip(), peer, workload)), file=answers, flush=True)
     except (ImportError, UnusableError) as error:
         missing = isinstance(error, ImportError)
         hint = "; see contenders/protocol.py for what to install" if missing else ""
@@ -207,30 +190,19 @@ def load(path: Path) -> Workload:
 
 def _answer(question: str, peer: Peer, workload: Workload) -> dict[str, object]:
     if question == "about":
-        versions = {name: importlib.metadata.version(name) for name in peer.packages}
-        return {
-            "name": peer.name,
-            "versions": {"python": platform.python_version(), **versions},
-            "threads": peer.threads,
-            "evaluations": workload.evaluations,
-        }
+        return {"name": peer.name, "threads": peer.threads}
     if question == "check":
         return {name: array.tolist() for name, array in peer.check()._asdict().items()}
     if question == "plan":
         cpu, wall = time.process_time(), time.perf_counter()
-        planned = peer.plan()
+        evaluations = peer.plan()
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-        if planned.evaluations < workload.evaluations:
+        if evaluations < workload.evaluations:
             raise AssertionError(
-                f"{peer.name} made {planned.evaluations} evaluations, not {workload.evaluations}"
+                f"{peer.name} made {evaluations} evaluations, not {workload.evaluations}"
             )
-        known = planned.planned_return is not None and math.isfinite(planned.planned_return)
-        return {
-            "seconds": wall * peer.scale,
-            "cpu_seconds": cpu * peer.scale,
-            "planned_return": planned.planned_return if known else None,
-        }
-    raise UnusableError(f"{question!r} is no question; ask about, check, plan or quit")
+        return {"seconds": wall * peer.scale, "cpu_seconds": cpu * peer.scale}
+    raise UnusableError(f"{question!r} is no question; ask about, check or plan")
 
 
 def _keep_standard_output():

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 import protocol
-from protocol import Peer, Planned, Predicted, Workload
+from protocol import Peer, Predicted, Workload
 
 
 def build(workload: Workload) -> Peer:
@@ -63,15 +63,14 @@ def build(workload: Workload) -> Peer:
         return Predicted(mean[:, 0].numpy(), log_variance[:, 0].numpy())
 
     @torch.inference_mode()
-    def plan() -> Planned:
+    def plan() -> int:
         before = made
         for iteration in range(workload.iterations):
             controller.command(observation, shift_nominal_trajectory=iteration == 0)
-        return Planned(made - before, None)  # it never evaluates the mean that it returns
+        return made - before
 
     return Peer(
         name=f"pytorch_mppi {importlib.metadata.version('pytorch_mppi')}",
-        packages=("pytorch_mppi", "torch", "numpy"),
         threads=torch.get_num_threads(),
         check=check,
         plan=plan,
