@@ -81,7 +81,14 @@ def _paper_task(file: str, steps: int, **differences: dict[str, Any]) -> dict[st
 
 
 _DIFFERENCES: dict[str, dict[str, Any]] = {
-    "lunar-lander": {},
+    "lunar-lander": {
+        # Half the epochs a fit and half the candidates a plan. On tuning seeds 0 to 3 it learned
+        # faster than with the defaults (178 and 62 at 5,000 steps, 219 and 172 at 10,000), in less
+        # time: a fit begins with the last one's weights, and more epochs overfit few episodes.
+        "fit": {"max_epochs": 4},
+        "regularizer": {"max_epochs": 5},
+        "planner": {"iterations": 3, "population": 28},
+    },
     "lunar-lander-discrete": {
         # An engine is fully on or off, so a repeat of 6 overshoots: the built-in heuristic falls
         # from 245 at 4 to 127 at 6.
