@@ -97,7 +97,7 @@ class Evaluation:
       planned_return: mean over particles of the (discounted) return; risk-neutral, no penalty.
       penalty: mean over particles of the summed calibrated penalty.
       spread: standard deviation of the return over particles, in units of return.
-      score: what a planner maximises: ``risk(returns) - weight * penalty``.
+      score: what a planner maximises: return less risk and penalty, as `mbrl.objective` has it.
     """
 
     planned_return: Float[Array, "*N"]

@@ -1,1 +1,1 @@
-"""Statistics, tables, figures, pages and animations. Knows no agent."""
+"""Statistics, tables, figures and animations. Knows no agent."""

@@ -24,7 +24,7 @@ def _train(args: list[str]) -> int:
     command = parse_train(args)
     run_dir = None if isinstance(command, TrainCommand) else command.run_dir
     try:
-        from agents.reporting.conclude import conclude  # brings JAX, which bad input need not
+        from agents.reporting.conclude import conclude  # imports JAX; checks come first
         from agents.training.session import begin, resume
 
         with (
@@ -49,7 +49,7 @@ _FIRST = {EnvironmentFaultError: "mend it, then ", UnwritableError: "once it can
 
 def _evaluate(args: list[str]) -> int:
     command = parse_evaluate(args)
-    from agents.reporting.conclude import evaluate_run  # brings JAX, which bad input need not
+    from agents.reporting.conclude import evaluate_run  # imports JAX; checks come first
 
     evaluate_run(command.run_dir, command.episodes, command.seed, command.gif)
     return 0
@@ -64,14 +64,14 @@ def _report(args: list[str]) -> Lines:
 
 def _returns(args: list[str]) -> Lines:
     options, found, out = _RETURNS.read(args)
-    from agents.diagnostics import returns  # brings JAX, which bad input need not
+    from agents.diagnostics import returns  # imports JAX; checks come first
 
     return returns.benchmark(found["run_dirs"], options, out, alphas=found["alphas"])
 
 
 def _compare(args: list[str]) -> Lines:
     command = parse_compare(args)
-    from agents.reporting import comparison  # brings JAX, which bad input need not
+    from agents.reporting import comparison  # imports JAX; checks come first
 
     return comparison.compare(command.name, command.groups, command.out)
 
@@ -91,12 +91,14 @@ states, closed loop over the horizon, and in whole episodes; with intervals and 
 def _demo(args: list[str]) -> Lines:
     parsed = _DEMO.parse(args)
     if parsed.positionals:
-        raise UserError(f"no such word is allowed, not {', '.join(map(shown, parsed.positionals))}")
+        raise UserError(
+            f"no word but options is allowed, not {', '.join(map(shown, parsed.positionals))}"
+        )
     seed = whole_number(parsed, "seed", 0)
     out = Path(parsed.values.get(("out",), _FILM))
     if out.suffix != ".gif":
         raise UserError(f"--out: {shown(str(out))} is not allowed; give a name that ends in .gif")
-    from agents.reporting.demo import fly  # brings JAX, which bad input need not
+    from agents.reporting.demo import fly  # imports JAX; checks come first
 
     return fly(_EPISODE if seed is None else seed, out)
 

@@ -6,14 +6,14 @@ from agents.config.data_commands import EXPORT, collect_line, parse_collect, par
 
 def _collect(args: list[str]) -> Lines:
     command = parse_collect(args)
-    from agents.recording.collect import collect  # brings JAX, which bad input need not
+    from agents.recording.collect import collect  # imports JAX; checks come first
 
     return collect(command)
 
 
 def _export(args: list[str]) -> Lines:
     command = parse_export(args)
-    from agents.recording.export import export  # brings JAX, which bad input need not
+    from agents.recording.export import export  # imports JAX; checks come first
 
     return export(command)
 

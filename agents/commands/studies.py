@@ -15,7 +15,7 @@ from agents.devices import prepare
 
 def _planners(args: list[str]) -> Lines:
     options, found, out = _PLANNERS.read(args)
-    from agents.experiments.planners import study  # brings JAX, which bad input need not
+    from agents.experiments.planners import study  # imports JAX; checks come first
 
     return study.compare_planners(found["run_dirs"][0], options, out)
 
@@ -31,14 +31,14 @@ def _denoising(args: list[str]) -> Lines:
     options, _, out = _DENOISING.read(args)
     os.environ["JAX_COMPILATION_CACHE_DIR"] = ""  # the time to compile is one of its results
     prepare()
-    from agents.experiments.denoising import study  # brings JAX, which bad input need not
+    from agents.experiments.denoising import study  # imports JAX; checks come first
 
     return study.run_study(options, out)
 
 
 def _detection(args: list[str]) -> Lines:
     options, found, out = _DETECTION.read(args)
-    from agents.experiments.detection import study  # brings JAX, which bad input need not
+    from agents.experiments.detection import study  # imports JAX; checks come first
 
     return study.detect(found["run_dirs"], options, out)
 

@@ -85,8 +85,10 @@ to solve the task.""",
             "DIR",
             positional=True,
         ),
-        Argument("name", declared(Path, "Of the files"), "NAME", "default: learning"),
-        Argument("out", declared(Path, "Of the files"), "DIR", "default: the benchmark's"),
+        Argument("name", declared(Path, "Name of the files"), "NAME", "default: learning"),
+        Argument(
+            "out", declared(Path, "Directory of the files"), "DIR", "default: the benchmark's"
+        ),
     ),
 )
 

@@ -1,4 +1,4 @@
-"""What can be asked for, and every reason to refuse. Nothing here imports JAX."""
+"""Options, presets, files and command lines, and their validation. Nothing here imports JAX."""
 
 from agents.config.base import Count, OptionPath, Options, allowed, flag, options, sections
 from agents.config.loading import CONFIG_FILE, difference, load, load_file, load_run, override

@@ -1,4 +1,4 @@
-"""What the benchmarks may be asked for; like the schema of a run, it is all there is.
+"""The options of the benchmarks and their command lines.
 
 Nothing here imports JAX, so that help and refusals come at once.
 """
@@ -30,9 +30,11 @@ class SpeedOptions(Options):
 class StudyOptions(Options):
     """How planners are compared on a frozen model."""
 
-    seeds: int = Field(default=5, ge=1, description="Of each planner's randomness")
+    seeds: int = Field(default=5, ge=1, description="Seeds of each planner's randomness")
     episodes: int = Field(default=4, ge=1, description="That the states come from")
-    decisions: int = Field(default=15, ge=1, description="First ones of each that count")
+    decisions: int = Field(
+        default=15, ge=1, description="First decisions of each episode that count"
+    )
     acted: int = Field(default=2, ge=1, description="Episodes acted in, per seed")
 
 
@@ -171,7 +173,7 @@ class Benchmark(CommandLine):
         several = positional.endswith("...")
         if len(words) != bool(positional) and not (several and words):
             least = "at least one" if several else "one"
-            what = f"{least} {positional.split()[0]}" if positional else "no such word"
+            what = f"{least} {positional.split()[0]}" if positional else "no word but options"
             raise UserError(f"{what} is allowed, not {', '.join(map(shown, words)) or 'none'}")
         found: dict[str, Any] = {
             each.name: parsed.values[(each.name,)]
@@ -217,6 +219,6 @@ def benchmark(
     arguments = (
         *([runs] if positional else ()),
         *(Argument(name, declared(bool, about)) for name, about in (switches or {}).items()),
-        Argument("out", declared(Path, "Of the files"), "DIR", f"default: {out}"),
+        Argument("out", declared(Path, "Directory of the files"), "DIR", f"default: {out}"),
     )
     return Benchmark(name, text, arguments, defaults, out)

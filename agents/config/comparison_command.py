@@ -38,7 +38,7 @@ COMPARE = CommandLine(
     "compare",
     "Compare finished runs of one environment with each other and with acting at random.",
     (
-        Argument("name", declared(Path, "Of the files"), "NAME", positional=True),
+        Argument("name", declared(Path, "Name of the files"), "NAME", positional=True),
         Argument(
             "runs",
             declared(Path, "Runs; LABEL= may stand alone before a pattern"),

@@ -69,7 +69,7 @@ class Parsed:
     """What was typed, split but not yet validated.
 
     Attributes:
-      values: the options and arguments that were given, and only those.
+      values: the options and arguments that were given; of switches all, False if not given.
       positionals: the words given by place.
     """
 

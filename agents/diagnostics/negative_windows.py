@@ -44,7 +44,7 @@ def shuffled_windows(rng: np.random.Generator, windows: Window) -> Window:
 
 
 def changed(windows: Window, others: Window, std: np.ndarray) -> np.ndarray:
-    """`[N]`: which windows have `LEAST_DECISIONS` or more and differ by `LEAST_CHANGE` or more.
+    """`[N]`: which have at least `LEAST_DECISIONS`, or H, and differ by `LEAST_CHANGE` or more.
 
     Args:
       windows: `[N, ...]`.

@@ -35,8 +35,8 @@ STATES = 48
 """Held-out windows, from whose first states plans are made."""
 
 GRID = (0.0, *(10.0 ** (half / 2) for half in range(-7, 0)))
-"""Weights that are tried, in typical returns. On Lunar Lander the smallest is the one that learning
-online prefers; beyond the largest, plans do not become more familiar."""
+"""Weights that are tried, in typical returns. On Lunar Lander the smallest above 0 is the one that
+learning online prefers; beyond the largest, plans do not become more familiar."""
 
 _NEIGHBOURS = 20_000  # decisions of the data that distances are measured to
 

@@ -24,7 +24,7 @@ CACHE = "JAX_COMPILATION_CACHE_DIR"
 BAD = {
     "speed --rounds 0": "--rounds: 0 is not allowed; give an integer >= 1",
     "speed --peer": "unknown option '--peer'; did you mean --peers?",
-    "speed runs/a": "no such word is allowed, not 'runs/a'",
+    "speed runs/a": "no word but options is allowed, not 'runs/a'",
     "speed --out=": "--out: '' is not allowed; give a path",
     "speed --out": "--out: a value is missing",
     "planners": "one RUN_DIR is allowed, not none",
@@ -46,7 +46,7 @@ BAD = {
     "denoising --corruption additive:0": "'additive:0' is not allowed; give a standard deviation",
     "denoising --trajectories 5": "--trajectories: 5 is not allowed; give 0, or 32 or more",
     "denoising --rnn-dae.architecture gru": "'gru' is not one of: correction, encoder-decoder",
-    "denoising lander": "no such word is allowed, not 'lander'",
+    "denoising lander": "no word but options is allowed, not 'lander'",
     "denoising --env.id Nowhere-v0": "environment 'Nowhere-v0' cannot be made",
     "denoising --env.id worlds:Counter-v0 --env.kwargs terminate_at=3 --length 4": (
         "'worlds:Counter-v0' are too short for windows of 4 decisions"

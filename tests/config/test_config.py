@@ -103,7 +103,6 @@ def test_no_file_gives_anything_but_a_configuration_or_a_refusal(content, tmp_pa
 
 def test_presets_are_described_and_leave_steps_to_plan_in():
     assert list(SUMMARIES) == list(PRESETS)
-    assert PRESETS["lunar-lander"] == Config()
     for config in PRESETS.values():
         assert config.random_steps < config.env_steps
 

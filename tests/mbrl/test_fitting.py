@@ -6,7 +6,7 @@ import numpy as np
 import optax
 import pytest
 
-from mbrl import Episode, FitResult, Replay, fit, make_fitter
+from mbrl import Episode, FitResult, Replay, fit, make_fitter, median_of_rows
 
 
 def squared_error(scales, params, key, batch):
@@ -33,6 +33,35 @@ def test_least_squares_converges_to_the_closed_form(key):
     assert result.trainable.average == pytest.approx(best, abs=1e-4)
     error = np.mean((scales * inputs @ best - targets) ** 2)
     assert result.holdout_loss == pytest.approx(error, rel=1e-4)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_the_median_of_rows_is_of_every_row_alone_whatever_axis_they_lie_along(axis, key):
+    rng = np.random.default_rng(1)
+    inputs, targets = rng.normal(size=(7, 3)), rng.normal(size=7)
+    targets[0] = 1e6  # an outlier, which the mean would be of
+    params = np.array([1.0, -2.0, 0.5])
+    rows = np.square(2.0 * (inputs @ params) - targets)
+    batch = np.expand_dims(inputs, 1 - axis), np.expand_dims(targets, 1 - axis)
+    found = median_of_rows(squared_error, axis)(2.0, params, key, batch)
+    assert found == pytest.approx(np.median(rows), rel=1e-4)
+
+
+def test_a_judge_chooses_the_weights_and_the_loss_trains_them(key):
+    def draw(epoch):
+        return np.ones((10, 1, 1), np.float32), np.ones((10, 1), np.float32)
+
+    holdout = np.ones((3, 1), np.float32), np.array([1.0, 1.0, -1e3], np.float32)
+    kept = {}
+    for name, judge in (("mean", None), ("median", median_of_rows(squared_error))):
+        fitter = make_fitter(squared_error, optax.sgd(0.02), judge=judge, averaging=0.0)
+        result = fit(
+            fitter, 1.0, fitter.init(jnp.zeros(1)), key,
+            draw_batches=draw, holdout=holdout, min_epochs=0, max_epochs=20, patience=2,
+        )  # fmt: skip
+        kept[name] = float(result.trainable.average[0])
+    assert kept["mean"] == 0.0  # every step is away from the outlier
+    assert kept["median"] == pytest.approx(1.0, abs=1e-3)
 
 
 # A walk: each epoch adds 1 to the parameter, and its held-out loss is the distance from a target.

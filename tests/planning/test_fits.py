@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from functools import partial
 from threading import Barrier, Event
 
@@ -18,8 +19,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from running import ROOT
 
-from agents.planning.fits import FitSchedule, FitStoppedError, PartFitter, side_by_side
-from mbrl import normalizer
+from agents.planning.fits import (
+    FitSchedule,
+    FitStoppedError,
+    PartFitter,
+    measure_scales,
+    side_by_side,
+)
+from mbrl import Transition, normalizer
 
 
 def schedule(**changes) -> FitSchedule:
@@ -161,3 +168,19 @@ threading.Thread(target=train).start()
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert (done.stdout, done.stderr) == ("['fitted']\n", "")
+
+
+def test_a_last_reward_has_no_smaller_unit_than_the_others():
+    """Of landings all but alike; the first crash is to be deviations off, not thousands."""
+    rewards = np.array([3.0, -3.0, 3.0, -3.0, 100.0, 100.001], np.float32)
+    ends = np.array([0, 0, 0, 0, 1, 1], np.float32)
+    zeros = np.zeros((6, 1), np.float32)
+    seen = Transition(
+        observation=zeros, action=zeros, duration=np.ones(6, np.float32), reward=rewards,
+        next_observation=zeros, terminal=ends,
+    )  # fmt: skip
+    scales = measure_scales(seen).rewards
+    assert scales.mean.tolist() == pytest.approx([0.0, 100.0], abs=1e-3)
+    assert scales.std.tolist() == pytest.approx([3.0, 3.0])
+    crashed = replace(seen, reward=np.array([3.0, -3.0, 3.0, -3.0, 100.0, -100.0], np.float32))
+    assert measure_scales(crashed).rewards.std.tolist() == pytest.approx([3.0, 100.0])

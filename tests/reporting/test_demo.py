@@ -43,7 +43,7 @@ def test_it_is_filmed_and_its_result_is_said(tmp_path, monkeypatch, capsys):
         ("--out film.mp4", "--out: 'film.mp4' is not allowed; give a name that ends in .gif"),
         ("--seed -1", "--seed: -1 is not allowed; give an integer >= 0"),
         ("--seed x", "--seed: 'x' is not allowed"),
-        ("lander", "no such word is allowed, not 'lander'"),
+        ("lander", "no word but options is allowed, not 'lander'"),
     ],
 )
 def test_what_it_does_not_take_is_refused(line, message, tmp_path, monkeypatch, capsys):

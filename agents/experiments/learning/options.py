@@ -37,7 +37,7 @@ class TrialOptions(Options):
     """Where trials are carried out."""
 
     cpus: int = Field(default=1, ge=1, description="Cores a trial")
-    retries: int = Field(default=3, ge=0, description="Of a trial that fails")
+    retries: int = Field(default=3, ge=0, description="Times that a failed trial is begun again")
     address: str = Field(
         default="",
         pattern=r"^(auto|[^\s/]+:\d+)?$",
@@ -125,7 +125,11 @@ class LearningOptions(TrialOptions):
     """What all contenders share, and where they are trained."""
 
     seeds: Seeds = Field(
-        default=("5..9",), min_length=1, strict=False, examples=["5..9"], description="Of training"
+        default=("5..9",),
+        min_length=1,
+        strict=False,
+        examples=["5..9"],
+        description="Training seeds",
     )
     steps: tuple[Count, ...] = Field(
         default=(5_000, 8_000, 10_000, 15_000, 20_000),
@@ -153,7 +157,7 @@ _ARGUMENTS = (
     Argument("episodes", _FIELDS["episodes"], "INT", "default: 100"),
     Argument("first_seed", _FIELDS["first_seed"], "INT", "default: 10000"),
     *TRIAL_ARGUMENTS,
-    Argument("out", declared(Path, "Of the trials"), "DIR", "default: runs/learning"),
+    Argument("out", declared(Path, "Directory of the trials"), "DIR", "default: runs/learning"),
     Argument("background", declared(bool, "Return at once; the output goes to DIR/output.txt")),
 )
 

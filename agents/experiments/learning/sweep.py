@@ -47,7 +47,11 @@ class SweepOptions(TrialOptions):
         default=(), strict=False, description="Penalties; none has no weight"
     )
     seeds: Seeds = Field(
-        default=("0..4",), min_length=1, strict=False, examples=["0..4"], description="Of the runs"
+        default=("0..4",),
+        min_length=1,
+        strict=False,
+        examples=["0..4"],
+        description="Training seeds",
     )
 
 

@@ -39,7 +39,11 @@ class ReproductionOptions(TrialOptions):
         description="PENALTY[-5][@WEIGHT]: its weight (1), -5 for five members",
     )
     seeds: Seeds = Field(
-        default=("0..2",), min_length=1, strict=False, examples=["0..2"], description="Of training"
+        default=("0..2",),
+        min_length=1,
+        strict=False,
+        examples=["0..2"],
+        description="Training seeds",
     )
     steps: int = Field(
         default=0, ge=0, le=1_000, description="Simulator steps of an episode; 0: the preset's"
@@ -77,7 +81,9 @@ _ARGUMENTS = (
     Argument("seeds", _FIELDS["seeds"], "SEED [SEED ...]", "default: 0..2"),
     Argument("steps", _FIELDS["steps"], "INT", "default: 0"),
     *TRIAL_ARGUMENTS,
-    Argument("out", declared(Path, "Of the trials, tables and figures"), "DIR", f"default: {OUT}"),
+    Argument(
+        "out", declared(Path, "Directory of trials, tables and figures"), "DIR", f"default: {OUT}"
+    ),
     Argument("open_loop", declared(bool, "Execute plans of the finished trials; train nothing")),
     Argument("background", declared(bool, "Return at once; the output goes to DIR/output.txt")),
 )
