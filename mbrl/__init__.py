@@ -34,7 +34,7 @@ from mbrl.fitting import (
     make_fitter,
     median_of_rows,
 )
-from mbrl.objective import Objective, make_objective, survival
+from mbrl.objective import Objective, make_objective
 from mbrl.parallel import Spread, spread
 from mbrl.planners import (
     Planner,
@@ -61,7 +61,6 @@ from mbrl.regularizers import (
     Calibration,
     Regularizer,
     RegularizerState,
-    Window,
     as_trajectory,
     calibrated_penalty,
     make_deen,
@@ -81,6 +80,7 @@ from mbrl.rollout import (
     ts_infinity,
     with_predictions,
 )
+from mbrl.survival import survival
 from mbrl.types import (
     Evaluation,
     KeyArray,
@@ -91,6 +91,7 @@ from mbrl.types import (
     StepFn,
     StepOutput,
     Trajectory,
+    Window,
     record,
 )
 

@@ -29,6 +29,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from mbrl.risk import Risk, mean_minus_std
+from mbrl.survival import survival
 from mbrl.types import Evaluation, KeyArray, Params, Trajectory
 
 DEFAULT_RISK = mean_minus_std(1.0)
@@ -63,11 +64,6 @@ class Objective(Protocol):
           least_penalty: a smaller penalty counts as this one in the score.
         """
         ...
-
-
-def survival(continue_probs: Float[Array, " H"]) -> Float[Array, " H"]:
-    """Probability that decision t is made: the product of `continue_probs` before t."""
-    return jnp.concatenate([jnp.ones_like(continue_probs[:1]), jnp.cumprod(continue_probs[:-1])])
 
 
 def _over_decisions(values: Float[Array, " H"], alive: Float[Array, " H"]) -> Float[Array, ""]:

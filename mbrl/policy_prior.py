@@ -28,9 +28,8 @@ from jaxtyping import Array, Float
 
 from mbrl import networks
 from mbrl.normalizer import Normalizer, normalize
-from mbrl.regularizers.base import Window
 from mbrl.rollout import Noise
-from mbrl.types import Carry, KeyArray, Params, StepFn, record
+from mbrl.types import Carry, KeyArray, Params, StepFn, Window, record
 
 
 @record

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mbrl.dynamics import Transition
-from mbrl.regularizers.base import Window
+from mbrl.types import Window
 
 ALIGNED_SHARE = 0.5
 """Share of training transitions that span a whole action, as those of a plan do."""

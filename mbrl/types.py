@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar, dataclass_transform
 
 import chex
 import numpy as np
-from jaxtyping import Array, Float, Key, PyTree
+from jaxtyping import Array, Bool, Float, Key, PyTree
 
 AnyArray = Array | np.ndarray
 """Data that is sampled on the host and used on the device."""
@@ -87,6 +87,22 @@ class Trajectory:
     rewards: Float[Array, "*P H"]
     continue_probs: Float[Array, "*P H"]
     predictions: Predictions | None = None
+
+
+@record
+class Window:
+    """Consecutive decisions of one episode, for training a regulariser.
+
+    Attributes:
+      observations: `o_0` to `o_L`, at decisions, in the environment's units.
+      actions: `a_0` to `a_{L-1}`.
+      mask: True for decisions that happened; the episode may end within the window, and everything
+        after its end is to be ignored.
+    """
+
+    observations: Float[AnyArray, "*B L+1 O"]
+    actions: Float[AnyArray, "*B L A"]
+    mask: Bool[AnyArray, "*B L"]
 
 
 @record

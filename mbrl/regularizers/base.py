@@ -7,23 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from mbrl.normalizer import ROUNDING, Normalizer
-from mbrl.types import AnyArray, KeyArray, Params, Trajectory, record
-
-
-@record
-class Window:
-    """Consecutive decisions of one episode, for training a regulariser.
-
-    Attributes:
-      observations: `o_0` to `o_L`, at decisions, in the environment's units.
-      actions: `a_0` to `a_{L-1}`.
-      mask: True for decisions that happened; the episode may end within the window, and everything
-        after its end is to be ignored.
-    """
-
-    observations: Float[AnyArray, "*B L+1 O"]
-    actions: Float[AnyArray, "*B L A"]
-    mask: Bool[AnyArray, "*B L"]
+from mbrl.types import KeyArray, Params, Trajectory, Window, record
 
 
 @record

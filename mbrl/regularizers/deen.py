@@ -22,10 +22,10 @@ from jaxtyping import Array, Bool, Float
 from mbrl import networks
 from mbrl.corruption import additive
 from mbrl.normalizer import Normalizer
-from mbrl.regularizers.base import Regularizer, Window
+from mbrl.regularizers.base import Regularizer
 from mbrl.regularizers.denoising import by_denoising
 from mbrl.regularizers.sequences import of_trajectory, of_window
-from mbrl.types import Params, Trajectory
+from mbrl.types import Params, Trajectory, Window
 
 
 def make_deen(

@@ -14,9 +14,8 @@ from jaxtyping import Array, Bool, Float
 
 from mbrl.corruption import Corruption
 from mbrl.normalizer import Normalizer
-from mbrl.regularizers.base import Window
 from mbrl.regularizers.sequences import zero
-from mbrl.types import KeyArray, Params
+from mbrl.types import KeyArray, Params, Window
 
 Read = Callable[[Normalizer, Window], tuple[Float[Array, "T D"], Bool[Array, " T"]]]
 """``read(scales, window) -> (x, mask)``: the input of the denoiser, and which of it happened."""

@@ -9,9 +9,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from mbrl.normalizer import Normalizer, normalize
-from mbrl.objective import survival
-from mbrl.regularizers.base import Window
-from mbrl.types import AnyArray, Trajectory
+from mbrl.survival import survival
+from mbrl.types import AnyArray, Trajectory, Window
 
 
 def elements(

@@ -30,7 +30,7 @@ from jaxtyping import Array, Float
 from mbrl import networks
 from mbrl.corruption import Corruption, additive
 from mbrl.normalizer import Normalizer
-from mbrl.regularizers.base import Regularizer, Window
+from mbrl.regularizers.base import Regularizer
 from mbrl.regularizers.denoising import by_denoising
 from mbrl.regularizers.sequences import (
     of_trajectory,
@@ -39,7 +39,7 @@ from mbrl.regularizers.sequences import (
     pairs_of_window,
     segments,
 )
-from mbrl.types import Params, Trajectory
+from mbrl.types import Params, Trajectory, Window
 
 
 def make_window_dae(

@@ -42,7 +42,7 @@ def over_decisions(
 
     Args:
       values: of each decision.
-      alive: probability that it is made (`mbrl.objective.survival`).
+      alive: probability that it is made (`mbrl.survival.survival`).
     """
     return (alive * np.where(alive > 0, values, 0.0)).sum(axis=-1)
 

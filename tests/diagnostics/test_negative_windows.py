@@ -10,8 +10,8 @@ from agents.diagnostics.negative_windows import (
     noise_windows,
     shuffled_windows,
 )
+from mbrl import Window
 from mbrl.dynamics import Transition
-from mbrl.regularizers import Window
 
 LENGTH = 6
 

@@ -10,8 +10,8 @@ import pytest
 
 from agents.experiments.denoising import timed_fit as module
 from agents.experiments.denoising.timed_fit import timed_fit
-from mbrl import normalizer
-from mbrl.regularizers import Regularizer, Window
+from mbrl import Window, normalizer
+from mbrl.regularizers import Regularizer
 
 KEY = jax.random.key(3)
 STEPS, EPOCHS = 4, 3

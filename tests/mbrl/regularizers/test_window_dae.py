@@ -11,10 +11,10 @@ import pytest
 from analytic import waves
 from small.regularizers import LENGTH, UNITS, influence, small, some_path
 
-from mbrl import Trajectory, make_fitter, networks
+from mbrl import Trajectory, Window, make_fitter, networks
 from mbrl.corruption import additive
 from mbrl.normalizer import identity, normalize
-from mbrl.regularizers import Window, as_trajectory, make_window_dae
+from mbrl.regularizers import as_trajectory, make_window_dae
 from mbrl.regularizers.sequences import elements
 
 
