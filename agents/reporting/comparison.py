@@ -14,11 +14,12 @@ from typing import Any
 from pydantic import BaseModel, Field, ValidationError
 
 from agents.analysis.jsonl import read_rows
-from agents.analysis.tables import Row, markdown_table, of_kind, over_seeds, write_csv, writing
+from agents.analysis.tables import Row, of_kind, write_csv, writing
 from agents.config import CONFIG_FILE, Config, load_run
 from agents.config.comparison_command import RANDOM
 from agents.errors import UserError, shown
 from agents.logs.log import METRICS, SUMMARY
+from agents.reporting.comparison_text import markdown_table, over_seeds
 from agents.reporting.learning_curve import plot_comparison
 from agents.training.evaluation import evaluate_random
 
