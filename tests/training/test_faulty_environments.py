@@ -3,9 +3,22 @@
 import re
 from pathlib import Path
 
+import jax
+import numpy as np
 import pytest
 from running import run_program
-from tiny import METRICS, assert_same_tree, resume, rows_of, sharing, state_of, tiny, train, undrawn
+from tiny import (
+    METRICS,
+    assert_same_tree,
+    new_run,
+    resume,
+    rows_of,
+    sharing,
+    state_of,
+    tiny,
+    train,
+    undrawn,
+)
 from worlds import Walk
 from worlds.odd import FAULTS, MAKES, Odd
 
@@ -14,6 +27,7 @@ from agents.checkpoints.saved import CHECKPOINTS
 from agents.config import CONFIG_FILE, dump
 from agents.errors import EnvironmentFaultError
 from agents.logs.log import SUMMARY
+from agents.training import loop
 
 SHOWN = ["value error", "exit 0", "unprintable", "four values", "no reward", "reset: error"]
 
@@ -100,6 +114,32 @@ def test_a_fault_beside_another_environment_loses_no_episode(tmp_path, fault):
     numbers = [row["episode"] for row in rows_of(tmp_path) if row["kind"] == "episode"]
     assert sorted(numbers) == list(range(len(numbers)))
     assert saved["fits"] <= rows_of(tmp_path)[-1]["env_steps"]
+
+
+def test_an_episode_that_does_not_begin_takes_back_the_plans_that_nobody_acted_on(monkeypatch):
+    run = new_run(config_of("", num_envs=2))
+    for index in (0, 1):
+        run.start_episode(index)
+    before = []
+    plan, start = run.actor.plan, run.start_episode
+
+    def watched(*args):
+        before[:] = jax.tree.leaves(run.actor.plan_states)
+        return plan(*args)
+
+    def failing(index):
+        if before and index == 0:
+            raise EnvironmentFaultError("no reset")
+        start(index)
+
+    monkeypatch.setattr(run.actor, "plan", watched)
+    monkeypatch.setattr(run, "start_episode", failing)
+    with sharing(), pytest.raises(EnvironmentFaultError):
+        loop.train(run, [])
+    after = jax.tree.leaves(run.actor.plan_states)
+    pairs = list(zip(before, after, strict=True))
+    assert all(np.array_equal(old[1], new[1]) for old, new in pairs)
+    assert not all(np.array_equal(old[0], new[0]) for old, new in pairs)  # it has acted
 
 
 def test_an_environment_that_fails_in_the_evaluation_leaves_the_trained_run(tmp_path, monkeypatch):

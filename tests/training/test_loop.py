@@ -73,7 +73,9 @@ def test_rows_have_these_fields(kind, fields):
 
 
 def test_a_run_without_a_regularizer_says_nothing_of_its_errors():
-    for row in finished(**CARTPOLE).of_kind("fit"):
+    rows = finished(**CARTPOLE).of_kind("fit")
+    assert rows
+    for row in rows:
         assert set(row) == FIT - {"regularizer_mse", "regularizer_copy_mse"}
 
 
