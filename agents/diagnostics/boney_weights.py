@@ -13,21 +13,26 @@ ALPHAS = (
 )  # fmt: skip
 """Task, optimiser, noise and alpha of Boney et al. (2019), appendix; windows of 1."""
 
+_THEIRS = {
+    ("regularizer", "corruption"): "additive",
+    ("regularizer", "window_dae", "window"): 1,
+    ("regularizer", "window_dae", "element"): "state-action",
+    ("regularizer", "window_dae", "residual"): False,
+}
+"""A plain network that reads one state and the action in it."""
+
 
 def alphas(frozen: FrozenAgent) -> list[Row]:
     """Boney's alphas as weights, on the data of a run.
 
     ``alpha |g(x) - x|^2`` and ``weight (|g(x) - x|^2 - median) / (q95 - median)`` rank plans alike
-    when ``weight = alpha (q95 - median)``, measured with a denoiser of their kind (windows of 1)
-    and their noise. Weights stay in the unit of return of their task: the table compares the alphas
+    when ``weight = alpha (q95 - median)``, measured with a denoiser of their kind (`_THEIRS`) and
+    their noise. Weights stay in the unit of return of their task: the table compares the alphas
     with each other, and does not say which would suit this environment.
     """
     scales: dict[float, float] = {}
     for sigma in dict.fromkeys(sigma for _, _, sigma, _ in ALPHAS):
-        variants = Variants(
-            frozen.config, 1,
-            {("regularizer", "noise_std"): sigma, ("regularizer", "window_dae", "window"): 1},
-        )  # fmt: skip
+        variants = Variants(frozen.config, 1, {**_THEIRS, ("regularizer", "noise_std"): sigma})
         fitted = variants.fitted("window-dae", frozen)
         scales[sigma] = float(fitted.state.calibration.scale)
     return [

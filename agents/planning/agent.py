@@ -101,7 +101,10 @@ class PlanningAgent:
 
     @property
     def evaluations(self) -> int:
-        """Evaluations of the model (of one member, for one decision) that one plan costs."""
+        """Evaluations of the model, for one decision of one path, that one plan costs.
+
+        Under `expectation` each takes all members; what `disagreement` predicts is not counted.
+        """
         members, cloned = self._parts.ensemble.members, self._parts.policy
         suggesting = 0 if cloned is None else members * (1 + self._paths)
         return (self._planner.paths + suggesting) * self._horizon

@@ -1,9 +1,9 @@
 """The loss and the metrics of all denoisers.
 
-    loss = mean_t || g(corrupt(x))_t - x_t ||^2
+    loss = mean_window mean_t || g(corrupt(x))_t - x_t ||^2 / D
 
-over the elements t that happened, with fresh noise at every training step. The output is compared
-with the uncorrupted input, element by element.
+over the elements t of a window that happened, each of D numbers, with fresh noise at every training
+step. The output is compared with the uncorrupted input, element by element.
 """
 
 from collections.abc import Callable
