@@ -57,7 +57,7 @@ def plans(count: int, name: str):
     """Two decisions in a row, the candidates divided among the devices."""
     over = spread(jax.devices()[:count])
     planner = planners(over.vmap)[name]
-    plan = jax.jit(over.run(partial(planner.plan, score)))
+    plan = over.jit(partial(planner.plan, score))
     first, state = plan(jax.random.key(0), planner.init())
     return first, *plan(jax.random.key(1), state)
 
@@ -68,8 +68,8 @@ def environments(count: int, number: int):
     planner = planners(jax.vmap)["icem"]
     keys = jax.random.split(jax.random.key(1), number)
     states = jax.tree.map(lambda leaf: jnp.stack([leaf] * number), planner.init())
-    plan_all = over.run(lambda keys, states: over.vmap(partial(planner.plan, score))(keys, states))
-    return jax.jit(plan_all)(keys, states)
+    plan_all = over.jit(lambda keys, states: over.vmap(partial(planner.plan, score))(keys, states))
+    return plan_all(keys, states)
 
 
 @cache
@@ -99,7 +99,7 @@ def rows(count: int, total: int) -> dict[str, Any]:
 
     left = {"x": np.arange(2.0 * total).reshape(total, 2)}
     right = np.arange(2.0 * total).reshape(total, 2) ** 2
-    made = jax.jit(over.run(lambda *rows: over.vmap(function)(*rows)))(left, right)
+    made = over.jit(lambda *rows: over.vmap(function)(*rows))(left, right)
     jax.effects_barrier()
     expected = {"sum": left["x"] + right, "outer": np.einsum("ni,nj->nij", right, right)}
     return {"difference": difference(made, expected), "computed": len(computed)}
