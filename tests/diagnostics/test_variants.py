@@ -7,6 +7,7 @@ import pytest
 from tiny import JUDGES, assert_same_tree, finished, frozen_of, tiny
 from walking import fitting_quickly
 
+from agents.config import override
 from agents.diagnostics.variants import NAMES, Variants
 from agents.planning import builders
 from agents.planning.learner import HOLDOUT_WINDOWS
@@ -31,6 +32,12 @@ def test_every_regulariser_is_fitted_and_none_is_first(fitted):
     assert list(fitted) == list(NAMES)
     assert NAMES[0] == "none"
     assert set(NAMES) == {"none", "rnn-dae", *JUDGES}
+
+
+def test_without_a_penalty_there_is_no_weight_to_choose(frozen):
+    config = override(frozen.config, {("regularizer", "weight"): "familiar"})
+    weights = {name: Variants(config, 1, {}).config(name).regularizer.weight for name in NAMES}
+    assert weights == dict.fromkeys(NAMES, "familiar") | {"none": 0.0}
 
 
 @each

@@ -16,6 +16,7 @@ from agents.envs import describe, episode_seed, make_environment
 from agents.errors import UserError
 from agents.recording import collect as collecting
 from agents.recording.collect import collect
+from agents.training import evaluation
 
 LANDER = EnvConfig(
     id="LunarLander-v3", kwargs={"continuous": True, "max_episode_steps": 40}, action_repeat=6
@@ -115,7 +116,7 @@ def test_without_a_heuristic_one_line_says_so(tmp_path):
 
 
 def test_without_a_time_limit_episodes_are_cut_short(tmp_path, monkeypatch):
-    monkeypatch.setattr(collecting, "LONGEST", 9)
+    monkeypatch.setattr(evaluation, "LONGEST", 9)
     env = EnvConfig(id="worlds:Counter-v0", action_repeat=2)
     dataset, lines = collected(env, policy("random", episodes=1), out=tmp_path / "data.npz")
     assert [(len(e.rewards), e.truncated) for e in dataset.episodes] == [(10, True)]
