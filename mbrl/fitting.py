@@ -42,7 +42,7 @@ class FitResult(NamedTuple):
     Attributes:
       trainable: the best weights, with the optimiser's state of the same step.
       epochs: epochs run, early stopping included.
-      holdout_loss: loss of the best weights on the held-out batch.
+      holdout_loss: of the best weights, by `Fitter.evaluate`.
     """
 
     trainable: Trainable
@@ -56,7 +56,7 @@ class Fitter(NamedTuple):
     Attributes:
       init: ``init(params) -> Trainable``.
       epoch: ``epoch(scales, trainable, key, batches[S, ...]) -> Trainable``.
-      evaluate: ``evaluate(scales, params, key, batch) -> loss``.
+      evaluate: ``evaluate(scales, params, key, batch) -> loss`` of held-out data.
     """
 
     init: Callable[[Params], Trainable]

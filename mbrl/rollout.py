@@ -98,7 +98,22 @@ def ts_infinity(
     particles: int,
     draw: Draw = jax.random.split,
 ) -> Trajectory:
-    """Each particle keeps one member (assigned evenly) for the whole plan."""
+    """Each particle keeps one member for the whole plan: errors of one model add up.
+
+    Args:
+      step: the model of one member.
+      params: stacked parameters of E members.
+      key: random key, consumed.
+      observation: `o_0`, in the environment's units.
+      actions: the plan, in [-1, 1] or one-hot rows.
+      particles: P >= 1; members are assigned as evenly as possible (`assign_members`).
+      draw: the noise of `step`, drawn before the loop.
+
+    Returns:
+      Paths, leaves `[P, H, ...]`.
+
+    Source: Chua et al. (2018), TS-infinity.
+    """
     if particles != _count(params):  # else there is one particle per member, in order
         key, member_key = jax.random.split(key)
         params = _select(params, assign_members(member_key, _count(params), particles))
@@ -119,7 +134,22 @@ def ts1(
     particles: int,
     draw: Draw = jax.random.split,
 ) -> Trajectory:
-    """Each particle draws a member, uniformly and independently, at every step."""
+    """Each particle draws a member, uniformly and independently, at every step.
+
+    Args:
+      step: the model of one member.
+      params: stacked parameters of E members.
+      key: random key, consumed.
+      observation: `o_0`, in the environment's units.
+      actions: the plan, in [-1, 1] or one-hot rows.
+      particles: P >= 1.
+      draw: the noise of `step`, drawn before the loop.
+
+    Returns:
+      Paths, leaves `[P, H, ...]`.
+
+    Source: Chua et al. (2018), TS1.
+    """
     member_key, noise_key = jax.random.split(key)
     shape = (particles, actions.shape[0])
     members = jax.random.randint(member_key, shape, 0, _count(params))
@@ -144,7 +174,19 @@ def expectation(
     particles: int,
     draw: Draw = jax.random.split,
 ) -> Trajectory:
-    """One particle that moves to the mean over members of the next carry; `particles` must be 1.
+    """One particle that moves to the mean over members of the next carry.
+
+    Args:
+      step: the model of one member.
+      params: stacked parameters of E members.
+      key: random key, consumed.
+      observation: `o_0`, in the environment's units.
+      actions: the plan, in [-1, 1] or one-hot rows.
+      particles: 1.
+      draw: the noise of `step`, drawn before the loop.
+
+    Returns:
+      Paths, leaves `[1, H, ...]`.
 
     Raises:
       ValueError: for more than one particle, which would all be the same.

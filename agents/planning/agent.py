@@ -167,7 +167,7 @@ class PlanningAgent:
         observations: Float[Array, "N O"],
         actions: Float[Array, "N H A"],
     ) -> Trajectory:
-        """N plans rolled out in every member, paths `[N, E, ...]`; `[N, 1, ...]` by expectation."""
+        """N plans rolled out by E particles, paths `[N, E, ...]`; `[N, 1, ...]` by expectation."""
         return self._rollouts(model_of(state), key, observations, actions)
 
     def penalties(self, state: AgentState, paths: Trajectory) -> Float[Array, "N H"]:
