@@ -117,7 +117,7 @@ def median_of_rows(loss: LossFn, axis: int = 0) -> LossFn:
     """The median of a loss over the rows of a batch, in place of their mean; a `judge` of weights.
 
     Of a few held-out episodes one may be unlike all that was learned from, as a crash is unlike
-    landings. Its errors are thousands of times the others' and grow while those fall: the mean over
+    landings. Its errors are hundreds of times the others' and grow while those fall: the mean over
     logged landings stops a fit after some ten epochs, and the median after hundreds.
 
     Args:
