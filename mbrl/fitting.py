@@ -118,7 +118,8 @@ def median_of_rows(loss: LossFn, axis: int = 0) -> LossFn:
 
     Of a few held-out episodes one may be unlike all that was learned from, as a crash is unlike
     landings. Its errors are hundreds of times the others' and grow while those fall: the mean over
-    logged landings stops a fit after some ten epochs, and the median after hundreds.
+    logged landings stops a fit after some ten epochs, and the median after hundreds. What is rare,
+    such as terminations, is learned but has no say in when a fit ends.
 
     Args:
       loss: the mean over the rows.

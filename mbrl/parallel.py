@@ -32,8 +32,8 @@ class Spread(NamedTuple):
     Attributes:
       count: devices, >= 1.
       vmap: like ``jax.vmap(function)`` with all arguments batched along their first axis, which
-        is divided among the devices. Any number of rows will do. Only within
-        what `jit` compiles.
+        is divided among the devices. Any number of rows will do. Only within what
+        `jit` compiles.
       loop: the same, but a device maps its rows one after the other, for rows that fill its cache
         by themselves.
       jit: ``jit(function, **options)`` is `function`, compiled for all devices at once, with

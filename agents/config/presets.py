@@ -84,7 +84,7 @@ _DIFFERENCES: dict[str, dict[str, Any]] = {
     "lunar-lander": {
         # Half the epochs a fit and half the candidates a plan. On tuning seeds 0 to 3 it learned
         # faster than with the defaults (178 and 62 at 5,000 steps, 219 and 172 at 10,000), in less
-        # time: a fit begins with the last one's weights, and more epochs overfit few episodes.
+        # time: perhaps because a fit begins with the last one's weights.
         "fit": {"max_epochs": 4},
         "regularizer": {"max_epochs": 5},
         "planner": {"iterations": 3, "population": 28},

@@ -63,12 +63,11 @@ class WandbRun:
         with writable(folder):
             folder.mkdir(exist_ok=True)
         id_file = folder / _ID
+        self._id = ""
         self._attempt("begun", lambda: self._begin(project, id_file, run_dir, settings))
         if self._run is not None:
-            place = f"offline, in {folder}" if self._run.offline else self._run.url
-            self._tell(f"wandb: {place}")
             try:
-                write_whole(id_file, f"{self._run.id}\n")
+                write_whole(id_file, f"{self._id}\n")
             except UserError:
                 self.close()
                 raise
@@ -110,6 +109,9 @@ class WandbRun:
             # The terminal is the display's own, and the log of the run is kept beside it.
             settings=wandb.Settings(console="off", silent=True, init_timeout=_SECONDS),
         )
+        self._id = self._run.id
+        place = f"offline, in {id_file.parent}" if self._run.offline else self._run.url
+        self._tell(f"wandb: {place}")
 
     def _attempt(self, what: str, action: Callable[[], object]) -> None:
         try:

@@ -33,7 +33,8 @@ def train(run: Run, callbacks: Sequence[Callback]) -> None:
       callbacks: see `agents.training.callbacks.Callback`; called in the order of the list.
 
     Raises:
-      EnvironmentFaultError: an environment failed; the run can be saved, and take the action again.
+      EnvironmentFaultError: an environment failed; the run can be saved, and take the action, or
+        begin the episode, again.
       UserError: a fit failed; the last checkpoint is good.
       KeyboardInterrupt: from a callback, where the run can be left.
     """

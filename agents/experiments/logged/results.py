@@ -26,6 +26,8 @@ def write_results(out: Path) -> list[str]:
     rows = [json.loads(file.read_text()) for file in sorted(out.glob("*-seed*-*.json"))]
     if not rows:
         return []
+    columns = dict.fromkeys(name for row in rows for name in row)  # an earlier version's has fewer
+    rows = [{name: row.get(name) for name in columns} for row in rows]
     arms = compare(rows)
     with writing(out):
         write_csv(out / "rows.csv", rows)
@@ -75,7 +77,8 @@ def _table(arms: Sequence[Row]) -> Iterator[str]:
             number(row["data_return"]),
             f"`{row['arm']}`",
             "-" if Arm.of(row["arm"]).name in ("none", *WITHOUT_MODEL) else number(row["weight"]),
-            *(with_interval(row, key) for key in ("return", "difference")),
+            with_interval(row, "return"),
+            "-" if row["difference"] is None else with_interval(row, "difference"),
             *("-" if row[key] is None else f"{row[key]:.0%}" for key in ("solved", "below_0")),
             *("-" if row[key] is None else number(row[key]) for key in ("planned", "realised")),
         )

@@ -166,7 +166,7 @@ def _table(arms: Sequence[Row]) -> list[str]:
             "-" if row["penalty"] == "none" else f"{row['weight']:g}",
             str(row["seeds"]),
             with_interval(row, "return"),
-            with_interval(row, "difference"),
+            "-" if row["difference"] is None else with_interval(row, "difference"),
             number(row["gap"]),
             number(row["first_gap"]),
             number(row["largest_gap"]),
