@@ -76,11 +76,11 @@ from mbrl.rollout import (
     PROPAGATIONS,
     expectation,
     roll_out,
+    survival,
     ts1,
     ts_infinity,
     with_predictions,
 )
-from mbrl.survival import survival
 from mbrl.types import (
     Evaluation,
     KeyArray,

@@ -29,7 +29,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from mbrl.risk import Risk, mean_minus_std
-from mbrl.survival import survival
+from mbrl.rollout import survival
 from mbrl.types import Evaluation, KeyArray, Params, Trajectory
 
 DEFAULT_RISK = mean_minus_std(1.0)

@@ -136,17 +136,7 @@ def ts1(
 ) -> Trajectory:
     """Each particle draws a member, uniformly and independently, at every step.
 
-    Args:
-      step: the model of one member.
-      params: stacked parameters of E members.
-      key: random key, consumed.
-      observation: `o_0`, in the environment's units.
-      actions: the plan, in [-1, 1] or one-hot rows.
-      particles: P >= 1.
-      draw: the noise of `step`, drawn before the loop.
-
-    Returns:
-      Paths, leaves `[P, H, ...]`.
+    Args and result: as of `ts_infinity`.
 
     Source: Chua et al. (2018), TS1.
     """
@@ -176,17 +166,7 @@ def expectation(
 ) -> Trajectory:
     """One particle that moves to the mean over members of the next carry.
 
-    Args:
-      step: the model of one member.
-      params: stacked parameters of E members.
-      key: random key, consumed.
-      observation: `o_0`, in the environment's units.
-      actions: the plan, in [-1, 1] or one-hot rows.
-      particles: 1.
-      draw: the noise of `step`, drawn before the loop.
-
-    Returns:
-      Paths, leaves `[1, H, ...]`.
+    Args and result: as of `ts_infinity`, with one particle.
 
     Raises:
       ValueError: for more than one particle, which would all be the same.
@@ -201,6 +181,14 @@ def expectation(
     noise = draw(key, (actions.shape[0], _count(params)))
     trajectory = roll_out(averaged, params, noise, observation, actions)
     return jax.tree.map(lambda leaf: leaf[None], trajectory)
+
+
+def survival(continue_probs: Float[Array, " H"]) -> Float[Array, " H"]:
+    """Probability that decision t is made: the product of `continue_probs` before t.
+
+    The decision that ends an episode counts in full, and nothing after it does.
+    """
+    return jnp.concatenate([jnp.ones_like(continue_probs[:1]), jnp.cumprod(continue_probs[:-1])])
 
 
 def with_predictions(predict: Callable, params: Params, path: Trajectory) -> Trajectory:

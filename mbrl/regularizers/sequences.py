@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from mbrl.normalizer import Normalizer, normalize
-from mbrl.survival import survival
+from mbrl.rollout import survival
 from mbrl.types import AnyArray, Trajectory, Window
 
 

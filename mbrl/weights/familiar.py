@@ -42,7 +42,7 @@ def over_decisions(
 
     Args:
       values: of each decision.
-      alive: probability that it is made (`mbrl.survival.survival`).
+      alive: probability that it is made (`mbrl.rollout.survival`).
     """
     return (alive * np.where(alive > 0, values, 0.0)).sum(axis=-1)
 
