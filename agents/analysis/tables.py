@@ -10,6 +10,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+from agents.analysis.text import missing
 from agents.directories import writable
 
 Row = dict[str, Any]
@@ -41,7 +42,7 @@ def write_csv(path: Path, rows: Sequence[Row]) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(rows[0])
         for row in rows:
-            writer.writerow("" if _missing(value) else value for value in row.values())
+            writer.writerow("" if missing(value) else value for value in row.values())
 
 
 def of_kind(rows: Iterable[Row], kind: str) -> list[Row]:
@@ -85,7 +86,3 @@ def markdown(
         f"| {' | '.join((row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])))} |"
         for row in lines
     ]
-
-
-def _missing(value: object) -> bool:
-    return value is None or value != value

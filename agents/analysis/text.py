@@ -4,6 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 
+def missing(value: object) -> bool:
+    """Whether a number does not exist: None or NaN."""
+    return value is None or value != value
+
+
 def number(value: float | None, sign: str = "") -> str:
     """A number in the units of the data, whatever they are: `212.4`, `-3.50`, `2.88e-05`.
 

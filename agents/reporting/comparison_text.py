@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from agents.analysis.tables import Row, grouped, markdown
-from agents.analysis.text import interval, number
+from agents.analysis.text import interval, missing, number
 
 
 def markdown_table(rows: Iterable[Row]) -> list[str]:
@@ -36,7 +36,7 @@ def over_seeds(rows: Iterable[Row]) -> list[str]:
 def _line(label: str, group: Sequence[Row]) -> str:
     def mean(key: str, form: str | None = None) -> str:
         values = [row[key] for row in group]
-        return _text(None if any(map(_missing, values)) else sum(values) / len(values), form)
+        return _text(None if any(map(missing, values)) else sum(values) / len(values), form)
 
     means = [row["mean"] for row in group]
     spread = f" (from {number(min(means))} to {number(max(means))})" if len(group) > 1 else ""
@@ -49,16 +49,12 @@ def _line(label: str, group: Sequence[Row]) -> str:
 
 
 def _pair(left: float | None, sign: str, right: float | None, form: str | None = None) -> str:
-    if _missing(left) and _missing(right):
+    if missing(left) and missing(right):
         return _text(None)
     return f"{_text(left, form)} {sign} {_text(right, form)}"
 
 
 def _text(value: float | None, form: str | None = None) -> str:
-    if value is None or form is None or _missing(value):
+    if value is None or form is None or missing(value):
         return number(value)
     return format(value, form)
-
-
-def _missing(value: object) -> bool:
-    return value is None or value != value
