@@ -5,6 +5,7 @@ The commands call `prepare` before JAX starts. Importing the library sets nothin
 
 import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from agents.errors import UserError, one_line, shown
@@ -21,6 +22,16 @@ def compiler_options() -> dict[str, Any] | None:
     import jax
 
     return COMPILER_OPTIONS if jax.default_backend() == "cpu" else None
+
+
+def compiled(function: Callable, *, once: bool = False) -> Any:
+    """`function`, compiled with `compiler_options`; with the least effort if it runs only once."""
+    import jax
+
+    options = compiler_options()
+    if once and options is not None:
+        options = dict.fromkeys(options, 0)
+    return jax.jit(function, compiler_options=options)
 
 
 def prepare(share: int | None = None) -> None:

@@ -5,6 +5,7 @@ one epoch is one compiled `lax.scan` over `[S, ...]` minibatches, whatever the a
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -82,7 +83,7 @@ def make_fitter(
       averaging: decay of the moving average of the parameters, in [0, 1): its time constant is
         ``1 / (1 - averaging)`` minibatches, less at the start (``(1 + t) / (10 + t)`` bounds it, so
         that the random initial parameters soon lose their weight). 0: no averaging.
-      compiler_options: of XLA, for the epoch; see `jax.jit`.
+      compiler_options: of XLA; see `jax.jit`.
 
     Source: Polyak and Juditsky (1992).
     """
@@ -109,8 +110,8 @@ def make_fitter(
         trainable, _ = jax.lax.scan(minibatch, trainable, (jax.random.split(key, steps), batches))
         return trainable
 
-    compiled = jax.jit(epoch, compiler_options=compiler_options)
-    return Fitter(init=init, epoch=compiled, evaluate=jax.jit(judge or loss))
+    compiled = partial(jax.jit, compiler_options=compiler_options)
+    return Fitter(init=init, epoch=compiled(epoch), evaluate=compiled(judge or loss))
 
 
 def median_of_rows(loss: LossFn, axis: int = 0) -> LossFn:

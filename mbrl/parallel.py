@@ -37,14 +37,16 @@ class Spread(NamedTuple):
       loop: the same, but a device maps its rows one after the other, for rows that fill its cache
         by themselves.
       jit: ``jit(function, **options)`` is `function`, compiled for all devices at once, with
-        replicated arguments: else the results of one call, which are on all devices, would compile
-        the next call again.
+        replicated arguments.
+      place: ``place(tree)``, the same arrays on all devices. What `jit` is given otherwise, it
+        copies to them in every call, and is traced a second time where its own results come back.
     """
 
     count: int
     vmap: Callable[[Callable], Callable]
     loop: Callable[[Callable], Callable]
     jit: Callable[..., Any]
+    place: Callable[[Any], Any]
 
 
 def one_by_one(function: Callable) -> Callable:
@@ -60,8 +62,9 @@ def spread(devices: Sequence[Any]) -> Spread:
     """
     count = len(devices)
     if count == 1:
-        return Spread(count=1, vmap=jax.vmap, loop=one_by_one, jit=jax.jit)
-    mesh = Mesh(np.asarray(devices), (_AXIS,))
+        return Spread(count=1, vmap=jax.vmap, loop=one_by_one, jit=jax.jit, place=lambda tree: tree)
+    mesh, everywhere = Mesh(np.asarray(devices), (_AXIS,)), PartitionSpec()
+    replicated = NamedSharding(mesh, everywhere)
 
     def divided(each: Callable[[Callable], Callable], function: Callable) -> Callable:
         def mapped(*rows):
@@ -78,11 +81,15 @@ def spread(devices: Sequence[Any]) -> Spread:
         return mapped
 
     def jit(function: Callable, **options: Any) -> Any:
-        everywhere = PartitionSpec()
         shared = jax.shard_map(
             function, mesh=mesh, in_specs=everywhere, out_specs=everywhere, check_vma=False
         )
-        return jax.jit(shared, in_shardings=NamedSharding(mesh, everywhere), **options)
+        return jax.jit(shared, in_shardings=replicated, **options)
 
-    vmap, loop = partial(divided, jax.vmap), partial(divided, one_by_one)
-    return Spread(count=count, vmap=vmap, loop=loop, jit=jit)
+    return Spread(
+        count=count,
+        vmap=partial(divided, jax.vmap),
+        loop=partial(divided, one_by_one),
+        jit=jit,
+        place=lambda tree: jax.device_put(tree, replicated),
+    )

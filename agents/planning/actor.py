@@ -22,6 +22,11 @@ def decision_keys(root: KeyArray, episodes: jax.Array, decisions: jax.Array) -> 
     return jax.vmap(one)(episodes, decisions)
 
 
+@jax.jit
+def _replaced(states: PlanState, others: PlanState, index: jax.Array) -> PlanState:
+    return jax.tree.map(lambda state, other: state.at[index].set(other[index]), states, others)
+
+
 class Actor:
     """Plans for a fixed number of environments, each with an episode under way.
 
@@ -45,9 +50,7 @@ class Actor:
 
     def reset(self, index: int) -> None:
         """Clears the memory of environment `index`, for the first decision of an episode."""
-        self.plan_states = jax.tree.map(
-            lambda state, fresh: state.at[index].set(fresh[index]), self.plan_states, self._fresh
-        )
+        self.plan_states = _replaced(self.plan_states, self._fresh, index)
 
     def restore(self, before: PlanState, first: int) -> None:
         """Takes the plans of environments from `first` on back, to the states `before` them."""

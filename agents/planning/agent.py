@@ -1,20 +1,22 @@
 """The agent: a learned model, a penalty and a planner, handed in and compiled together.
 
-`PlanningAgent` holds compiled functions and no state. What is learned lives in `AgentState`, what a
-planner remembers in its plan states, and past episodes in a `Replay`; the training loop owns them.
+`PlanningAgent` holds compiled functions and no state but a copy of what it last planned with. What
+is learned lives in `AgentState`, what a planner remembers in its plan states, and past episodes in
+a `Replay`; the training loop owns them.
 
 Shapes: B environments, N plans (not candidates), E members, O observation, A action, H horizon.
 """
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from agents.devices import compiler_options
+from agents.devices import compiled, compiler_options
 from agents.planning.layout import ONE_DEVICE, Layout
 from agents.planning.learned import AgentState, model_of, penalty_of, policy_of
 from agents.planning.learner import Learner
@@ -66,6 +68,8 @@ class PlanningAgent:
         self.learner = learner
         self._parts = parts
         self._planner = planner
+        self._layout = layout
+        self._placed: tuple[Any, Any] = (None, None)  # a state, and what plans need of it
         self._horizon = learner.horizon
         self._propagate = PROPAGATIONS[propagation]
         self._paths = 1 if propagation == "expectation" else parts.ensemble.members
@@ -91,13 +95,13 @@ class PlanningAgent:
             return layout.environments(plan_one)(weights, bonuses, keys, plan_states, observations)
 
         self.plan = layout.jit(plan_all, compiler_options=compiler_options())
-        self._rollouts = jax.jit(
+        self._rollouts = compiled(
             jax.vmap(partial(self._rollout, particles=self._paths), in_axes=(None, None, 0, 0))
         )
-        self._suggestions = jax.jit(
+        self._suggestions = compiled(
             jax.vmap(lambda *rows: self._suggest(*rows)[0], in_axes=(None, None, 0, 0))
         )
-        self._penalties = jax.jit(self._penalise)
+        self._penalties = compiled(self._penalise)
 
     @property
     def evaluations(self) -> int:
@@ -111,9 +115,7 @@ class PlanningAgent:
 
     def initial_plans(self, count: int) -> PlanState:
         """Plan states `[B, ...]` for the first decisions of `count` episodes."""
-        return jax.tree.map(
-            lambda leaf: jnp.broadcast_to(leaf, (count, *leaf.shape)), self._planner.init()
-        )
+        return self._layout.place(_repeated(self._planner.init(), count))
 
     def act(
         self,
@@ -138,11 +140,18 @@ class PlanningAgent:
         Returns:
           The plans, with leaves `[B, ...]`, and the next plan states.
         """
-        params = (model_of(state), penalty_of(state))
+        params, policy = self._place(state)
         weights = np.broadcast_to(np.asarray(weight, np.float32), keys.shape)
         bonuses = np.full(keys.shape, survival_bonus, np.float32)
-        policy = policy_of(state)
+        plan_states = self._layout.place(plan_states)
         return self.plan(params, policy, weights, bonuses, keys, plan_states, observations)
+
+    def _place(self, state: AgentState) -> tuple[Any, PolicyState | None]:
+        """What plans need of a state, copied to their devices once a state and not once a plan."""
+        if self._placed[0] is not state:
+            learned = (model_of(state), penalty_of(state)), policy_of(state)
+            self._placed = state, self._layout.place(learned)
+        return self._placed[1]
 
     def imitate(
         self, state: AgentState, observation: Float[Array | np.ndarray, " O"]
@@ -206,3 +215,8 @@ class PlanningAgent:
     def _penalise(self, model, regularizer: RegularizerState, paths: Trajectory):
         paths = self._parts.with_predictions(model, paths)
         return jax.vmap(partial(calibrated_penalty, self._parts.regularizer, regularizer))(paths)
+
+
+@partial(jax.jit, static_argnames="count")
+def _repeated(plan_state: PlanState, count: int) -> PlanState:
+    return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (count, *leaf.shape)), plan_state)

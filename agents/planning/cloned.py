@@ -6,6 +6,7 @@ from threading import Event
 import jax
 from jaxtyping import Array, Float
 
+from agents.devices import compiled
 from agents.planning.fits import FitSchedule, PartFitter
 from mbrl import (
     Ensemble,
@@ -34,11 +35,11 @@ class ClonedPolicy:
     def __init__(self, policy: PolicyPrior, schedule: FitSchedule):
         self._policy = policy
         self._fitter = PartFitter("policy", policy.loss, schedule)
-        self.act = jax.jit(policy.act)
+        self.act = compiled(policy.act)
 
     def init(self, key: KeyArray) -> Trainable:
         """Random weights."""
-        return self._fitter.init(jax.jit(self._policy.init)(key))
+        return self._fitter.init(self._policy.init(key))
 
     def fit(
         self,

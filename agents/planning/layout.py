@@ -12,17 +12,19 @@ _CACHE_BYTES = 2**20
 
 
 class Layout(NamedTuple):
-    """Three functions that belong together.
+    """Functions that belong together.
 
     Attributes:
       candidates: maps the evaluation over the candidates of one plan.
       environments: maps a plan over environments.
       jit: compiles a function that uses both.
+      place: copies what such a function is given to the devices that it computes on.
     """
 
     candidates: Vmap = jax.vmap
     environments: Vmap = jax.vmap
     jit: Callable[..., Any] = jax.jit
+    place: Callable[[Any], Any] = lambda tree: tree
 
 
 ONE_DEVICE = Layout()
@@ -44,6 +46,7 @@ def divide(environments: int, floats: int) -> Layout:
         candidates=within.vmap,
         environments=among.vmap if together(environments, floats) else among.loop,
         jit=over.jit,
+        place=over.place,
     )
 
 

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 from jaxtyping import Array
 
+from agents.devices import compiled
 from agents.planning.fits import FitSchedule, PartFitter, measure_scales, side_by_side
 from agents.planning.learned import AgentState, model_of
 from agents.planning.parts import POLICY, Parts
@@ -68,17 +69,17 @@ class Learner:
             regularizer_fit,
             judge=median_of_rows(parts.regularizer.loss),
         )
-        self._model_metrics = jax.jit(parts.ensemble.metrics)
-        self._regularizer_metrics = jax.jit(parts.regularizer.metrics)
-        self._calibrate = jax.jit(self._measure_calibration)
+        self._model_metrics = compiled(parts.ensemble.metrics)
+        self._regularizer_metrics = compiled(parts.regularizer.metrics)
+        self._calibrate = compiled(self._measure_calibration)
 
     def init(self, key: KeyArray) -> AgentState:
-        """Random weights; nothing is rescaled until there is data."""
+        """Random weights; nothing is rescaled until there is data. To be compiled by the caller."""
         model_key, regularizer_key = jax.random.split(key)
         observation_size, action_size = self._sizes
         observation, parts = normalizer.identity(observation_size), self.parts
         return AgentState(
-            model=self._model_fitter.init(jax.jit(parts.ensemble.init)(model_key)),
+            model=self._model_fitter.init(parts.ensemble.init(model_key)),
             scales=Scales(
                 observation=observation, delta=observation, rewards=normalizer.identity(2)
             ),
@@ -150,7 +151,7 @@ class Learner:
         """
         init_key, key, metrics_key = jax.random.split(key, 3)
         _, regularizer_key = jax.random.split(init_key)  # as a whole agent's
-        fresh = self._init_regularizer(regularizer_key)
+        fresh = compiled(self._init_regularizer, once=True)(regularizer_key)
         scales = self._measure_inputs(replay.transitions())
         windows = self._held_out_windows(replay)
         regularizer, errors = self._fit_regularizer(
@@ -160,7 +161,7 @@ class Learner:
         return self._calibrated(fitted, windows), errors
 
     def _init_regularizer(self, key: KeyArray) -> Trainable:
-        return self._regularizer_fitter.init(jax.jit(self.parts.regularizer.init)(key))
+        return self._regularizer_fitter.init(self.parts.regularizer.init(key))
 
     def _measure_inputs(self, seen: Transition) -> Normalizer:
         """The units of the regulariser: of observations and actions."""

@@ -9,6 +9,7 @@ from agents import data
 from agents.checkpoints import saved
 from agents.checkpoints.saved import RECENT, PlanRecord, Progress, RunKeys, Saved
 from agents.config import NO_ENVIRONMENT, Config
+from agents.devices import compiled
 from agents.envs import (
     EnvironmentSpec,
     EpisodeRunner,
@@ -72,7 +73,7 @@ class Run:
             spec = runners[0].spec
         self.spec = spec or self._read_data()
         self.agent = builders.build_agent(config, self.spec)
-        self.learned: AgentState = self.agent.learner.init(self.keys.init)
+        self.learned: AgentState = compiled(self.agent.learner.init, once=True)(self.keys.init)
         self.actor = Actor(self.agent, self.keys.plan, config.num_envs)
         self.held_out_plans: HeldOutPlans | None = None
 

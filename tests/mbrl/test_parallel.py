@@ -57,6 +57,11 @@ def test_an_agent_divides_environments_or_else_candidates_and_plans_the_same(fou
     assert found["spread"] > 1e-3  # each environment has a plan of its own
 
 
+def test_a_plan_on_several_devices_is_traced_once(found):
+    """The state of a first plan is on one device, and that of a second where the first left it."""
+    assert found["traces"] == [1, 1]
+
+
 @pytest.mark.parametrize(("count", "total"), ROWS)
 def test_each_device_computes_its_share_and_all_results_are_returned(found, count, total):
     rows = found["rows"][f"{total} on {count}"]

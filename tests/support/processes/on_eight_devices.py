@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import worlds
 from analytic import certain
-from tiny import tiny
+from tiny import tiny, traces_of
 
 from agents.envs import describe
 from agents.planning.builders import build_agent
@@ -79,14 +79,17 @@ def first_weights():
 
 
 def agents(count: int, number: int):
-    """The plans of an agent with random weights for several environments."""
+    """Two plans in turn of an agent with random weights; and how often it was traced."""
     devices = jax.devices()[:count]
     with mock.patch.object(jax, "devices", return_value=devices):
         agent = build_agent(tiny(num_envs=number, **AGENT), describe(worlds.Walk()))
     keys = jax.random.split(jax.random.key(2), number)
     places = jnp.linspace(-0.5, 0.5, 3)[:number]
     observations = jnp.stack([places, 0.1 * jnp.ones(number)], axis=-1)
-    return agent.act(first_weights(), keys, agent.initial_plans(number), observations, 1.0)
+    states = agent.initial_plans(number)
+    first, states = agent.act(first_weights(), keys, states, observations, 1.0)
+    second, states = agent.act(first_weights(), keys, states, observations, 1.0)
+    return (first, second, states), traces_of(agent)["plan"]
 
 
 def rows(count: int, total: int) -> dict[str, Any]:
@@ -107,7 +110,8 @@ def rows(count: int, total: int) -> dict[str, Any]:
 
 def main() -> None:
     alone = {name: plans(1, name) for name in ("icem", "gradient")}
-    five, three = environments(1, 5), agents(1, 3)
+    five, (three, _) = environments(1, 5), agents(1, 3)
+    two_devices = {number: agents(2, number) for number in (2, 3)}
     found = {
         "devices": jax.device_count(),
         "dtype": str(alone["icem"][0].actions.dtype),
@@ -124,11 +128,10 @@ def main() -> None:
         },
         # Two environments are divided among two devices; of three, the candidates are.
         "agents": {
-            f"{number} on 2": difference(
-                agents(2, number), jax.tree.map(lambda leaf, n=number: leaf[:n], three)
-            )
-            for number in (2, 3)
+            f"{number} on 2": difference(made, jax.tree.map(lambda leaf, n=number: leaf[:n], three))
+            for number, (made, _) in two_devices.items()
         },
+        "traces": [times for _, times in two_devices.values()],
         "spread": float(np.std(three[0].actions[:, 0, 0])),
         "rows": {f"{total} on {count}": rows(count, total) for count, total in ROWS},
     }
