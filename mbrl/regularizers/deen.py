@@ -1,8 +1,8 @@
 """A deep energy estimator of transitions: a denoiser whose correction is a gradient.
 
-With `y = x + sigma * eps`, the standardised transition x = (o_t, a_t, o_{t+1}) and an energy E,
+With `y = x + sigma * eps`, the D numbers x = (o_t, a_t, o_{t+1}), standardised, and an energy E,
 
-    loss = mean_t || x_t - y_t + sigma^2 dE/dy(y_t) ||^2,     g(y) = y - sigma^2 dE/dy(y)
+    loss = mean_t || x_t - y_t + sigma^2 dE/dy(y_t) ||^2 / D,     g(y) = y - sigma^2 dE/dy(y)
     penalty_t = E(x_t)
 
 At the optimum E is -log of the smoothed density, up to a constant. Between two modes of the data

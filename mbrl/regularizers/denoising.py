@@ -1,9 +1,9 @@
 """The loss and the metrics of all denoisers.
 
-    loss = mean_window mean_t || g(corrupt(x))_t - x_t ||^2 / D
+    loss = mean_window mean_t || g(corrupt(x))_t - x_t ||^2 / K
 
-over the elements t of a window that happened, each of D numbers, with fresh noise at every training
-step. The output is compared with the uncorrupted input, element by element.
+over the elements t of a window that happened, of each of which K numbers are restored, with fresh
+noise at every training step. The output is compared with the uncorrupted input, element by element.
 """
 
 from collections.abc import Callable

@@ -3,7 +3,7 @@
 The network g reads the sequence of `mbrl.regularizers.sequences` (each observation with the action
 that led to it) and is trained to undo a corruption, additive Gaussian noise unless said otherwise,
 
-    loss = mean_t || g(x + sigma * eps)_t - x_t ||^2,         eps ~ N(0, I)
+    loss = mean_t || g(x + sigma * eps)_t - x_t ||^2 / K,     eps ~ N(0, I), x_t in R^K
 
 The penalty of a trajectory, uncorrupted, is its own denoising error,
 

@@ -2,8 +2,8 @@
 
 A window joins `window` elements (each an observation with the action that led to it), and
 
-    loss = mean_t || g(x_t + sigma * eps) - x_t ||^2,    x_t = [e_{t-w+2}, .., e_{t+1}]
-    penalty_t = || g(x_t) - x_t ||^2,                    t = 0 .. H-1
+    loss = mean_t || g(x_t + sigma * eps) - x_t ||^2 / D,    x_t = [e_{t-w+2}, .., e_{t+1}] in R^D
+    penalty_t = || g(x_t) - x_t ||^2,                        t = 0 .. H-1
 
 so that entry t is the error of the window that ends with decision t. With a window of 1 it
 reads states and actions but no dynamics: a trajectory with its elements in a random order has the
