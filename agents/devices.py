@@ -11,10 +11,10 @@ from typing import Any
 from agents.errors import UserError, one_line, shown
 
 COMPILER_OPTIONS = {"xla_backend_optimization_level": 1}
-"""For plans and fits on processors. Their time goes into matrix products, which come compiled; the
-rest is compiled faster and, as far as we could measure, runs no slower. Leaving out XLA's fusion
-emitters too would save another half second, and make the denoising autoencoder four times
-slower in a plan."""
+"""For all that computes with networks on processors. Its time goes into matrix products, which come
+compiled; the rest is compiled faster and, as far as we could measure, runs no slower. Leaving out
+XLA's fusion emitters too would save another half second, and make the denoising autoencoder four
+times slower in a plan."""
 
 
 def compiler_options() -> dict[str, Any] | None:

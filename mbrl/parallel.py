@@ -1,6 +1,6 @@
 """One plan on several devices: candidates, or environments, divided among them.
 
-`spread(devices)` gives functions that belong together. Inside `run`, every device computes the
+`spread(devices)` gives functions that belong together. Inside `jit`, every device computes the
 same, except that a `vmap` from here is divided: each device maps its share of the rows, and all of
 them receive all the results. A planner uses it for the evaluation of its candidates, which takes
 nearly all of its time. The update from their scores is cheap, and each device repeats it, so that

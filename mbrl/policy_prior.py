@@ -1,6 +1,6 @@
 """A policy cloned from the data: its plans are tried, and their penalty is familiar enough.
 
-    loss          = mean || pi(o) - a ||^2            continuous actions, pi(o) = tanh(f(o))
+    loss          = mean || pi(o) - a ||^2 / A        continuous actions, pi(o) = tanh(f(o))
                   = mean cross-entropy(f(o), a)       discrete actions, pi(o) = argmax f(o)
     suggested_e   = [pi(o_0), .., pi(o_{H-1})],       o_{t+1} = step_e(o_t, pi(o_t)) in member e
     least penalty = median_e penalty(suggested_e)

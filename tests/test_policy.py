@@ -168,6 +168,8 @@ def test_it_says_what_it_takes(run):
         _, state = policy.predict(np.zeros((2, 2)))
         with pytest.raises(UserError, match="that of 2 environments, not of 3"):
             policy.predict(np.zeros((3, 2)), state)
+        with pytest.raises(UserError, match="episode_start is of 3 environments, not of 2"):
+            policy.predict(np.zeros((2, 2)), state, np.zeros(3))
 
 
 def test_a_directory_without_a_run_is_refused(tmp_path):
@@ -203,11 +205,16 @@ def test_other_files_are_refused_in_one_line(run, tmp_path):
     content = (tmp_path / "policy.npz").read_bytes()
     damaged = bytearray(content)
     damaged[len(content) // 2] ^= 1
+    with pytest.raises(UserError, match=r"env_steps is of a run's checkpoints; '.*policy\.npz'"):
+        agents.load(tmp_path / "policy.npz", env_steps=5)
     checkpoint = next((run.run_dir / "checkpoints").glob("*.npz"))
+    np.savez(tmp_path / "own.npz", content=np.arange(9))
+    own = (tmp_path / "own.npz").read_bytes()
     for name, wrong, message in (
         ("cut.npz", content[:-100], "cut.npz' cannot be read"),
         ("bit.npz", bytes(damaged), "bit.npz' cannot be read"),
         ("text.npz", b"hello", "text.npz' cannot be read"),
+        ("own.npz", own, "own.npz' cannot be read"),
         ("checkpoint.npz", checkpoint.read_bytes(), "holds no policy; give a file of Policy.save"),
     ):
         (tmp_path / name).write_bytes(wrong)

@@ -217,11 +217,15 @@ def read_file(path: Path) -> Checkpoint:
     name, text = next(arrays, ("", None))
     if text is None or name != _CONTENT:
         raise UnreadableError(f"{_CONTENT} is missing")
-    content = json.loads(text.tobytes())
-    if content["format"] != _FORMAT:
+    try:
+        content = json.loads(text.tobytes())
+        found = content["format"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise UnreadableError(f"{_CONTENT} is not ours") from None
+    if found != _FORMAT:
         raise UserError(
-            f"{_named(path)} has format {shown(content['format'])}, this program reads {_FORMAT}:"
-            " use the version that wrote it"
+            f"{_named(path)} has format {shown(found)}, this program reads {_FORMAT}: use the"
+            " version that wrote it"
         )
     pieces = [array for _, array in arrays]
     if len(pieces) != content["pieces"]:

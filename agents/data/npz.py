@@ -143,11 +143,14 @@ def _read_meta(where: str, text: NDArray) -> _Meta:
         raise UserError(f"{where} has a meta of type {text.dtype}; allowed: one text")
     try:
         found: Any = json.loads(text.item())
-        version = found.get("format") if isinstance(found, dict) else None
-        if isinstance(version, int) and version > FORMAT:
-            raise UserError(
-                f"{where} has format {version}; this program reads up to {FORMAT}: update it"
-            )
+    except (ValueError, RecursionError):  # also numbers of thousands of digits, brackets as deep
+        raise UserError(f"{where} has a meta that is not JSON") from None
+    version = found.get("format") if isinstance(found, dict) else None
+    if isinstance(version, int) and version > FORMAT:
+        raise UserError(
+            f"{where} has format {version}; this program reads up to {FORMAT}: update it"
+        )
+    try:
         return _Meta.model_validate(found)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
@@ -156,8 +159,6 @@ def _read_meta(where: str, text: NDArray) -> _Meta:
             f"{where} has a meta that cannot be used: {place} is {shown(first['input'])}"
             f" ({one_line(first['msg'])})"
         ) from None
-    except (json.JSONDecodeError, RecursionError):
-        raise UserError(f"{where} has a meta that is not JSON") from None
 
 
 def _checked_spec(where: str, meta: _Meta, arrays: dict[str, NDArray]) -> EnvironmentSpec:
@@ -166,7 +167,7 @@ def _checked_spec(where: str, meta: _Meta, arrays: dict[str, NDArray]) -> Enviro
     try:
         sound = describe_spaces(where, spec.id, *spaces_of(spec)) == spec
     # The ways in which Gymnasium and NumPy refuse bounds, shapes and types.
-    except (ValueError, TypeError, AssertionError, OverflowError) as error:
+    except (ValueError, TypeError, AssertionError, OverflowError, MemoryError) as error:
         raise UserError(f"{where} describes no environment: {one_line(error)}") from None
     if not sound:
         raise UserError(f"{where} describes no environment: {one_line(spec)}")

@@ -148,10 +148,11 @@ class PlanningAgent:
 
     def _place(self, state: AgentState) -> tuple[Any, PolicyState | None]:
         """What plans need of a state, copied to their devices once a state and not once a plan."""
-        if self._placed[0] is not state:
+        placed = self._placed  # read once: another thread may plan with another state
+        if placed[0] is not state:
             learned = (model_of(state), penalty_of(state)), policy_of(state)
-            self._placed = state, self._layout.place(learned)
-        return self._placed[1]
+            self._placed = placed = state, self._layout.place(learned)
+        return placed[1]
 
     def imitate(
         self, state: AgentState, observation: Float[Array | np.ndarray, " O"]

@@ -158,7 +158,7 @@ def plan_held_out(
     plans, penalties = [], []
     for weight in weights:
         made, _ = agent.act(state, keys, fresh, starts, weight, survival_bonus)
-        found = rolled_out(made.actions, whole)
+        found = rolled_out(np.asarray(made.actions), whole)
         plans.append(behaviour(*found, bounds))
         penalties.append(found[-1])
     seen = np.asarray(agent.penalties(state, as_trajectory(windows)))

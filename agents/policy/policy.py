@@ -5,7 +5,8 @@
     actions, state = policy.predict(observations, state, episode_start)   # Stable-Baselines3's form
 
 It acts as the frozen evaluation of its run does: the k-th episode of a policy is the k-th episode
-of that evaluation, bit for bit, if the environment is reset with the same seed.
+of that evaluation, if the environment is reset with the same seed: bit for bit where the evaluation
+plans for one episode at a time (`evaluation.num_envs`).
 
 Shapes: B environments, O observation, A action in planner units, E members, H horizon.
 """
@@ -26,7 +27,7 @@ from numpy.typing import ArrayLike, NDArray
 from agents.checkpoints.saved import RunKeys
 from agents.config import Config
 from agents.envs import EnvironmentSpec, explored, spaces_of, to_native
-from agents.errors import UserError
+from agents.errors import UserError, shown
 from agents.planning import builders
 from agents.planning.actor import decision_keys
 from agents.planning.agent import PlanningAgent
@@ -189,15 +190,17 @@ class Policy:
 
         Raises:
           UserError: an observation is of another shape or not finite, or the state is that of
-            another number of environments.
+            another number of environments, as `episode_start` may be.
         """
         rows, single = self._rows(observation)
         if state is not None and len(state.left) != len(rows):
             raise UserError(
                 f"the state is that of {len(state.left)} environments, not of {len(rows)}"
             )
-        starts = np.zeros(len(rows), bool) if episode_start is None else np.array(episode_start)
-        state, _ = self._next(rows, state, starts.reshape(len(rows)))
+        starts = np.zeros(len(rows), bool) if episode_start is None else np.ravel(episode_start)
+        if len(starts) != len(rows):
+            raise UserError(f"episode_start is of {len(starts)} environments, not of {len(rows)}")
+        state, _ = self._next(rows, state, starts.astype(bool))
         noise = 0.0 if deterministic else self.config.exploration_noise
         actions = [
             to_native(self.spec, explored(self.spec, action, noise, self._noise(state, index)))
@@ -332,9 +335,14 @@ def load(path: str | Path, *, env_steps: int | None = None) -> Policy:
         when None.
 
     Raises:
-      UserError: there is no run, no such checkpoint, or one that cannot be read.
+      UserError: there is no run, no such checkpoint, or one that cannot be read; or `env_steps` is
+        given with a file, which has one policy.
     """
     if Path(path).is_file():
+        if env_steps is not None:
+            raise UserError(
+                f"env_steps is of a run's checkpoints; {shown(str(path))} is one policy"
+            )
         config, spec, learned, numbers = files.read(Path(path))
         return Policy(config, spec, learned, **numbers)
     return Policy.of(load_frozen(Path(path), env_steps=env_steps))

@@ -1,9 +1,11 @@
 """The training episodes of a run, as a data set."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
+from agents.config import NO_ENVIRONMENT
 from agents.config.data_commands import ExportCommand
 from agents.errors import UserError, shown
 from agents.recording.writing import write
@@ -28,5 +30,10 @@ def export(command: ExportCommand) -> Iterator[str]:
     if not episodes:
         within = "" if command.steps is None else f" within {command.steps:,} steps"
         raise UserError(f"{shown(str(command.run_dir))} has no finished episode{within}")
+    spec = frozen.spec
+    if (
+        env.id == NO_ENVIRONMENT
+    ):  # the run knows the spaces of its data, but no environment of theirs
+        env, spec = env.model_copy(update={"kwargs": {}}), replace(spec, id="")
     description = f"training episodes of a run with seed {frozen.config.seed}"
-    yield write(command.out, env, frozen.spec, episodes, description)
+    yield write(command.out, env, spec, episodes, description)

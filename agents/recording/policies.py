@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from agents.checkpoints import saved
 from agents.config.data_commands import RecordedPolicy
 from agents.envs import EpisodeRunner, from_native, random_action
+from agents.envs.faults import calling
 from agents.errors import UserError, shown
 from agents.planning import builders
 from agents.planning.actor import Actor
@@ -55,9 +56,12 @@ def _heuristic(runner: EpisodeRunner) -> Act:
     heuristic = getattr(module, "heuristic", None)
     if heuristic is None:
         raise UserError(f"{shown(runner.spec.id)} has no heuristic; leave that policy out")
-    return lambda runner, rng: _planner_units(
-        runner, heuristic(runner.env.unwrapped, runner.observation)
-    )
+
+    def act(runner: EpisodeRunner, rng: np.random.Generator) -> NDArray[np.float32]:
+        with calling(runner.spec.id, "in its heuristic"):
+            return _planner_units(runner, heuristic(runner.env.unwrapped, runner.observation))
+
+    return act
 
 
 def _trained(run_dir: Path, runner: EpisodeRunner, seed: int) -> Act:

@@ -6,6 +6,7 @@ Such a file holds pickled objects: to load one runs what its maker put into it.
 import importlib
 import json
 import zipfile
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -60,7 +61,10 @@ def _maker(name: str) -> tuple[str, str]:
     try:
         with zipfile.ZipFile(name) as archive:
             module = json.loads(archive.read("data"))["policy_class"]["__module__"]
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    # Damaged or encrypted files raise the last three.
+    except (
+        OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error, RuntimeError,
+    ) as error:  # fmt: skip
         raise UserError(
             f"{shown(name)} is no agent that Stable-Baselines3 saved: {one_line(error)}"
         ) from error

@@ -3,14 +3,15 @@
 The network g reads the sequence of `mbrl.regularizers.sequences` (each observation with the action
 that led to it) and is trained to undo a corruption, additive Gaussian noise unless said otherwise,
 
-    loss = mean_t || g(x + sigma * eps)_t - x_t ||^2 / K,     eps ~ N(0, I), x_t in R^K
+    loss = mean_t || g(x + sigma * eps)_t - x_t ||^2 / K,     eps ~ N(0, I)
 
 The penalty of a trajectory, uncorrupted, is its own denoising error,
 
     penalty_t = || g(x)_{t+1} - x_{t+1} ||^2,                  t = 0 .. H-1
 
-(entry t is the error of `a_t` and `o_{t+1}`, given all the others). At the optimum
-`g(x) - x = sigma^2 * score(x)` of the smoothed data, so the penalty is about
+over the K numbers of an element that are restored. Entry t is the error of `a_t` and `o_{t+1}`,
+given all the others. At the optimum `g(x) - x = sigma^2 * score(x)` of the smoothed data, so the
+penalty is about
 `sigma^4 ||score||^2`: small where there was data, large where there was none. It is small at every
 critical point of the density, though, between two modes as well as at them; the energy of
 `mbrl.regularizers.deen` is not.

@@ -134,6 +134,7 @@ BAD = {
     "no environment": (meta_with(spec=3), ["spec is 3"]),
     "odd argument": (meta_with(env_kwargs={"a": [1]}), ["env_kwargs.a"]),
     "not json": (put("meta", "{"), ["not JSON"]),
+    "endless number": (put("meta", "9" * 5_000), ["not JSON"]),
     "json of a list": (put("meta", "[1]"), ["meta that cannot be used", "[1]"]),
     "meta of bytes": (put("meta", b"{}"), ["meta of type |S2"]),
     "infinite bounds": (spec_with(action_high=[float("inf")]), ["meta that cannot be used"]),
@@ -142,6 +143,7 @@ BAD = {
     "unknown type": (spec_with(action_dtype="floaty"), ["describes no environment"]),
     "sizes disagree": (spec_with(action_size=2), ["describes no environment"]),
     "no observations": (spec_with(observation_size=-1), ["describes no environment"]),
+    "observations beyond memory": (spec_with(observation_size=10**15), ["no environment"]),
     "no choices": (spec_with(discrete=True, action_size=0), ["describes no environment"]),
 }
 

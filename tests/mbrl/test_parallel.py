@@ -57,9 +57,9 @@ def test_an_agent_divides_environments_or_else_candidates_and_plans_the_same(fou
     assert found["spread"] > 1e-3  # each environment has a plan of its own
 
 
-def test_a_plan_on_several_devices_is_traced_once(found):
-    """The state of a first plan is on one device, and that of a second where the first left it."""
-    assert found["traces"] == [1, 1]
+def test_a_plan_on_several_devices_is_traced_once_and_what_was_learned_copied_once(found):
+    """Plan states come from a checkpoint first, and then from where the last plan left them."""
+    assert found["work"] == [{"traces": 1, "copied again": [False, True]}] * 2
 
 
 @pytest.mark.parametrize(("count", "total"), ROWS)

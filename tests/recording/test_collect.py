@@ -134,6 +134,28 @@ def test_a_heuristic_that_leaves_the_bounds_is_held_within(tmp_path, monkeypatch
     assert [act(runner, np.random.default_rng(0)).tolist() for _ in range(2)] == [[1.0], [1.0]]
 
 
+@pytest.mark.parametrize(
+    ("heuristic", "named"),
+    [
+        (lambda env: 0.0, "TypeError"),
+        (lambda env, s: 1 / 0, "ZeroDivisionError (division by zero) in its heuristic"),
+        (lambda env, s: np.zeros(3), "ValueError"),
+        ("up", "TypeError"),
+    ],
+)
+def test_a_heuristic_that_fails_is_one_line(heuristic, named, tmp_path, monkeypatch):
+    import worlds
+
+    monkeypatch.setattr(worlds, "heuristic", heuristic, raising=False)
+    runner = make_runner("worlds:Counter-v0", {})
+    act = collecting.make_policy(policy("heuristic"), runner, 0)
+    runner.start(0, 0)
+    with pytest.raises(UserError, match="Counter-v0' raised ") as error:
+        act(runner, np.random.default_rng(0))
+    assert named in str(error.value)
+    assert_one_line(error)
+
+
 @pytest.fixture
 def run_dir():
     return random_run()

@@ -1,5 +1,6 @@
 """Saved agents of other libraries, by a stand-in for the library."""
 
+import io
 import json
 import sys
 import types
@@ -96,7 +97,30 @@ def test_other_files_are_refused_in_one_line(data, named, tmp_path):
     assert_one_line(error)
 
 
-def test_a_file_that_is_no_archive_is_refused(tmp_path):
-    (tmp_path / "agent.zip").write_text("no archive")
-    with pytest.raises(UserError, match="no agent that Stable-Baselines3 saved"):
+def packed() -> bytes:
+    """An archive with one compressed member."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("data", '{"policy_class": 0}' * 99)
+    return content.getvalue()
+
+
+def changed(content: bytes, *places: int) -> bytes:
+    """With a bit set that says encrypted, or one of the compressed bytes turned over."""
+    return bytes(byte ^ (places.count(at)) for at, byte in enumerate(content))
+
+
+@pytest.mark.parametrize(
+    "content",
+    {
+        "text": b"no archive",
+        "encrypted": changed(packed(), 6, packed().index(b"PK\x01\x02") + 8),
+        "damaged": changed(packed(), 34, 35, 36, 37),
+    }.items(),
+    ids=lambda pair: pair[0],
+)
+def test_a_file_that_is_no_archive_is_refused(content, tmp_path):
+    (tmp_path / "agent.zip").write_bytes(content[1])
+    with pytest.raises(UserError, match="no agent that Stable-Baselines3 saved") as error:
         load_agent(str(tmp_path / "agent.zip"), spec_of())
+    assert_one_line(error)

@@ -1,7 +1,7 @@
 """Real runs, each as small as it can be, that share what they compile.
 
-A `PlanningAgent` holds compiled functions and no state, so that runs of one configuration may
-share one. To compile it takes ten times as long as a run with it.
+A `PlanningAgent` holds compiled functions and no state of a run, so that runs of one configuration
+may share one. To compile it takes ten times as long as a run with it.
 """
 
 import contextlib

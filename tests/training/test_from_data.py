@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from logged import small_dataset
+from logged import assert_same_episodes, small_dataset
 from reading import read
 from tiny import (
     Finished,
@@ -21,8 +21,10 @@ from tiny import (
 )
 
 from agents import data
+from agents.config.data_commands import ExportCommand
 from agents.errors import UserError
 from agents.logs.log import SUMMARY
+from agents.recording.export import export
 from agents.reporting import from_data
 from agents.reporting.conclude import evaluate_run
 from agents.reporting.html import REPORT, write_report
@@ -133,13 +135,20 @@ def test_interrupted_and_resumed_it_equals_one_that_was_not(
 
 
 def test_without_an_environment_it_plans_from_the_data_alone(learned, file, tmp_path):
-    config = tiny(data=str(file), **CHANGES, env={"id": "none", "kwargs": {}, "action_repeat": 2})
+    env = {"id": "none", "kwargs": {"of_the_preset": True}, "action_repeat": 2}
+    config = tiny(data=str(file), **CHANGES, env=env)
     run_dir = train(config, tmp_path / "run")
     (fit,) = rows_of(run_dir)
     assert fit == rows_of_kind(learned.rows, "fit")[0]
     summary = json.loads((run_dir / SUMMARY).read_text())
     assert "evaluation" not in summary
     assert summary["held_out_plans"]["plans"]
+    # Its episodes are exported as those of no environment: the arguments are another's.
+    list(export(ExportCommand(run_dir, str(tmp_path / "again.npz"), None)))
+    exported = data.load(str(tmp_path / "again.npz"))
+    assert (exported.spec.id, exported.env_kwargs) == ("", {})
+    recorded = data.to_replay(data.load(str(file)), 2)
+    assert_same_episodes(data.to_replay(exported, 2), recorded)
     write_report(run_dir)
     with pytest.raises(UserError, match=r"env\.id none: there is no environment to act in"):
         evaluate_run(run_dir, 1, None, False)

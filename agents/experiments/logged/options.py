@@ -50,9 +50,8 @@ WITHOUT_HEURISTIC = ("random", REPLAY)
 
 _NAMES: tuple[str, ...] = get_args(RegularizerName)
 _MEMBERS = "disagreement"
-_ARM = re.compile(
-    rf"({'|'.join(map(re.escape, (*_NAMES, *WITHOUT_MODEL)))})(-1)?(?:@(\d+(?:\.\d+)?))?"
-)
+_PENALTY = "|".join(map(re.escape, (*_NAMES, *WITHOUT_MODEL)))
+_ARM = re.compile(rf"({_PENALTY})(-1)?(?:@(\d+(?:\.\d+)?(?:e[+-]\d+)?))?")
 
 
 @dataclass(frozen=True)

@@ -36,23 +36,24 @@ def write_results(out: Path) -> list[str]:
 
 
 def compare(rows: Sequence[Row]) -> list[Row]:
-    """A row a data set and arm: mean over seeds, and the paired difference from no penalty.
+    """A row a data set, arm and number of episodes: its mean over seeds, and its paired difference.
 
     Returns:
-      `dataset`, `arm`, `seeds`; `return` with `_low` and `_high`, Student's 95 % interval of the
-      seeds' means; `difference` likewise, of the seeds that both arms have, `pairs` of them, and
-      for an arm of one network from one network without a penalty; means of weight, shares,
-      planned and realised return of first plans; the data's own `data_return`.
+      `dataset`, `arm`, `episodes`, `seeds`; `return` with `_low` and `_high`, Student's 95 %
+      interval of the seeds' means; `difference` likewise, from no penalty in as many episodes, of
+      the seeds that both arms have, `pairs` of them, and for an arm of one network from one network
+      without a penalty; means of weight, shares, planned and realised return of first plans; the
+      data's own `data_return`.
     """
     found = []
-    groups = grouped(rows, "dataset", "arm")
-    for (dataset, arm), mine in groups.items():
+    groups = grouped(rows, "dataset", "arm", "episodes")
+    for (dataset, arm, episodes), mine in groups.items():
         base = "none-1" if Arm.of(arm).single else "none"
-        none = {row["seed"]: row["return"] for row in groups.get((dataset, base), ())}
+        none = {row["seed"]: row["return"] for row in groups.get((dataset, base, episodes), ())}
         shared = [row["return"] - none[row["seed"]] for row in mine if row["seed"] in none]
         compared = shared if arm != base else []
         found.append(
-            {"dataset": dataset, "arm": arm, "seeds": len(mine)}
+            {"dataset": dataset, "arm": arm, "episodes": episodes, "seeds": len(mine)}
             | mean_columns("return", [row["return"] for row in mine])
             | mean_columns("difference", compared)
             | {"pairs": len(compared)}

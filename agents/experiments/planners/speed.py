@@ -88,8 +88,7 @@ def measure(
 ) -> list[Row]:
     """Lets processes take turns on a workload.
 
-    Each makes two plans before: with the first, ours learns that its plan states lie on all
-    devices, and it is traced once more.
+    Each makes two plans before, which are not timed.
 
     Args:
       workload: what they plan for.

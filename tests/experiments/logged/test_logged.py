@@ -27,6 +27,8 @@ def test_an_arm_is_read_and_written():
     single = ("none-1", "rnn-dae-1", "rnn-dae-1@30", "iql", "td3+bc")
     for text in ("rnn-dae", "rnn-dae@30", "none", "cloning", "disagreement@0.3", *single):
         assert str(Arm.of(text)) == text
+    for text in ("rnn-dae@0.00005", "rnn-dae@" + 17 * "9"):  # Python writes 5e-05 and 1e+17
+        assert Arm.of(str(Arm.of(text))) == Arm.of(text)
 
 
 @pytest.mark.parametrize(
@@ -130,7 +132,8 @@ def test_what_is_done_is_not_done_again_and_nothing_changes(walk):
 
 def row(arm: str, seed: int, mean: float) -> dict:
     known = dict.fromkeys(("weight", "solved", "below_0", "planned", "realised"), 1.0)
-    return {"dataset": "d", "arm": arm, "seed": seed, "return": mean, "data_return": 9.0} | known
+    about = {"dataset": "d", "arm": arm, "seed": seed, "episodes": 30, "data_return": 9.0}
+    return about | {"return": mean} | known
 
 
 def test_arms_are_compared_seed_by_seed():
@@ -149,6 +152,15 @@ def test_one_network_is_compared_with_one_network():
     rows = [row(arm, 0, mean) for arm, mean in (("none", 1.0), ("none-1", 3.0), ("deen-1", 8.0))]
     found = {each["arm"]: each["difference"] for each in compare(rows)}
     assert found == {"none": None, "none-1": None, "deen-1": 5.0}
+
+
+def test_evaluations_of_different_lengths_are_kept_apart():
+    rows = [row(arm, seed, 1.0 + seed) for arm in ("none", "deen") for seed in range(3)]
+    rows[5] |= {"episodes": 100, "return": 7.0}
+    found = compare(rows)
+    assert [(each["arm"], each["episodes"], each["seeds"], each["pairs"]) for each in found] == [
+        ("none", 30, 3, 0), ("deen", 30, 2, 2), ("deen", 100, 1, 0)
+    ]  # fmt: skip
 
 
 def test_cloning_plans_nothing(tmp_path):

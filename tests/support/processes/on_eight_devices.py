@@ -3,8 +3,10 @@
 Prints one JSON object: largest differences, or counts, by name.
 """
 
+import itertools
 import json
 import sys
+from dataclasses import replace
 from functools import cache, partial
 from typing import Any
 from unittest import mock
@@ -79,17 +81,20 @@ def first_weights():
 
 
 def agents(count: int, number: int):
-    """Two plans in turn of an agent with random weights; and how often it was traced."""
+    """Two plans in turn of an agent with random weights; how often it was traced and copied."""
     devices = jax.devices()[:count]
     with mock.patch.object(jax, "devices", return_value=devices):
         agent = build_agent(tiny(num_envs=number, **AGENT), describe(worlds.Walk()))
     keys = jax.random.split(jax.random.key(2), number)
     places = jnp.linspace(-0.5, 0.5, 3)[:number]
     observations = jnp.stack([places, 0.1 * jnp.ones(number)], axis=-1)
-    states = agent.initial_plans(number)
-    first, states = agent.act(first_weights(), keys, states, observations, 1.0)
-    second, states = agent.act(first_weights(), keys, states, observations, 1.0)
-    return (first, second, states), traces_of(agent)["plan"]
+    states = jax.device_get(agent.initial_plans(number))  # as a checkpoint has them
+    copied = []
+    for state in (first_weights(), first_weights(), replace(first_weights())):
+        plans, states = agent.act(state, keys, states, observations, 1.0)
+        copied.append(agent._placed)
+    again = [later is not earlier for earlier, later in itertools.pairwise(copied)]
+    return (plans, states), {"traces": traces_of(agent)["plan"], "copied again": again}
 
 
 def rows(count: int, total: int) -> dict[str, Any]:
@@ -131,7 +136,7 @@ def main() -> None:
             f"{number} on 2": difference(made, jax.tree.map(lambda leaf, n=number: leaf[:n], three))
             for number, (made, _) in two_devices.items()
         },
-        "traces": [times for _, times in two_devices.values()],
+        "work": [work for _, work in two_devices.values()],
         "spread": float(np.std(three[0].actions[:, 0, 0])),
         "rows": {f"{total} on {count}": rows(count, total) for count, total in ROWS},
     }
