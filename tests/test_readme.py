@@ -205,6 +205,9 @@ def test_the_returns_of_logged_data_agree_with_their_file() -> None:
             shown = ("none", "rnn-dae", "disagreement", "cloning")
             if row["dataset"] == "expert" and row["arm"] in shown and column == "return":
                 assert _with_interval(row, column, 0) in readme
+    for row in _rows(place / "half-cheetah-arms.csv"):
+        assert _with_interval(row, "return", 1) in page
+        assert _with_interval(row, "return", 0) in readme
 
 
 def test_the_comparisons_agree_with_their_files() -> None:
