@@ -60,6 +60,8 @@ class Variants:
         self._dynamics = dynamics
         self._changes = {("num_envs",): count, **changes}
         self._agents: dict[str, PlanningAgent] = {}
+        unchanged = not changes and dynamics is None
+        self._as_evaluated = unchanged and builders.evaluated_at_once(config, count) == count
 
     def config(self, name: str) -> Config:
         """The run's configuration with the regulariser `name`."""
@@ -84,9 +86,11 @@ class Variants:
 
     def of_run(self, name: str, frozen: FrozenAgent) -> Variant:
         """The run's own regulariser as the run left it; another one fitted to the run's replay."""
-        if name == frozen.config.regularizer.name:
-            return Variant(name, self.agent(name), frozen.learned, {})
-        return self.fitted(name, frozen)
+        if name != frozen.config.regularizer.name:
+            return self.fitted(name, frozen)
+        # An evaluation of so many episodes at once has compiled what is needed.
+        agent = frozen.agent if self._as_evaluated else self.agent(name)
+        return Variant(name, agent, frozen.learned, {})
 
     def all(self, frozen: FrozenAgent) -> Iterator[Variant]:
         """Every regulariser in turn, fitted."""

@@ -35,6 +35,9 @@ from agents.training.evaluation import (
 from agents.training.frozen import FrozenAgent, load_frozen
 from agents.training.session import Session
 
+_WEIGHTS = (0.0, 3.0, 30.0)
+"""Of the plans executed for the report, with the run's own: as many as are evaluated at once."""
+
 
 def conclude(session: Session) -> None:
     """Evaluates a trained run, writes its summary, film and report, and says what it reached.
@@ -166,7 +169,7 @@ def _execute_plans(session: Session, frozen: FrozenAgent) -> Iterator[str]:
     own = () if config.regularizer.name == "none" else (frozen.weight,)
     options = ReturnsOptions(
         states=config.evaluation.states, episodes=4, closed=0, acted=0, resamples=500,
-        weights=(*ReturnsOptions().weights, *own),
+        weights=(*_WEIGHTS, *own),
     )  # fmt: skip
     try:
         run = MeasuredRun.of(run_dir, frozen, frozen, options)
