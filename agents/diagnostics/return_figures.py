@@ -169,8 +169,9 @@ def _single(title: str) -> tuple[Figure, Axes]:
 
 
 def _panels(count: int, x: str, y: str, *, sharex: bool = False) -> tuple[Figure, Sequence[Axes]]:
-    """Panels of one vertical axis, three to a line, with labels that they share."""
-    columns, lines = min(3, count), -(-count // 3)
+    """Panels of one vertical axis, three to a line (of four, two), with labels that they share."""
+    columns = 2 if count == 4 else min(3, count)
+    lines = -(-count // columns)
     figure = Figure(figsize=(max(3.2 * columns, 6.4), 3.1 * lines + 0.3), layout="constrained")
     grid = figure.subplots(lines, columns, sharex=sharex, sharey=True, squeeze=False).ravel()
     for axes in grid:
