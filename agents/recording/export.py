@@ -31,9 +31,8 @@ def export(command: ExportCommand) -> Iterator[str]:
         within = "" if command.steps is None else f" within {command.steps:,} steps"
         raise UserError(f"{shown(str(command.run_dir))} has no finished episode{within}")
     spec = frozen.spec
-    if (
-        env.id == NO_ENVIRONMENT
-    ):  # the run knows the spaces of its data, but no environment of theirs
+    if env.id == NO_ENVIRONMENT:
+        # The run knows the spaces of its data; its arguments are those of the preset's environment.
         env, spec = env.model_copy(update={"kwargs": {}}), replace(spec, id="")
     description = f"training episodes of a run with seed {frozen.config.seed}"
     yield write(command.out, env, spec, episodes, description)
