@@ -12,6 +12,12 @@ from numpy.typing import NDArray
 
 from agents.errors import one_line
 
+DAMAGE = (
+    OSError, ValueError, EOFError, TypeError, OverflowError, NotImplementedError, RuntimeError,
+    LZMAError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+"""What NumPy and zipfile raise for files that are missing, cut short, overwritten or encrypted."""
+
 
 class UnreadableError(Exception):
     """A file that is missing, damaged or none of NumPy's; says why in one line."""
@@ -31,9 +37,5 @@ def members(path: Path) -> Iterator[tuple[str, NDArray]]:
                 content = io.BytesIO(archive.read(entry))
                 array = np.lib.format.read_array(content, allow_pickle=False)
                 yield entry.filename.removesuffix(".npy"), array
-    # What NumPy and zipfile raise for files that are missing, cut short or overwritten.
-    except (
-        OSError, ValueError, EOFError, TypeError, OverflowError, NotImplementedError, RuntimeError,
-        LZMAError, zipfile.BadZipFile, zlib.error,
-    ) as error:  # fmt: skip
+    except DAMAGE as error:
         raise UnreadableError(one_line(getattr(error, "strerror", None) or error, 160)) from None

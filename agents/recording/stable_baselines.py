@@ -6,12 +6,12 @@ Such a file holds pickled objects: to load one runs what its maker put into it.
 import importlib
 import json
 import zipfile
-import zlib
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from agents.archives import DAMAGE
 from agents.envs import EnvironmentSpec, describe_spaces
 from agents.errors import UserError, one_line, shown
 
@@ -61,10 +61,7 @@ def _maker(name: str) -> tuple[str, str]:
     try:
         with zipfile.ZipFile(name) as archive:
             module = json.loads(archive.read("data"))["policy_class"]["__module__"]
-    # Damaged or encrypted files raise the last three.
-    except (
-        OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error, RuntimeError,
-    ) as error:  # fmt: skip
+    except (*DAMAGE, KeyError) as error:
         raise UserError(
             f"{shown(name)} is no agent that Stable-Baselines3 saved: {one_line(error)}"
         ) from error

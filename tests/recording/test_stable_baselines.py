@@ -106,7 +106,7 @@ def packed() -> bytes:
 
 
 def changed(content: bytes, *places: int) -> bytes:
-    """With a bit set that says encrypted, or one of the compressed bytes turned over."""
+    """With the lowest bit of these bytes turned over; of a member's flags it says encrypted."""
     return bytes(byte ^ (places.count(at)) for at, byte in enumerate(content))
 
 

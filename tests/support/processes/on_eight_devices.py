@@ -81,7 +81,7 @@ def first_weights():
 
 
 def agents(count: int, number: int):
-    """Two plans in turn of an agent with random weights; how often it was traced and copied."""
+    """The last of three plans of an agent with random weights; what was traced and copied."""
     devices = jax.devices()[:count]
     with mock.patch.object(jax, "devices", return_value=devices):
         agent = build_agent(tiny(num_envs=number, **AGENT), describe(worlds.Walk()))

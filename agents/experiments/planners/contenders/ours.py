@@ -102,7 +102,7 @@ def build(workload: Workload, *arguments: str) -> Peer:
     planned = over.jit(plan_all, compiler_options=devices.COMPILER_OPTIONS)
     observation = jnp.asarray(workload.observation)
     placed = over.place(params)  # once, as the agent does after a fit
-    memory = jax.tree.map(lambda leaf: jnp.stack([leaf] * batch), planner.init())
+    memory = over.place(jax.tree.map(lambda leaf: jnp.stack([leaf] * batch), planner.init()))
     made = 0
 
     def check() -> Predicted:
@@ -114,7 +114,7 @@ def build(workload: Workload, *arguments: str) -> Peer:
         nonlocal memory, made
         made += 1
         keys = jax.random.split(jax.random.key(made), batch)
-        found, memory = planned(placed, keys, over.place(memory), observation)
+        found, memory = planned(placed, keys, memory, observation)
         jax.block_until_ready(found)
         return planner.paths * workload.horizon
 
