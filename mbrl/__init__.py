@@ -63,6 +63,7 @@ from mbrl.regularizers import (
     RegularizerState,
     as_trajectory,
     calibrated_penalty,
+    lowest_penalty,
     make_deen,
     make_disagreement,
     make_gaussian,
@@ -75,6 +76,7 @@ from mbrl.risk import Risk, cvar, mean, mean_minus_std, worst_case
 from mbrl.rollout import (
     PROPAGATIONS,
     expectation,
+    memoryless,
     roll_out,
     survival,
     ts1,
@@ -82,6 +84,7 @@ from mbrl.rollout import (
     with_predictions,
 )
 from mbrl.types import (
+    BoundedScore,
     Evaluation,
     KeyArray,
     Params,
@@ -99,6 +102,7 @@ __all__ = [
     "CORRUPTIONS",
     "PROPAGATIONS",
     "Batch",
+    "BoundedScore",
     "Calibration",
     "Corruption",
     "Ensemble",
@@ -142,6 +146,7 @@ __all__ = [
     "fit",
     "gaussian",
     "least_penalty",
+    "lowest_penalty",
     "make_cem",
     "make_deen",
     "make_disagreement",
@@ -161,6 +166,7 @@ __all__ = [
     "mean",
     "mean_minus_std",
     "median_of_rows",
+    "memoryless",
     "multiplicative",
     "record",
     "roll_out",

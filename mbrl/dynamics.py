@@ -35,7 +35,7 @@ from jaxtyping import Array, Float
 
 from mbrl import networks, normalizer
 from mbrl.normalizer import Normalizer, normalize
-from mbrl.types import AnyArray, KeyArray, Params, Predictions, StepOutput, record
+from mbrl.types import AnyArray, Carry, KeyArray, Params, Predictions, StepOutput, record
 
 AnalyticFn = Callable[
     [Float[Array, " O"], Float[Array, " A"], Float[Array, " O"]], Float[Array, ""]
@@ -79,14 +79,28 @@ class Scales:
     rewards: Normalizer
 
 
+@record
+class MemberState:
+    """What one member carries from step to step.
+
+    Attributes:
+      observation: in the environment's units.
+      potential: of the observation, which the next reward needs again; None without a potential.
+    """
+
+    observation: Float[Array, " O"]
+    potential: Float[Array, ""] | None
+
+
 class Ensemble(NamedTuple):
     """The pure functions of an ensemble; parameters of all members lead with `[E]`.
 
     Attributes:
       members: E.
       init: ``init(key) -> params`` of all members.
-      step: ``step(scales, params, noise, observation, action) -> (observation, StepOutput)`` with
-        the parameters of one member: the `StepFn` of the planner once `scales` is bound.
+      begin: ``begin(scales, params, observation) -> MemberState``, where one member's steps start.
+      step: ``step(scales, params, noise, state, action) -> (MemberState, StepOutput)`` with the
+        parameters of one member: the `StepFn` of the planner once `scales` is bound.
       draw: ``draw(key, shape) -> noise``, the randomness of steps; see `mbrl.rollout.Draw`.
       predict: ``predict(scales, params, observation, action) -> Predictions`` of one member.
       loss: ``loss(scales, params, key, batch) -> []``, batch leading with `[E, B]`.
@@ -95,7 +109,8 @@ class Ensemble(NamedTuple):
 
     members: int
     init: Callable[[KeyArray], Params]
-    step: Callable[..., tuple[Float[Array, " O"], StepOutput]]
+    begin: Callable[..., Carry]
+    step: Callable[..., tuple[Carry, StepOutput]]
     draw: Callable[[KeyArray, tuple[int, ...]], Float[Array, "*shape O"]]
     predict: Callable[..., Predictions]
     loss: Callable[..., Float[Array, ""]]
@@ -105,6 +120,7 @@ class Ensemble(NamedTuple):
 class _Prediction(NamedTuple):
     delta: distrax.MultivariateNormalDiag  # standardised change of the observation
     next_observation: Float[Array, " O"]  # input of the heads, in the environment's units
+    next_potential: Float[Array, ""] | None
     rewards: Float[Array, " 2"]  # running and terminal, standardised
     end_logit: Float[Array, ""]
 
@@ -191,24 +207,21 @@ def make_ensemble(
         shape = (*shape, observation_size)
         return jax.random.normal(key, shape) if sample_noise else jnp.zeros(shape)
 
-    def running_reward(scales, params, state, action, duration, change):
-        """Standardised; of a standardised state and change."""
-        features = jnp.concatenate([state, action, duration[None], change])
-        reward = residual_head.apply(params["residual"], features)[0]
-        if not potential:
-            return reward
-        moved = normalizer.denormalize(scales.delta, change) / scales.observation.std
-        before, after = (
-            potential_head.apply(params["potential"], each)[0] for each in (state, state + moved)
-        )
-        return reward + after - before
+    def potential_of(params, state) -> Float[Array, ""] | None:
+        """Of a standardised observation."""
+        return potential_head.apply(params["potential"], state)[0] if potential else None
+
+    def begin(scales, params, observation) -> MemberState:
+        state = normalize(scales.observation, observation)
+        return MemberState(observation=observation, potential=potential_of(params, state))
 
     def forward(
-        scales, params, noise, observation, action, duration, corruption=None, true_change=None
-    ) -> _Prediction:
+        scales, params, noise, member: MemberState, action, duration,
+        corruption=None, true_change=None,
+    ) -> _Prediction:  # fmt: skip
         """One step; in training with the true change of the observation, standardised."""
         training = true_change is not None
-        clean = normalize(scales.observation, observation)
+        clean = normalize(scales.observation, member.observation)
         state = clean if corruption is None else clean + corruption
         inputs = jnp.concatenate([state, action, duration[None]])
         mean, variance = dynamics.apply(params["dynamics"], inputs)
@@ -218,12 +231,17 @@ def make_ensemble(
         # needs the gradient through it.
         features = jnp.concatenate([inputs, jax.lax.stop_gradient(change) if training else change])
         end_logit, terminal = end_head.apply(params["end"], features)
-        running = running_reward(
-            scales, params, clean, action, duration, true_change if training else change
-        )
+        rewarded = true_change if training else change
+        features = jnp.concatenate([clean, action, duration[None], rewarded])
+        running = residual_head.apply(params["residual"], features)[0]
+        moved = normalizer.denormalize(scales.delta, rewarded) / scales.observation.std
+        next_potential = potential_of(params, clean + moved)
+        if next_potential is not None:
+            running = running + next_potential - member.potential
         return _Prediction(
             delta=delta,
-            next_observation=observation + normalizer.denormalize(scales.delta, change),
+            next_observation=member.observation + normalizer.denormalize(scales.delta, change),
+            next_potential=next_potential,
             rewards=jnp.stack([running, terminal]),
             end_logit=end_logit,
         )
@@ -238,16 +256,17 @@ def make_ensemble(
             end_prob = analytic_termination(observation, action, prediction.next_observation)
         return running, terminal, end_prob
 
-    def step(scales, params, noise, observation, action):
-        duration = jnp.ones((), observation.dtype)
-        prediction = forward(scales, params, noise, observation, action, duration)
-        running, terminal, end_prob = rewards_and_end(scales, prediction, observation, action)
+    def step(scales, params, noise, state: MemberState, action):
+        duration = jnp.ones((), state.observation.dtype)
+        prediction = forward(scales, params, noise, state, action, duration)
+        running, terminal, end_prob = rewards_and_end(scales, prediction, state.observation, action)
         output = StepOutput(
             observation=prediction.next_observation,
             reward=(1 - end_prob) * running + end_prob * terminal,
             continue_prob=1 - end_prob,
         )
-        return output.observation, output
+        state = MemberState(observation=output.observation, potential=prediction.next_potential)
+        return state, output
 
     def predict(scales, params, observation, action) -> Predictions:
         state = normalize(scales.observation, observation)
@@ -267,8 +286,8 @@ def make_ensemble(
             corruption = input_noise * jax.random.normal(corruption_key, shape)
             change = normalize(scales.delta, transition.next_observation - transition.observation)
             prediction = forward(
-                scales, params, draw(noise_key, ()), transition.observation, transition.action,
-                transition.duration, corruption, change,
+                scales, params, draw(noise_key, ()), begin(scales, params, transition.observation),
+                transition.action, transition.duration, corruption, change,
             )  # fmt: skip
             # The observation at a termination (a crash) is left out, so that the dynamics
             # extrapolate as if the episode continued: the head can recognise a crash in that.
@@ -295,8 +314,8 @@ def make_ensemble(
     def metrics(scales, params, key, batch: Transition):
         def one(params, key, transition: Transition):
             prediction = forward(
-                scales, params, draw(key, ()), transition.observation, transition.action,
-                transition.duration,
+                scales, params, draw(key, ()), begin(scales, params, transition.observation),
+                transition.action, transition.duration,
             )  # fmt: skip
             change = transition.next_observation - transition.observation
             nll = jnp.negative(prediction.delta.log_prob(normalize(scales.delta, change)))
@@ -318,4 +337,4 @@ def make_ensemble(
             "termination_bce": jnp.mean(bce),
         }
 
-    return Ensemble(members, init, step, draw, predict, loss, metrics)
+    return Ensemble(members, init, begin, step, draw, predict, loss, metrics)

@@ -17,6 +17,10 @@ The least penalty is what counts as familiar enough: -inf, or that of a plan whi
 in the data (`mbrl.policy_prior`). Below it a plan gains nothing, so that a large weight bounds the
 penalty and does not make the most familiar plan the best.
 
+Where no decision's penalty can be below b, no score can be above the same expression with b in
+place of every penalty. That bound costs no penalty, and a planner that follows only the best of its
+candidates penalises only those whose bound lets them be among these.
+
 Source: Boney et al. (2019), eq. 4, with the sum over decisions weighted by survival and the penalty
 calibrated (`mbrl.regularizers.calibrated_penalty`), so that `weight` is return per unit of it.
 """
@@ -30,35 +34,29 @@ from jaxtyping import Array, Float
 
 from mbrl.risk import Risk, mean_minus_std
 from mbrl.rollout import survival
-from mbrl.types import Evaluation, KeyArray, Params, Trajectory
+from mbrl.types import BoundedScore, Evaluation, Params, RolledOut, Trajectory
 
 DEFAULT_RISK = mean_minus_std(1.0)
 
 
 class Objective(Protocol):
-    """``objective(params, weight, key, observation, actions, *, particles, ...) -> Evaluation``."""
+    """``objective(params, weight, observation, ...) -> BoundedScore``, of one decision's plans."""
 
     def __call__(
         self,
         params: tuple[Params, Params],
         weight: Float[Array, ""],
-        key: KeyArray,
         observation: Float[Array, " O"],
-        actions: Float[Array, "H A"],
         *,
-        particles: int,
         survival_bonus: Float[Array, ""] | float = 0.0,
         least_penalty: Float[Array, ""] | float = -jnp.inf,
-    ) -> Evaluation:
-        """Evaluates one candidate; `particles` is static, all else is traced.
+    ) -> BoundedScore:
+        """The score of every plan from one state: what a planner is given.
 
         Args:
           params: of the model and of the regulariser.
           weight: return given up per unit of penalty, >= 0.
-          key: random key, consumed.
-          observation: initial state of the plan, in the environment's units.
-          actions: the plan.
-          particles: paths per plan.
+          observation: initial state of the plans, in the environment's units.
           survival_bonus: value of an episode that continues beyond the horizon, part of the score
             and of no return. Negative where every decision costs and termination is the goal.
           least_penalty: a smaller penalty counts as this one in the score.
@@ -80,8 +78,9 @@ def discounted_return(trajectory: Trajectory, discount: float) -> Float[Array, "
 
 def make_objective(
     propagate: Callable[..., Trajectory],
-    penalty: Callable[[Params, Trajectory], Float[Array, " H"]],
+    penalty: Callable[[tuple[Params, Params], Trajectory], Float[Array, " H"]],
     *,
+    lower_bound: Callable[[tuple[Params, Params]], Float[Array, ""]] | None = None,
     discount: float = 1.0,
     risk: Risk = DEFAULT_RISK,
 ) -> Objective:
@@ -90,7 +89,11 @@ def make_objective(
     Args:
       propagate: ``(model_params, key, observation, actions, *, particles) -> Trajectory[P]``, for
         example `mbrl.rollout.ts_infinity` with its step bound.
-      penalty: ``(regularizer_params, trajectory) -> [H]``, calibrated, of one particle.
+      penalty: ``((model_params, regularizer_params), trajectory) -> [H]``, calibrated, of one
+        particle.
+      lower_bound: ``((model_params, regularizer_params)) -> []``, below which the penalty of no
+        decision can be; a planner of elites then penalises only the candidates that may be among
+        them. None where there is no bound, or where the penalty costs too little to be left out.
       discount: per decision, in (0, 1]. Lunar Lander's shaping is a potential difference with
         discount 1; a smaller one changes the ranking of plans near the ground.
       risk: the measure of risk of the particles' returns; see `mbrl.risk`.
@@ -102,25 +105,37 @@ def make_objective(
     """
 
     def objective(
-        params, weight, key, observation, actions, *, particles,
+        params, weight, observation, *,
         survival_bonus: Float[Array, ""] | float = 0.0,
         least_penalty: Float[Array, ""] | float = -jnp.inf,
-    ) -> Evaluation:  # fmt: skip
-        model_params, regularizer_params = params
-        trajectories = propagate(model_params, key, observation, actions, particles=particles)
-        returns = jax.vmap(lambda path: discounted_return(path, discount))(trajectories)
-        continues = trajectories.continue_probs
-        beyond = survival_bonus * discount ** continues.shape[-1] * jnp.prod(continues, axis=-1)
+    ) -> BoundedScore:  # fmt: skip
+        def roll_out(key, actions, *, particles: int) -> RolledOut:
+            paths = propagate(params[0], key, observation, actions, particles=particles)
+            returns = jax.vmap(lambda path: discounted_return(path, discount))(paths)
+            continues = paths.continue_probs
+            beyond = survival_bonus * discount ** continues.shape[-1] * jnp.prod(continues, axis=-1)
+            unpenalised = risk(returns + beyond)
+            upper_bound = jnp.full_like(unpenalised, jnp.inf)
+            if lower_bound is not None:
+                made = jnp.sum(jax.vmap(survival)(continues), axis=-1)
+                least = jnp.maximum(lower_bound(params) * jnp.mean(made), least_penalty)
+                upper_bound = unpenalised - weight * least
+            return RolledOut(
+                paths=paths, returns=returns, unpenalised=unpenalised, upper_bound=upper_bound
+            )
 
-        def total_penalty(path: Trajectory) -> Float[Array, ""]:
-            return _over_decisions(penalty(regularizer_params, path), survival(path.continue_probs))
+        def penalise(plan: RolledOut) -> Evaluation:
+            def total_penalty(path: Trajectory) -> Float[Array, ""]:
+                return _over_decisions(penalty(params, path), survival(path.continue_probs))
 
-        total = jnp.mean(jax.vmap(total_penalty)(trajectories))
-        return Evaluation(
-            planned_return=jnp.mean(returns),
-            penalty=total,
-            spread=jnp.std(returns),
-            score=risk(returns + beyond) - weight * jnp.maximum(total, least_penalty),
-        )
+            total = jnp.mean(jax.vmap(total_penalty)(plan.paths))
+            return Evaluation(
+                planned_return=jnp.mean(plan.returns),
+                penalty=total,
+                spread=jnp.std(plan.returns),
+                score=plan.unpenalised - weight * jnp.maximum(total, least_penalty),
+            )
+
+        return BoundedScore(roll_out, penalise, bounded=lower_bound is not None)
 
     return objective

@@ -54,6 +54,19 @@ def one_by_one(function: Callable) -> Callable:
     return lambda *rows: jax.lax.map(lambda row: function(*row), rows)
 
 
+def _gathered(rows: Any) -> Any:
+    """The rows of all devices. Leaves of one type travel together: devices wait for each other."""
+    leaves, tree = jax.tree.flatten(rows)
+    for dtype in dict.fromkeys(leaf.dtype for leaf in leaves):
+        places = [place for place, leaf in enumerate(leaves) if leaf.dtype == dtype]
+        flat = [leaves[place].reshape(len(leaves[place]), -1) for place in places]
+        ends = np.cumsum([each.shape[1] for each in flat])[:-1]
+        together = jax.lax.all_gather(jnp.concatenate(flat, axis=1), _AXIS, tiled=True)
+        for place, each in zip(places, jnp.split(together, ends, axis=1), strict=True):
+            leaves[place] = each.reshape(-1, *leaves[place].shape[1:])
+    return jax.tree.unflatten(tree, leaves)
+
+
 def spread(devices: Sequence[Any]) -> Spread:
     """Divides the rows of a `vmap` among devices.
 
@@ -74,9 +87,7 @@ def spread(devices: Sequence[Any]) -> Spread:
             first = jax.lax.axis_index(_AXIS) * share
             index = jnp.minimum(first + jnp.arange(share), total - 1)
             results = each(function)(*jax.tree.map(lambda leaf: leaf[index], rows))
-            return jax.tree.map(
-                lambda leaf: jax.lax.all_gather(leaf, _AXIS, tiled=True)[:total], results
-            )
+            return jax.tree.map(lambda leaf: leaf[:total], _gathered(results))
 
         return mapped
 

@@ -21,7 +21,7 @@ from jaxtyping import Array, Float, Int
 from mbrl.types import Carry, KeyArray, Params, StepFn, Trajectory
 
 Propagation = Callable[..., Trajectory]
-"""``propagate(step, params[E], key, observation, actions[H, A], *, particles, draw) ->
+"""``propagate(step, params[E], key, observation, actions[H, A], *, particles, draw, begin) ->
 Trajectory[P]``"""
 
 Noise = Any
@@ -32,6 +32,25 @@ Draw = Callable[[KeyArray, tuple[int, ...]], Noise]
 """``draw(key, shape) -> noise``, leading with `shape`: `jax.random.split` for a step that takes a
 key, or random numbers. Numbers drawn before the loop over decisions make small models fast: drawn
 within it, they take two thirds of the time of a plan with two layers of 64."""
+
+Begin = Callable[[Params, Float[Array, " O"]], Carry]
+"""``begin(params, observation) -> carry``: where a member's steps start."""
+
+
+def at_observation(params: Params, observation: Float[Array, " O"]) -> Carry:
+    """The carry of a model that needs nothing but the observation."""
+    del params
+    return observation
+
+
+def memoryless(step: StepFn, begin: Begin) -> StepFn:
+    """A step that begins anew: its carry is the observation, which any member can go on from."""
+
+    def from_observation(params: Params, noise: Noise, observation, action):
+        _, output = step(params, noise, begin(params, observation), action)
+        return output.observation, output
+
+    return from_observation
 
 
 def roll_out(
@@ -97,6 +116,7 @@ def ts_infinity(
     *,
     particles: int,
     draw: Draw = jax.random.split,
+    begin: Begin = at_observation,
 ) -> Trajectory:
     """Each particle keeps one member for the whole plan: errors of one model add up.
 
@@ -108,6 +128,7 @@ def ts_infinity(
       actions: the plan, in [-1, 1] or one-hot rows.
       particles: P >= 1; members are assigned as evenly as possible (`assign_members`).
       draw: the noise of `step`, drawn before the loop.
+      begin: the first carry of a member's steps.
 
     Returns:
       Paths, leaves `[P, H, ...]`.
@@ -119,7 +140,8 @@ def ts_infinity(
         params = _select(params, assign_members(member_key, _count(params), particles))
 
     def one(params: Params, noise: Noise) -> Trajectory:
-        return roll_out(step, params, noise, observation, actions)
+        carry = begin(params, observation)
+        return roll_out(step, params, noise, observation, actions, carry=carry)
 
     return jax.vmap(one)(params, draw(key, (particles, actions.shape[0])))
 
@@ -133,16 +155,18 @@ def ts1(
     *,
     particles: int,
     draw: Draw = jax.random.split,
+    begin: Begin = at_observation,
 ) -> Trajectory:
     """Each particle draws a member, uniformly and independently, at every step.
 
-    Args and result: as of `ts_infinity`.
+    Args and result: as of `ts_infinity`; every step begins anew.
 
     Source: Chua et al. (2018), TS1.
     """
     member_key, noise_key = jax.random.split(key)
     shape = (particles, actions.shape[0])
     members = jax.random.randint(member_key, shape, 0, _count(params))
+    step = memoryless(step, begin)
 
     def step_of_member(params: Params, inputs, carry: Carry, action: Float[Array, " A"]):
         member, noise = inputs
@@ -163,16 +187,18 @@ def expectation(
     *,
     particles: int,
     draw: Draw = jax.random.split,
+    begin: Begin = at_observation,
 ) -> Trajectory:
-    """One particle that moves to the mean over members of the next carry.
+    """One particle that moves to the mean over members of the next observation.
 
-    Args and result: as of `ts_infinity`, with one particle.
+    Args and result: as of `ts_infinity`, with one particle; every step begins anew.
 
     Raises:
       ValueError: for more than one particle, which would all be the same.
     """
     if particles != 1:
         raise ValueError(f"expectation propagates 1 particle, not {particles}")
+    step = memoryless(step, begin)
 
     def averaged(params: Params, noise: Noise, carry: Carry, action: Float[Array, " A"]):
         outputs = jax.vmap(step, in_axes=(0, 0, None, None))(params, noise, carry, action)

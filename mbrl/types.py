@@ -10,6 +10,7 @@ the leading axes at the edge.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, dataclass_transform
 
 import chex
@@ -130,6 +131,47 @@ class ScoreFn(Protocol):
     ) -> Evaluation:
         """Evaluates one candidate plan."""
         ...
+
+
+@record
+class RolledOut:
+    """A candidate plan that has been rolled out, and not penalised yet.
+
+    Attributes:
+      paths: of its particles.
+      returns: of its particles.
+      unpenalised: its score without the penalty.
+      upper_bound: no score of the plan can be higher.
+    """
+
+    paths: Trajectory
+    returns: Float[Array, "*N P"]
+    unpenalised: Float[Array, "*N"]
+    upper_bound: Float[Array, "*N"]
+
+
+@dataclass(frozen=True)
+class BoundedScore:
+    """A `ScoreFn` in two stages, of which the first bounds the second.
+
+    A planner that follows only its best candidates can leave out the second stage of those whose
+    bound is too low (`mbrl.planners.base.evaluate_candidates`).
+
+    Attributes:
+      roll_out: ``roll_out(key, actions[H, A], *, particles) -> RolledOut``.
+      penalise: ``penalise(rolled_out) -> Evaluation``.
+      bounded: whether bounds are finite; without one, nothing can be left out.
+    """
+
+    roll_out: Callable[..., RolledOut]
+    penalise: Callable[[RolledOut], Evaluation]
+    bounded: bool
+
+    def __call__(
+        self, key: KeyArray, actions: Float[Array, "H A"], *, particles: int
+    ) -> Evaluation:
+        """Evaluates one candidate plan: both stages."""
+        return self.penalise(self.roll_out(key, actions, particles=particles))
 
 
 @record

@@ -96,7 +96,10 @@ def with_dynamics(ensemble: Ensemble, dynamics: AnalyticDynamics, repeat: int) -
         (state, alive, total), _ = jax.lax.scan(once, start, jax.random.split(key, repeat))
         return state, StepOutput(observation=state, reward=total, continue_prob=alive)
 
-    return ensemble._replace(step=step, draw=jax.random.split)
+    def begin(scales, params, observation):
+        return observation
+
+    return ensemble._replace(begin=begin, step=step, draw=jax.random.split)
 
 
 def find_dynamics(name: str, env_id: str, kwargs: object) -> AnalyticDynamics | None:

@@ -28,11 +28,11 @@ from mbrl import (
     Planner,
     PlanState,
     PolicyState,
-    RegularizerState,
     Risk,
     Trajectory,
     calibrated_penalty,
     least_penalty,
+    lowest_penalty,
     make_objective,
 )
 
@@ -73,9 +73,11 @@ class PlanningAgent:
         self._horizon = learner.horizon
         self._propagate = PROPAGATIONS[propagation]
         self._paths = 1 if propagation == "expectation" else parts.ensemble.members
+        bound = parts.regularizer.lower_bound
         self._objective = make_objective(
             self._rollout,
-            partial(calibrated_penalty, parts.regularizer),
+            self._penalty,
+            lower_bound=None if bound is None else lambda params: lowest_penalty(bound, params[1]),
             discount=discount,
             risk=risk,
         )
@@ -83,14 +85,10 @@ class PlanningAgent:
         def plan_all(params, policy, weights, bonuses, keys, plan_states, observations):
             def plan_one(weight, bonus, key, plan_state, observation):
                 suggested, least = self._suggest(params, policy, key, observation)
-
-                def score_fn(key, actions, *, particles):
-                    return self._objective(
-                        params, weight, key, observation, actions,
-                        particles=particles, survival_bonus=bonus, least_penalty=least,
-                    )  # fmt: skip
-
-                return planner.plan(score_fn, key, plan_state, suggested)
+                score = self._objective(
+                    params, weight, observation, survival_bonus=bonus, least_penalty=least
+                )
+                return planner.plan(score, key, plan_state, suggested)
 
             return layout.environments(plan_one)(weights, bonuses, keys, plan_states, observations)
 
@@ -101,7 +99,7 @@ class PlanningAgent:
         self._suggestions = compiled(
             jax.vmap(lambda *rows: self._suggest(*rows)[0], in_axes=(None, None, 0, 0))
         )
-        self._penalties = compiled(self._penalise)
+        self._penalties = compiled(jax.vmap(self._penalty, in_axes=(None, 0)))
 
     @property
     def evaluations(self) -> int:
@@ -182,7 +180,7 @@ class PlanningAgent:
 
     def penalties(self, state: AgentState, paths: Trajectory) -> Float[Array, "N H"]:
         """Calibrated penalties of N paths, imagined or real (`mbrl.regularizers.as_trajectory`)."""
-        return self._penalties(model_of(state), penalty_of(state), paths)
+        return self._penalties((model_of(state), penalty_of(state)), paths)
 
     # --- traced ---------------------------------------------------------------------------------
 
@@ -190,11 +188,16 @@ class PlanningAgent:
         """Particles' paths under one plan; `model` is the scales and all members' parameters."""
         scales, params = model
         ensemble = self._parts.ensemble
-        paths = self._propagate(
+        return self._propagate(
             partial(ensemble.step, scales), params, key, observation, actions,
-            particles=particles, draw=ensemble.draw,
+            particles=particles, draw=ensemble.draw, begin=partial(ensemble.begin, scales),
         )  # fmt: skip
-        return self._parts.with_predictions(model, paths)
+
+    def _penalty(self, params, path: Trajectory) -> Float[Array, " H"]:
+        """The calibrated penalty of one path, imagined or real."""
+        model, regularizer = params
+        path = self._parts.with_predictions(model, path)
+        return calibrated_penalty(self._parts.regularizer, regularizer, path)
 
     def _suggest(self, params, policy: PolicyState | None, key, observation):
         """Plans of the cloned policy, `[E, H, A]`, and the penalty that is familiar enough."""
@@ -206,16 +209,12 @@ class PlanningAgent:
             self._parts.ensemble, params[0], policy, rollout_key, observation, self._horizon
         )
 
+        score = self._objective(params, jnp.zeros(()), observation)
+
         def penalty(actions: Float[Array, "H A"]) -> Float[Array, ""]:
-            return self._objective(
-                params, jnp.zeros(()), penalty_key, observation, actions, particles=self._paths
-            ).penalty
+            return score(penalty_key, actions, particles=self._paths).penalty
 
         return suggested, least_penalty(jax.vmap(penalty)(suggested))
-
-    def _penalise(self, model, regularizer: RegularizerState, paths: Trajectory):
-        paths = self._parts.with_predictions(model, paths)
-        return jax.vmap(partial(calibrated_penalty, self._parts.regularizer, regularizer))(paths)
 
 
 @partial(jax.jit, static_argnames="count")

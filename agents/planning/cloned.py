@@ -17,6 +17,7 @@ from mbrl import (
     Replay,
     Scales,
     Trainable,
+    memoryless,
     suggest,
 )
 from mbrl.normalizer import Normalizer
@@ -91,6 +92,7 @@ class ClonedPolicy:
     ) -> Float[Array, "E H A"]:
         """A plan in every member of the model: traced, as a part of the agent's."""
         scales, params = model
-        follow = partial(suggest, partial(self._policy.act, state), partial(ensemble.step, scales))
+        step = memoryless(partial(ensemble.step, scales), partial(ensemble.begin, scales))
+        follow = partial(suggest, partial(self._policy.act, state), step)
         noise = ensemble.draw(key, (ensemble.members, horizon))
         return jax.vmap(follow, in_axes=(0, 0, None))(params, noise, observation)

@@ -9,7 +9,7 @@ from threading import Event
 
 import jax
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 from agents.devices import compiled
 from agents.planning.fits import FitSchedule, PartFitter, measure_scales, side_by_side
@@ -21,6 +21,7 @@ from mbrl import (
     Replay,
     Scales,
     Trainable,
+    Trajectory,
     Transition,
     Window,
     median_of_rows,
@@ -231,9 +232,13 @@ class Learner:
 
     def _measure_calibration(self, model, scales, params, windows) -> Calibration:
         """Traced."""
-        paths = self.parts.with_predictions(model, regularizers.as_trajectory(windows))
-        penalty = jax.vmap(self.parts.regularizer.penalty, in_axes=(None, None, 0))
-        return regularizers.calibrate(penalty(scales, params, paths), windows.mask)
+
+        def penalty(path: Trajectory) -> Float[Array, " H"]:
+            path = self.parts.with_predictions(model, path)
+            return self.parts.regularizer.penalty(scales, params, path)
+
+        raw = jax.vmap(penalty)(regularizers.as_trajectory(windows))
+        return regularizers.calibrate(raw, windows.mask)
 
 
 def _as_floats(errors: dict[str, Array]) -> HeldOutErrors:

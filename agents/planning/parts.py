@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from functools import partial
 
-import jax
-
 from agents.planning.cloned import ClonedPolicy
 from mbrl import Ensemble, Params, Regularizer, Scales, Trajectory, with_predictions
 
@@ -26,10 +24,9 @@ class Parts:
     regularizer: Regularizer
     policy: ClonedPolicy | None = None
 
-    def with_predictions(self, model: tuple[Scales, Params], paths: Trajectory) -> Trajectory:
-        """Paths `[N, ...]`, with all members' predictions if the regulariser compares members."""
+    def with_predictions(self, model: tuple[Scales, Params], path: Trajectory) -> Trajectory:
+        """One particle's path, with all members' predictions if the penalty compares members."""
         if not self.regularizer.needs_predictions:
-            return paths
+            return path
         scales, params = model
-        predict = partial(self.ensemble.predict, scales)
-        return jax.vmap(partial(with_predictions, predict, params))(paths)
+        return with_predictions(partial(self.ensemble.predict, scales), params, path)

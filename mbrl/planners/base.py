@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
-from mbrl.types import Evaluation, KeyArray, Plan, ScoreFn
+from mbrl.types import BoundedScore, Evaluation, KeyArray, Plan, ScoreFn
 
 PlanState = Any
 """The state of a planner between decisions: any pytree."""
@@ -43,14 +43,47 @@ def evaluate_candidates(
     key: KeyArray,
     candidates: Float[Array, "N H A"],
     particles: int,
+    *,
+    best: int,
     vmap: Vmap = jax.vmap,
 ) -> Float[Array, " N"]:
-    """Scores of all candidates, which share the model's noise; non-finite ones rank last."""
+    """Scores of candidates, which share the model's noise; non-finite ones rank last.
 
-    def one(actions: Float[Array, "H A"]) -> Float[Array, ""]:
-        return score_fn(key, actions, particles=particles).score
+    Of a `BoundedScore`, the second stage is left out where it cannot matter: candidates are
+    penalised in the order of their upper bounds, a few at a time, until the next bound is no higher
+    than the K-th best score.
 
-    return finite_or_last(vmap(one)(candidates))
+    Args:
+      score_fn: the objective.
+      key: of the model's noise.
+      candidates: plans.
+      particles: paths per candidate.
+      best: K, in [1, N]: the K highest scores are right, and any other may be `-inf` instead.
+      vmap: maps the evaluation over the candidates.
+    """
+    total = len(candidates)
+    at_once = max(-(-5 * best // 4), -(-total // 8))
+    if not isinstance(score_fn, BoundedScore) or not score_fn.bounded or at_once >= total:
+        return finite_or_last(
+            vmap(lambda actions: score_fn(key, actions, particles=particles).score)(candidates)
+        )
+    rolled_out = vmap(lambda actions: score_fn.roll_out(key, actions, particles=particles))(
+        candidates
+    )
+    bounds, order = jax.lax.top_k(finite_or_last(rolled_out.upper_bound), total)
+
+    def undecided(carry) -> Bool[Array, ""]:
+        done, scores = carry
+        return (done < total) & (jax.lax.top_k(scores, best)[0][-1] < bounds[done])
+
+    def penalise(carry):
+        done, scores = carry
+        chosen = jax.lax.dynamic_slice(order, (done,), (at_once,))  # the last ones, once more
+        some = jax.tree.map(lambda leaf: leaf[chosen], rolled_out)
+        penalised = vmap(lambda plan: score_fn.penalise(plan).score)(some)
+        return done + at_once, scores.at[chosen].set(finite_or_last(penalised))
+
+    return jax.lax.while_loop(undecided, penalise, (0, jnp.full_like(bounds, -jnp.inf)))[1]
 
 
 def select_finalist(

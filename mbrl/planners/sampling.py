@@ -86,8 +86,8 @@ def make_sampling_planner(
       proposal: what plans are drawn from; see `mbrl.planners.proposals`.
       search: the size of the search.
       weigh: scores (`-inf` where not finite) to weights >= 0 that sum to 1, or to 0 where no score
-        is finite: the proposal then stays as it is.
-      elites: how many of the last iteration's best scores the plan reports.
+        is finite: the proposal then stays as it is. It may use the best `elites` only.
+      elites: how many of an iteration's best scores count; the plan reports those of the last.
       keep: M < N best plans of an iteration that are candidates of the next one too.
       shift_kept: whether they are also candidates of the next decision, shifted by one step.
       decay: each iteration draws this factor fewer plans than the last, >= 1, down to twice
@@ -128,7 +128,7 @@ def make_sampling_planner(
             if suggested is not None:
                 candidates = jnp.concatenate([candidates, suggested])
             scores = evaluate_candidates(
-                score_fn, score_key, candidates, search.particles, search.vmap
+                score_fn, score_key, candidates, search.particles, best=elites, vmap=search.vmap
             )
             weights = weigh(scores)
             learned = jnp.sum(weights) > 0

@@ -7,6 +7,7 @@ from mbrl.regularizers.base import (
     as_trajectory,
     calibrate,
     calibrated_penalty,
+    lowest_penalty,
     uncalibrated,
 )
 from mbrl.regularizers.deen import make_deen
@@ -23,6 +24,7 @@ __all__ = [
     "as_trajectory",
     "calibrate",
     "calibrated_penalty",
+    "lowest_penalty",
     "make_deen",
     "make_disagreement",
     "make_gaussian",

@@ -49,6 +49,8 @@ class Regularizer(NamedTuple):
       metrics: ``metrics(scales, params, key, batch) -> dict`` of held-out errors.
       needs_predictions: whether `penalty` reads the members' predictions of the trajectory, which
         cost another pass of the ensemble and are left out otherwise.
+      lower_bound: no raw penalty is below it. None where there is none, or where the penalty costs
+        so little that every candidate may as well be penalised.
     """
 
     init: Callable[[KeyArray], Params]
@@ -56,6 +58,7 @@ class Regularizer(NamedTuple):
     penalty: Callable[[Normalizer, Params, Trajectory], Float[Array, " H"]]
     metrics: Callable[..., dict[str, Float[Array, ""]]]
     needs_predictions: bool = False
+    lower_bound: float | None = None
 
 
 def unlearned(
@@ -111,7 +114,16 @@ def calibrated_penalty(
     refits.
     """
     raw = regularizer.penalty(state.scales, state.params, trajectory)
-    return (raw - state.calibration.offset) / state.calibration.scale
+    return _in_units(state.calibration, raw)
+
+
+def lowest_penalty(bound: float, state: RegularizerState) -> Float[Array, ""]:
+    """The calibrated penalty of a raw one at its `Regularizer.lower_bound`."""
+    return _in_units(state.calibration, jnp.asarray(bound))
+
+
+def _in_units(calibration: Calibration, raw: Float[Array, "*H"]) -> Float[Array, "*H"]:
+    return (raw - calibration.offset) / calibration.scale
 
 
 def as_trajectory(window: Window) -> Trajectory:

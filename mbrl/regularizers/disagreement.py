@@ -37,4 +37,4 @@ def make_disagreement() -> Regularizer:
         noise = jnp.mean(jnp.square(trajectory.predictions.std), axis=-2)
         return jnp.sum(epistemic / noise, axis=-1)
 
-    return unlearned(penalty)._replace(needs_predictions=True)
+    return unlearned(penalty)._replace(needs_predictions=True, lower_bound=0.0)

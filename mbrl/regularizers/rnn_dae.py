@@ -75,4 +75,6 @@ def make_rnn_dae(
         correction = network.apply(params, x, mask) - x[:, :restored]
         return jnp.sum(jnp.square(correction), axis=-1)[1:]
 
-    return Regularizer(init=network.init, loss=loss, penalty=penalty, metrics=metrics)
+    return Regularizer(
+        init=network.init, loss=loss, penalty=penalty, metrics=metrics, lower_bound=0.0
+    )

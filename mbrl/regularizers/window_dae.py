@@ -87,4 +87,6 @@ def make_window_dae(
         return jnp.sum(jnp.square(denoise(params, x, mask) - x), axis=-1)
 
     loss, metrics = by_denoising(read, denoise, corruption or additive(1.0))
-    return Regularizer(init=network.init, loss=loss, penalty=penalty, metrics=metrics)
+    return Regularizer(
+        init=network.init, loss=loss, penalty=penalty, metrics=metrics, lower_bound=0.0
+    )

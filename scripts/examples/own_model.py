@@ -17,12 +17,16 @@ def step(params, key, state, action):
 
 
 objective = mbrl.make_objective(partial(mbrl.ts_infinity, step), lambda _, path: 0 * path.rewards)
-score = partial(objective, (jnp.zeros(1), None), jnp.zeros(()))  # one model, no regulariser
 search = mbrl.Search(particles=1, final_particles=1)
 planner = mbrl.make_cem(mbrl.gaussian(horizon=15, action_size=1), search)
-plan, memory = jax.jit(
-    lambda key, state, memory: planner.plan(
-        lambda key, actions, particles: score(key, state, actions, particles=particles), key, memory
-    )
-)(jax.random.key(0), jnp.array([1.0, 0.0]), planner.init())
-print(plan.actions[0], plan.planned_return)
+
+
+@jax.jit
+def plan(key, state, memory):
+    """The plan from a state, by one model and without a regulariser."""
+    score = objective((jnp.zeros(1), None), jnp.zeros(()), state)
+    return planner.plan(score, key, memory)
+
+
+found, memory = plan(jax.random.key(0), jnp.array([1.0, 0.0]), planner.init())
+print(found.actions[0], found.planned_return)

@@ -14,6 +14,7 @@ import pytest
 import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
+from members import one_step
 
 from mbrl import (
     Ensemble,
@@ -21,6 +22,7 @@ from mbrl import (
     Transition,
     make_ensemble,
     roll_out,
+    ts_infinity,
 )
 from mbrl.dynamics import beta_nll, decayed
 from mbrl.normalizer import Normalizer
@@ -100,7 +102,7 @@ def small():
         ensemble=ensemble,
         params=params,
         gradient=lambda batch, params=params: gradient(units(), params, jax.random.key(1), batch),
-        step=jax.jit(ensemble.step),
+        step=jax.jit(one_step(ensemble)),
     )
 
 
@@ -155,7 +157,7 @@ def test_input_noise_acts_in_training_only(small):
     assert len({float(noisy_loss(units(), small.params, key, batch)) for key in keys}) == 2
     member = jax.tree.map(lambda leaf: leaf[0], small.params)
     inputs = member, noisy.draw(keys[0], ()), jnp.array([0.4, -0.2]), jnp.array([0.5])
-    predicted = jax.jit(noisy.step)(units(), *inputs)[1].observation
+    predicted = jax.jit(one_step(noisy))(units(), *inputs)[1].observation
     assert predicted.tolist() == small.step(units(), *inputs)[1].observation.tolist()
 
 
@@ -198,12 +200,11 @@ def test_the_reward_of_a_step_is_weighted_by_the_probability_of_termination():
     ensemble, logit = make_ensemble(2, 1, **SMALL), 0.8
     observation, action = jnp.array([2.0, -3.0]), jnp.array([0.5])
     params = set_by_hand(ensemble, logit)
-    carry, output = ensemble.step(units(), params, NO_NOISE, observation, action)
+    _, output = one_step(ensemble)(units(), params, NO_NOISE, observation, action)
     end = 1 / (1 + np.exp(-logit))
     assert output.continue_prob == pytest.approx(1 - end)
     assert output.reward == pytest.approx((1 - end) * -1.0 + end * 40.0)
     assert output.observation == pytest.approx([2.1, -2.9])  # the mean change
-    assert carry.tolist() == output.observation.tolist()
 
 
 def test_analytic_rewards_and_terminations_replace_the_learned_ones():
@@ -213,7 +214,8 @@ def test_analytic_rewards_and_terminations_replace_the_learned_ones():
         analytic_termination=lambda o, a, o_next: jnp.where(o_next[0] > 2.05, 0.25, 0.0),
     )  # fmt: skip
     params = set_by_hand(ensemble, 30.0)
-    _, output = ensemble.step(units(), params, NO_NOISE, jnp.array([2.0, -3.0]), jnp.array([0.5]))
+    observation, action = jnp.array([2.0, -3.0]), jnp.array([0.5])
+    _, output = one_step(ensemble)(units(), params, NO_NOISE, observation, action)
     reward = 100 * 2.0 + 10 * 0.5 - 2.9
     assert output.continue_prob == pytest.approx(0.75)
     # The reward of a termination stays learned: 40 is the mean of the terminal rewards.
@@ -226,7 +228,7 @@ def test_a_predicted_state_is_the_mean_or_a_draw_from_the_predicted_gaussian():
     noise = ensemble.draw(jax.random.key(0), (4000,))
     params = set_by_hand(ensemble, end_logit=0.0)
     params["dynamics"]["~"] = bounds_at(np.log(0.4**2))
-    step = jax.jit(jax.vmap(ensemble.step, in_axes=(None, None, 0, None, None)))
+    step = jax.jit(jax.vmap(one_step(ensemble), in_axes=(None, None, 0, None, None)))
     change = np.asarray(step(units(), params, noise, observation, action)[0])
     error = 0.4 * 0.25 / np.sqrt(len(noise))
     assert change.mean(axis=0) == pytest.approx(0.1, abs=4 * error)
@@ -234,7 +236,7 @@ def test_a_predicted_state_is_the_mean_or_a_draw_from_the_predicted_gaussian():
     assert len(np.unique(change)) > 0.99 * change.size  # independent draws
     certain = make_ensemble(2, 1, **SMALL)
     noise = certain.draw(jax.random.key(0), (3,))
-    change, _ = jax.vmap(certain.step, (None, None, 0, None, None))(
+    change, _ = jax.vmap(one_step(certain), (None, None, 0, None, None))(
         units(), params, noise, observation, action
     )
     assert change == pytest.approx(np.full((3, 2), 0.1))  # the mean, whatever the variance
@@ -250,7 +252,7 @@ def test_the_gradient_of_a_return_passes_through_the_predicted_states(small):
     def slope(weights, t, actions):
         """Gradient of the reward of decision t by all actions."""
         params = member | {"residual": member["residual"] | {"mlp/~/linear_0": weights}}
-        step = partial(plain.step, units())
+        step = partial(one_step(plain), units())
         path = roll_out(step, params, jnp.zeros((2, 2)), jnp.array([0.4, -0.2]), actions)
         return path.rewards[t]
 
@@ -301,7 +303,7 @@ def test_differences_of_potentials_telescope(small):
     scales = dataclasses.replace(
         units(), rewards=Normalizer(mean=jnp.zeros(2), std=jnp.array([2.0, 5.0]))
     )
-    step = partial(small.ensemble.step, scales)
+    step = partial(one_step(small.ensemble), scales)
 
     @jax.jit
     def total_reward(actions):
@@ -315,10 +317,30 @@ def test_differences_of_potentials_telescope(small):
     shifted = dataclasses.replace(
         scales, delta=dataclasses.replace(scales.delta, mean=scales.delta.mean + last - predicted)
     )
-    at_once = small.ensemble.step(shifted, member, NO_NOISE, first, jnp.array([0.1]))[1]
+    at_once = one_step(small.ensemble)(shifted, member, NO_NOISE, first, jnp.array([0.1]))[1]
     assert np.asarray(at_once.observation) == pytest.approx(np.asarray(last), abs=1e-6)
     assert abs(float(total)) > 1e-3
     assert float(total) == pytest.approx(float(at_once.reward), abs=1e-5)
+
+
+def test_a_member_carries_the_potential_of_the_state_that_it_has_reached(small):
+    """A rollout that hands potentials on is one that computes both of every step."""
+    made, params, key = small.ensemble, small.params, jax.random.key(2)
+    start, plan = jnp.array([0.4, -0.2]), jnp.array([[0.5], [-0.3], [0.9]])
+    carried, anew = (
+        ts_infinity(step, params, key, start, plan, particles=2, draw=made.draw, **begin)
+        for step, begin in (
+            (partial(made.step, units()), {"begin": partial(made.begin, units())}),
+            (partial(one_step(made), units()), {}),
+        )
+    )
+    assert np.ptp(np.asarray(anew.rewards)) > 1e-3
+    for leaf, other in zip(jax.tree.leaves(carried), jax.tree.leaves(anew), strict=True):
+        assert np.asarray(leaf) == pytest.approx(np.asarray(other), rel=1e-5, abs=1e-5)
+    member = jax.tree.map(lambda leaf: leaf[0], params)
+    reached, _ = made.step(units(), member, NO_NOISE, made.begin(units(), member, start), plan[0])
+    expected = made.begin(units(), member, reached.observation)
+    assert float(reached.potential) == pytest.approx(float(expected.potential), rel=1e-5, abs=1e-6)
 
 
 def test_the_running_reward_has_no_weight_decay(small):

@@ -8,6 +8,7 @@ import numpy as np
 import optax
 import pytest
 from analytic import Track
+from members import one_step
 
 from mbrl import Scales, make_ensemble, make_fitter, normalizer
 
@@ -33,8 +34,8 @@ def learned():
     trainable = jax.jit(fitter.epoch)(
         scales, trainable, jax.random.key(1), Track.sample(rng, (steps, 2, 64))
     )
-    over = jax.vmap(jax.vmap(ensemble.step, (None, None, None, 0, 0)), (None, 0, None, None, None))
-    step = jax.jit(over)
+    over = jax.vmap(one_step(ensemble), (None, None, None, 0, 0))
+    step = jax.jit(jax.vmap(over, (None, 0, None, None, None)))
 
     def predict(x, action):
         """Each member's output `[E, B]` at states and actions `[B]`."""

@@ -50,10 +50,10 @@ def evaluate(
         **knobs,
     )
     unused = jnp.zeros(1)
-    return objective(
-        ({}, {}), jnp.float32(weight), jax.random.key(0), unused, unused,
-        particles=2, survival_bonus=survival_bonus, least_penalty=least,
-    )  # fmt: skip
+    score = objective(
+        ({}, {}), jnp.float32(weight), unused, survival_bonus=survival_bonus, least_penalty=least
+    )
+    return score(jax.random.key(0), unused, particles=2)
 
 
 # Survival.
@@ -144,6 +144,28 @@ def test_a_plan_gains_nothing_by_a_penalty_below_the_least(least, counted):
     assert found.penalty == -3.0  # as it is
 
 
+@given(st.floats(0, 50), st.floats(-2, 3), st.sampled_from([-np.inf, -4.0, 2.5]))
+def test_no_score_is_above_the_bound_that_the_least_possible_penalty_gives(weight, extra, least):
+    """The bound is the score itself where every decision's penalty is the lowest, -1."""
+    paths = path([[1.0, 2.0], [5.0, -2.0]], [[0.5, 1.0], [1.0, 0.0]])
+    objective = make_objective(
+        lambda params, key, observation, actions, *, particles: paths,
+        lambda params, path: jnp.maximum(path.rewards * extra, 0.0) - 1.0,
+        lower_bound=lambda params: jnp.float32(-1.0),
+    )
+    unused = jnp.zeros(1)
+    score = objective(({}, {}), jnp.float32(weight), unused, least_penalty=least)
+    assert score.bounded
+    plan = score.roll_out(jax.random.key(0), unused, particles=2)
+    gap = float(plan.upper_bound - score.penalise(plan).score)
+    # Decisions are made 1.5 and 2 times.
+    penalties = np.array([1.0 * extra, 0.5 * 2.0 * extra]), np.array([5.0 * extra, -2.0 * extra])
+    total = np.mean([np.maximum(each, 0.0).sum() for each in penalties]) - 1.75
+    expected = weight * (max(total, least) - max(-1.75, least))
+    assert gap == pytest.approx(expected, rel=1e-4, abs=1e-3)
+    assert gap > -1e-3
+
+
 def test_an_early_end_gains_nothing_on_familiar_data():
     decisions, weight = 8, 7.0
     raw = 50.0 + np.random.default_rng(0).normal(size=(4000, decisions)).astype(np.float32)
@@ -179,7 +201,7 @@ def in_an_analytic_world(key):
     def score(weight, plan):
         traces.append(plan.shape)
         start = jnp.array([1.0, 0.0])
-        return objective((world.params, {}), weight, key, start, plan, particles=4)
+        return objective((world.params, {}), weight, start)(key, plan, particles=4)
 
     return score, traces
 

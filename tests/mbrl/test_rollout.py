@@ -155,6 +155,25 @@ def test_a_given_carry_is_passed_from_step_to_step(key):
     assert trajectory.observations[-1] == pytest.approx(START + 2.0)
 
 
+@pytest.mark.parametrize(
+    ("name", "rewards"),
+    [("tsinf", [10, 11, 12, 13]), ("ts1", [10] * 4), ("expectation", [10] * 4)],
+)
+def test_a_carry_is_handed_on_as_long_as_the_member_is_the_same(name, rewards, key):
+    def counting(params, key, carry, action):
+        del params, key, action
+        position, steps = carry
+        output = StepOutput(observation=position + 0.5, reward=steps, continue_prob=jnp.ones(()))
+        return (position + 0.5, steps + 1), output
+
+    trajectory = PROPAGATIONS[name](
+        counting, jnp.zeros(1), key, *here(),
+        particles=1, begin=lambda params, observation: (observation, 10.0 + params),
+    )  # fmt: skip
+    assert trajectory.rewards.tolist() == [rewards]
+    assert trajectory.observations[0, -1] == pytest.approx(START + 2.0)
+
+
 @ways_to_draw
 def test_the_expectation_averages_over_members_noise_that_is_fresh_at_every_step(ahead, key):
     world = LinearGaussian(np.zeros((4, 2, 2)), np.zeros((4, 2, 1)), noise=1.0)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from tiny import assert_same_tree, finished, frozen_of, new_run, tiny, traces_of
 
+from agents.planning import builders
 from mbrl import planners
 
 OBSERVATIONS = jnp.array([[0.1, 0.0], [-0.7, 0.9]])
@@ -97,6 +98,20 @@ def test_planning_in_a_batch_agrees_with_planning_one_by_one(run):
             jax.tree.leaves((alone, alone_states)), jax.tree.leaves((both, states)), strict=True
         ):
             np.testing.assert_allclose(left[0], right[each], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("weight", [0.03, 30.0])
+def test_plans_are_those_of_an_agent_that_penalises_every_candidate(run, weight, monkeypatch):
+    build = builders.build_regularizer
+    assert build(run.config.regularizer, run.spec).lower_bound == 0.0
+    monkeypatch.setattr(
+        builders, "build_regularizer", lambda *given: build(*given)._replace(lower_bound=None)
+    )
+    thorough = replace(run, agent=builders.build_agent(run.config, run.spec))
+    for left, right in zip(
+        jax.tree.leaves(act(thorough, weight)), jax.tree.leaves(act(run, weight)), strict=True
+    ):
+        np.testing.assert_allclose(left, right, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.slow

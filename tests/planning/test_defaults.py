@@ -67,7 +67,7 @@ def test_the_defaults_of_the_library_are_those_of_the_schema():
         assert {name: defaults[name] for name in shared} == {name: section[name] for name in shared}
     assert others == {
         "vmap", "adapt_std", "min_prob", "discrete", "analytic_reward", "analytic_termination",
-        "compiler_options", "corruption", "judge", "risk",
+        "compiler_options", "corruption", "judge", "lower_bound", "risk",
     }  # fmt: skip
     # A corruption of None is `additive(1.0)`.
     assert (penalty["corruption"], penalty["noise_std"]) == ("additive", 1.0)

@@ -22,7 +22,13 @@ from small.regularizers import (
     with_members,
 )
 
-from mbrl.regularizers import RegularizerState, as_trajectory, calibrate, calibrated_penalty
+from mbrl.regularizers import (
+    RegularizerState,
+    as_trajectory,
+    calibrate,
+    calibrated_penalty,
+    lowest_penalty,
+)
 
 each = pytest.mark.parametrize("name", REGULARIZERS)
 each_learned = pytest.mark.parametrize("name", LEARNED)
@@ -105,6 +111,27 @@ def test_regularisers_without_parameters_have_a_loss_of_0_and_no_metrics(name, k
     assert regularizer.init(key) == {}
     assert regularizer.loss(UNITS, {}, key, batch) == 0.0
     assert regularizer.metrics(UNITS, {}, key, batch) == {}
+
+
+BOUNDED = [name for name, made in REGULARIZERS.items() if made.lower_bound is not None]
+
+
+def test_the_penalties_that_cost_a_network_have_a_lower_bound_but_the_energy():
+    assert set(REGULARIZERS) - set(BOUNDED) == {"none", "gaussian", "deen"}
+
+
+@pytest.mark.parametrize("name", BOUNDED)
+def test_no_penalty_is_below_the_lower_bound(name, windows):
+    regularizer, params = REGULARIZERS[name], small(name).params
+    paths = jax.vmap(with_members)(as_trajectory(windows))
+    raw = jax.vmap(regularizer.penalty, in_axes=(None, None, 0))(UNITS, params, paths)
+    unit = calibrate(raw, jnp.asarray(windows.mask))
+    state = RegularizerState(params=params, scales=UNITS, calibration=unit)
+    calibrated = jax.vmap(lambda path: calibrated_penalty(regularizer, state, path))(paths)
+    lowest = lowest_penalty(regularizer.lower_bound, state)
+    assert float(jnp.min(raw)) >= regularizer.lower_bound
+    assert float(jnp.min(calibrated)) >= float(lowest) - 1e-5
+    assert float(lowest) < float(jnp.median(calibrated))
 
 
 def test_only_disagreement_needs_the_members_predictions():

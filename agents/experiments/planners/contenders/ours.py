@@ -1,7 +1,9 @@
-"""Plans with this project: `contenders/ours.py WORKLOAD.npz [B] [rnn-dae]`; see `protocol`.
+"""Plans with this project: `contenders/ours.py WORKLOAD.npz [B] [rnn-dae [all]]`; see `protocol`.
 
 With a number B, plans for as many environments in one call; the seconds are those of one of them.
-With `rnn-dae` the default denoising autoencoder penalises every path of the search.
+With `rnn-dae` the default denoising autoencoder penalises plans. It has learned nothing, and its
+penalty is 0, so that the search has to penalise the fewest candidates that it can; with `all` it
+penalises all of them, as it must where the penalty decides between most candidates.
 The network is the library's own with the workload's weights; the plan is that of CEM, compiled as
 the agent compiles its plans, on as many devices as `agents.devices.prepare` makes.
 """
@@ -62,11 +64,13 @@ def build(workload: Workload, *arguments: str) -> Peer:
         )
 
     sizes = (size, workload.action_size)
-    regularizer = make_rnn_dae(*sizes) if "rnn-dae" in arguments else make_none()
+    penalised = "rnn-dae" in arguments
+    regularizer = make_rnn_dae(*sizes) if penalised else make_none()
     penalty_params = regularizer.init(jax.random.key(0))
     objective = make_objective(
         partial(ts_infinity, step, draw=draw),
-        partial(regularizer.penalty, normalizer.identity(sum(sizes))),
+        lambda params, path: regularizer.penalty(normalizer.identity(sum(sizes)), params[1], path),
+        lower_bound=(lambda _: jnp.zeros(())) if penalised and "all" not in arguments else None,
         risk=mean,
     )
     over, alone = spread(jax.devices()), spread(jax.devices()[:1])
@@ -89,13 +93,8 @@ def build(workload: Workload, *arguments: str) -> Peer:
 
     def plan_all(params, keys, states, observation):
         def plan_one(key, state):
-            def score_fn(key, actions, *, particles):
-                one = jnp.ones(())  # a weight of 0 would let a compiler leave the penalty out
-                return objective(
-                    (params, penalty_params), one, key, observation, actions, particles=particles
-                )
-
-            return planner.plan(score_fn, key, state)
+            one = jnp.ones(())  # a weight of 0 would let a compiler leave the penalty out
+            return planner.plan(objective((params, penalty_params), one, observation), key, state)
 
         return over_environments(plan_one)(keys, states)
 
