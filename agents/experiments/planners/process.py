@@ -6,8 +6,10 @@ from pathlib import Path
 from agents.experiments.peers import Peer, interpreter
 
 CEILING = "matrix_product"
-OURS, PENALISED = "ours", "ours rnn-dae"
-"""This project without a penalty, and with that of the default denoising autoencoder."""
+OURS = "ours"
+"""This project without a penalty."""
+PENALISED = ("ours rnn-dae", "ours rnn-dae all")
+"""With the default denoising autoencoder, of as few candidates as can be and of all of them."""
 PEERS: tuple[str, ...] = ("mbrl_lib", "pytorch_mppi")
 
 _SCRIPTS = Path(__file__).resolve().parent / "contenders"
