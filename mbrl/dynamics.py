@@ -98,8 +98,9 @@ class Ensemble(NamedTuple):
     Attributes:
       members: E.
       init: ``init(key) -> params`` of all members.
-      begin: ``begin(scales, params, observation) -> MemberState``, where one member's steps start.
-      step: ``step(scales, params, noise, state, action) -> (MemberState, StepOutput)`` with the
+      begin: ``begin(scales, params, observation) -> carry``, where the steps of one member start: a
+        `MemberState`, if the model is learned.
+      step: ``step(scales, params, noise, carry, action) -> (carry, StepOutput)`` with the
         parameters of one member: the `StepFn` of the planner once `scales` is bound.
       draw: ``draw(key, shape) -> noise``, the randomness of steps; see `mbrl.rollout.Draw`.
       predict: ``predict(scales, params, observation, action) -> Predictions`` of one member.
@@ -216,12 +217,12 @@ def make_ensemble(
         return MemberState(observation=observation, potential=potential_of(params, state))
 
     def forward(
-        scales, params, noise, member: MemberState, action, duration,
+        scales, params, noise, start: MemberState, action, duration,
         corruption=None, true_change=None,
     ) -> _Prediction:  # fmt: skip
         """One step; in training with the true change of the observation, standardised."""
         training = true_change is not None
-        clean = normalize(scales.observation, member.observation)
+        clean = normalize(scales.observation, start.observation)
         state = clean if corruption is None else clean + corruption
         inputs = jnp.concatenate([state, action, duration[None]])
         mean, variance = dynamics.apply(params["dynamics"], inputs)
@@ -232,15 +233,15 @@ def make_ensemble(
         features = jnp.concatenate([inputs, jax.lax.stop_gradient(change) if training else change])
         end_logit, terminal = end_head.apply(params["end"], features)
         rewarded = true_change if training else change
-        features = jnp.concatenate([clean, action, duration[None], rewarded])
-        running = residual_head.apply(params["residual"], features)[0]
+        reward_features = jnp.concatenate([clean, action, duration[None], rewarded])
+        running = residual_head.apply(params["residual"], reward_features)[0]
         moved = normalizer.denormalize(scales.delta, rewarded) / scales.observation.std
         next_potential = potential_of(params, clean + moved)
-        if next_potential is not None:
-            running = running + next_potential - member.potential
+        if potential:
+            running = running + next_potential - start.potential
         return _Prediction(
             delta=delta,
-            next_observation=member.observation + normalizer.denormalize(scales.delta, change),
+            next_observation=start.observation + normalizer.denormalize(scales.delta, change),
             next_potential=next_potential,
             rewards=jnp.stack([running, terminal]),
             end_logit=end_logit,

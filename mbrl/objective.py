@@ -18,8 +18,8 @@ in the data (`mbrl.policy_prior`). Below it a plan gains nothing, so that a larg
 penalty and does not make the most familiar plan the best.
 
 Where no decision's penalty can be below b, no score can be above the same expression with b in
-place of every penalty. That bound costs no penalty, and a planner that follows only the best of its
-candidates penalises only those whose bound lets them be among these.
+place of every penalty. This bound is known before any penalty is computed, and a planner that
+follows only its best candidates penalises those alone whose bound lets them be among these.
 
 Source: Boney et al. (2019), eq. 4, with the sum over decisions weighted by survival and the penalty
 calibrated (`mbrl.regularizers.calibrated_penalty`), so that `weight` is return per unit of it.
@@ -34,13 +34,13 @@ from jaxtyping import Array, Float
 
 from mbrl.risk import Risk, mean_minus_std
 from mbrl.rollout import survival
-from mbrl.types import BoundedScore, Evaluation, Params, RolledOut, Trajectory
+from mbrl.types import BoundedScore, Evaluation, Params, RolledOut, ScoreFn, Trajectory
 
 DEFAULT_RISK = mean_minus_std(1.0)
 
 
 class Objective(Protocol):
-    """``objective(params, weight, observation, ...) -> BoundedScore``, of one decision's plans."""
+    """``objective(params, weight, observation, ...) -> ScoreFn``, of one decision's plans."""
 
     def __call__(
         self,
@@ -50,7 +50,7 @@ class Objective(Protocol):
         *,
         survival_bonus: Float[Array, ""] | float = 0.0,
         least_penalty: Float[Array, ""] | float = -jnp.inf,
-    ) -> BoundedScore:
+    ) -> ScoreFn:
         """The score of every plan from one state: what a planner is given.
 
         Args:
@@ -91,9 +91,9 @@ def make_objective(
         example `mbrl.rollout.ts_infinity` with its step bound.
       penalty: ``((model_params, regularizer_params), trajectory) -> [H]``, calibrated, of one
         particle.
-      lower_bound: ``((model_params, regularizer_params)) -> []``, below which the penalty of no
-        decision can be; a planner of elites then penalises only the candidates that may be among
-        them. None where there is no bound, or where the penalty costs too little to be left out.
+      lower_bound: ``((model_params, regularizer_params)) -> []``, finite and calibrated: no
+        decision has a lower penalty. Scores are then `BoundedScore`s. None where there is no bound,
+        or where the penalty costs so little that every candidate may as well be penalised.
       discount: per decision, in (0, 1]. Lunar Lander's shaping is a potential difference with
         discount 1; a smaller one changes the ranking of plans near the ground.
       risk: the measure of risk of the particles' returns; see `mbrl.risk`.
@@ -108,21 +108,14 @@ def make_objective(
         params, weight, observation, *,
         survival_bonus: Float[Array, ""] | float = 0.0,
         least_penalty: Float[Array, ""] | float = -jnp.inf,
-    ) -> BoundedScore:  # fmt: skip
+    ) -> ScoreFn:  # fmt: skip
         def roll_out(key, actions, *, particles: int) -> RolledOut:
             paths = propagate(params[0], key, observation, actions, particles=particles)
             returns = jax.vmap(lambda path: discounted_return(path, discount))(paths)
             continues = paths.continue_probs
             beyond = survival_bonus * discount ** continues.shape[-1] * jnp.prod(continues, axis=-1)
             unpenalised = risk(returns + beyond)
-            upper_bound = jnp.full_like(unpenalised, jnp.inf)
-            if lower_bound is not None:
-                made = jnp.sum(jax.vmap(survival)(continues), axis=-1)
-                least = jnp.maximum(lower_bound(params) * jnp.mean(made), least_penalty)
-                upper_bound = unpenalised - weight * least
-            return RolledOut(
-                paths=paths, returns=returns, unpenalised=unpenalised, upper_bound=upper_bound
-            )
+            return RolledOut(paths=paths, returns=returns, unpenalised=unpenalised)
 
         def penalise(plan: RolledOut) -> Evaluation:
             def total_penalty(path: Trajectory) -> Float[Array, ""]:
@@ -136,6 +129,16 @@ def make_objective(
                 score=plan.unpenalised - weight * jnp.maximum(total, least_penalty),
             )
 
-        return BoundedScore(roll_out, penalise, bounded=lower_bound is not None)
+        if lower_bound is None:
+            return lambda key, actions, *, particles: penalise(
+                roll_out(key, actions, particles=particles)
+            )
+
+        def upper_bound(plan: RolledOut) -> Float[Array, ""]:
+            made = jnp.sum(jax.vmap(survival)(plan.paths.continue_probs), axis=-1)
+            smallest = jnp.maximum(lower_bound(params) * jnp.mean(made), least_penalty)
+            return plan.unpenalised - weight * smallest
+
+        return BoundedScore(roll_out, upper_bound, penalise)
 
     return objective

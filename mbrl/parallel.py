@@ -55,7 +55,7 @@ def one_by_one(function: Callable) -> Callable:
 
 
 def _gathered(rows: Any) -> Any:
-    """The rows of all devices. Leaves of one type travel together: devices wait for each other."""
+    """The rows of all devices, by one exchange a dtype: in each, all wait for the slowest."""
     leaves, tree = jax.tree.flatten(rows)
     for dtype in dict.fromkeys(leaf.dtype for leaf in leaves):
         places = [place for place, leaf in enumerate(leaves) if leaf.dtype == dtype]
@@ -63,7 +63,7 @@ def _gathered(rows: Any) -> Any:
         ends = np.cumsum([each.shape[1] for each in flat])[:-1]
         together = jax.lax.all_gather(jnp.concatenate(flat, axis=1), _AXIS, tiled=True)
         for place, each in zip(places, jnp.split(together, ends, axis=1), strict=True):
-            leaves[place] = each.reshape(-1, *leaves[place].shape[1:])
+            leaves[place] = each.reshape(len(each), *leaves[place].shape[1:])
     return jax.tree.unflatten(tree, leaves)
 
 

@@ -6,6 +6,9 @@ All three take a `StepFn`, the stacked parameters of E members and one plan, and
     ts1           a particle draws a new member at every step: epistemic uncertainty averages out
     expectation   one particle follows the mean over members: no uncertainty, at E times the cost
 
+What a member knows of a state beside the observation it carries from step to step under
+`ts_infinity` only; under the other two every step begins at the observation.
+
 `ts_infinity` is the default: where a plan exploits the error of one member, the other members lower
 its return over the whole plan. Source: Chua et al. (2018), section 4.
 """
@@ -44,7 +47,10 @@ def at_observation(params: Params, observation: Float[Array, " O"]) -> Carry:
 
 
 def memoryless(step: StepFn, begin: Begin) -> StepFn:
-    """A step that begins anew: its carry is the observation, which any member can go on from."""
+    """A step whose carry is the observation alone.
+
+    What `step` hands on beside it is dropped, since another member may take the next step.
+    """
 
     def from_observation(params: Params, noise: Noise, observation, action):
         _, output = step(params, noise, begin(params, observation), action)

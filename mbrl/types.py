@@ -141,31 +141,29 @@ class RolledOut:
       paths: of its particles.
       returns: of its particles.
       unpenalised: its score without the penalty.
-      upper_bound: no score of the plan can be higher.
     """
 
     paths: Trajectory
     returns: Float[Array, "*N P"]
     unpenalised: Float[Array, "*N"]
-    upper_bound: Float[Array, "*N"]
 
 
 @dataclass(frozen=True)
 class BoundedScore:
-    """A `ScoreFn` in two stages, of which the first bounds the second.
+    """A `ScoreFn` in two stages, of which the first gives a bound of the second.
 
-    A planner that follows only its best candidates can leave out the second stage of those whose
-    bound is too low (`mbrl.planners.base.evaluate_candidates`).
+    A planner that follows only its best candidates leaves out the second stage of those whose bound
+    is too low (`mbrl.planners.base.evaluate_candidates`).
 
     Attributes:
       roll_out: ``roll_out(key, actions[H, A], *, particles) -> RolledOut``.
+      upper_bound: ``upper_bound(rolled_out) -> []``; but for rounding, no score is higher.
       penalise: ``penalise(rolled_out) -> Evaluation``.
-      bounded: whether bounds are finite; without one, nothing can be left out.
     """
 
     roll_out: Callable[..., RolledOut]
+    upper_bound: Callable[[RolledOut], Float[Array, ""]]
     penalise: Callable[[RolledOut], Evaluation]
-    bounded: bool
 
     def __call__(
         self, key: KeyArray, actions: Float[Array, "H A"], *, particles: int

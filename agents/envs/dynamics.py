@@ -96,10 +96,9 @@ def with_dynamics(ensemble: Ensemble, dynamics: AnalyticDynamics, repeat: int) -
         (state, alive, total), _ = jax.lax.scan(once, start, jax.random.split(key, repeat))
         return state, StepOutput(observation=state, reward=total, continue_prob=alive)
 
-    def begin(scales, params, observation):
-        return observation
-
-    return ensemble._replace(begin=begin, step=step, draw=jax.random.split)
+    return ensemble._replace(
+        begin=lambda scales, params, observation: observation, step=step, draw=jax.random.split
+    )
 
 
 def find_dynamics(name: str, env_id: str, kwargs: object) -> AnalyticDynamics | None:

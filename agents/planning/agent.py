@@ -30,9 +30,9 @@ from mbrl import (
     PolicyState,
     Risk,
     Trajectory,
+    calibrated_bound,
     calibrated_penalty,
     least_penalty,
-    lowest_penalty,
     make_objective,
 )
 
@@ -73,11 +73,13 @@ class PlanningAgent:
         self._horizon = learner.horizon
         self._propagate = PROPAGATIONS[propagation]
         self._paths = 1 if propagation == "expectation" else parts.ensemble.members
-        bound = parts.regularizer.lower_bound
+        penalty = parts.regularizer
         self._objective = make_objective(
             self._rollout,
             self._penalty,
-            lower_bound=None if bound is None else lambda params: lowest_penalty(bound, params[1]),
+            lower_bound=None
+            if penalty.lower_bound is None
+            else lambda params: calibrated_bound(penalty, params[1]),
             discount=discount,
             risk=risk,
         )

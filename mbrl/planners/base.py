@@ -1,5 +1,6 @@
 """The interface of every planner, the evaluation of candidates, and the choice of the plan."""
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -49,9 +50,8 @@ def evaluate_candidates(
 ) -> Float[Array, " N"]:
     """Scores of candidates, which share the model's noise; non-finite ones rank last.
 
-    Of a `BoundedScore`, the second stage is left out where it cannot matter: candidates are
-    penalised in the order of their upper bounds, a few at a time, until the next bound is no higher
-    than the K-th best score.
+    Candidates of a `BoundedScore` are penalised in the order of their bounds, a batch at a time,
+    until no bound of those left is above the K-th best score.
 
     Args:
       score_fn: the objective.
@@ -62,15 +62,19 @@ def evaluate_candidates(
       vmap: maps the evaluation over the candidates.
     """
     total = len(candidates)
-    at_once = max(-(-5 * best // 4), -(-total // 8))
-    if not isinstance(score_fn, BoundedScore) or not score_fn.bounded or at_once >= total:
+    # A quarter more than the K, so that one batch often decides; and no more than eight batches.
+    batch = max(math.ceil(1.25 * best), math.ceil(total / 8))
+    if not isinstance(score_fn, BoundedScore) or batch >= total:
         return finite_or_last(
             vmap(lambda actions: score_fn(key, actions, particles=particles).score)(candidates)
         )
     rolled_out = vmap(lambda actions: score_fn.roll_out(key, actions, particles=particles))(
         candidates
     )
-    bounds, order = jax.lax.top_k(finite_or_last(rolled_out.upper_bound), total)
+    bounds = jax.vmap(score_fn.upper_bound)(rolled_out)
+    bounds = jnp.where(jnp.isnan(bounds), jnp.inf, bounds)  # a bound that says nothing
+    bounds = jnp.where(jnp.isfinite(rolled_out.unpenalised), bounds, -jnp.inf)
+    bounds, order = jax.lax.top_k(bounds, total)
 
     def undecided(carry) -> Bool[Array, ""]:
         done, scores = carry
@@ -78,10 +82,11 @@ def evaluate_candidates(
 
     def penalise(carry):
         done, scores = carry
-        chosen = jax.lax.dynamic_slice(order, (done,), (at_once,))  # the last ones, once more
+        # At the end the slice moves back, and penalises some once more.
+        chosen = jax.lax.dynamic_slice(order, (done,), (batch,))
         some = jax.tree.map(lambda leaf: leaf[chosen], rolled_out)
         penalised = vmap(lambda plan: score_fn.penalise(plan).score)(some)
-        return done + at_once, scores.at[chosen].set(finite_or_last(penalised))
+        return done + batch, scores.at[chosen].set(finite_or_last(penalised))
 
     return jax.lax.while_loop(undecided, penalise, (0, jnp.full_like(bounds, -jnp.inf)))[1]
 

@@ -52,5 +52,5 @@ def make_mppi(proposal: Proposal, search: Search, *, temperature: float = 0.1) -
         proposal,
         search,
         lambda scores: path_integral_weights(scores, temperature),
-        elites=search.population,
+        elites=search.population + search.suggestions,  # all candidates count
     )

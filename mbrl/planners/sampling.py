@@ -86,8 +86,10 @@ def make_sampling_planner(
       proposal: what plans are drawn from; see `mbrl.planners.proposals`.
       search: the size of the search.
       weigh: scores (`-inf` where not finite) to weights >= 0 that sum to 1, or to 0 where no score
-        is finite: the proposal then stays as it is. It may use the best `elites` only.
-      elites: how many of an iteration's best scores count; the plan reports those of the last.
+        is finite: the proposal then stays as it is. It must depend on the best `elites` scores
+        only: the others may be `-inf`.
+      elites: how many of an iteration's best scores must be right. The plan reports those of the
+        last.
       keep: M < N best plans of an iteration that are candidates of the next one too.
       shift_kept: whether they are also candidates of the next decision, shifted by one step.
       decay: each iteration draws this factor fewer plans than the last, >= 1, down to twice
@@ -127,8 +129,9 @@ def make_sampling_planner(
             candidates = draw(sample_key, state, size, last)
             if suggested is not None:
                 candidates = jnp.concatenate([candidates, suggested])
+            best = min(elites, len(candidates))
             scores = evaluate_candidates(
-                score_fn, score_key, candidates, search.particles, best=elites, vmap=search.vmap
+                score_fn, score_key, candidates, search.particles, best=best, vmap=search.vmap
             )
             weights = weigh(scores)
             learned = jnp.sum(weights) > 0
@@ -137,7 +140,7 @@ def make_sampling_planner(
                 proposal.refit(state.distribution, candidates, weights),
                 state.distribution,
             )
-            elite_scores, index = jax.lax.top_k(scores, elites)
+            elite_scores, index = jax.lax.top_k(scores, best)
             state = SearchState(
                 distribution=distribution,
                 kept=candidates[index[:keep]],

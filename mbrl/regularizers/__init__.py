@@ -6,8 +6,8 @@ from mbrl.regularizers.base import (
     RegularizerState,
     as_trajectory,
     calibrate,
+    calibrated_bound,
     calibrated_penalty,
-    lowest_penalty,
     uncalibrated,
 )
 from mbrl.regularizers.deen import make_deen
@@ -23,8 +23,8 @@ __all__ = [
     "RegularizerState",
     "as_trajectory",
     "calibrate",
+    "calibrated_bound",
     "calibrated_penalty",
-    "lowest_penalty",
     "make_deen",
     "make_disagreement",
     "make_gaussian",

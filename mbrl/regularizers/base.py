@@ -117,9 +117,9 @@ def calibrated_penalty(
     return _in_units(state.calibration, raw)
 
 
-def lowest_penalty(bound: float, state: RegularizerState) -> Float[Array, ""]:
-    """The calibrated penalty of a raw one at its `Regularizer.lower_bound`."""
-    return _in_units(state.calibration, jnp.asarray(bound))
+def calibrated_bound(regularizer: Regularizer, state: RegularizerState) -> Float[Array, ""]:
+    """The calibrated `Regularizer.lower_bound`, which must not be None."""
+    return _in_units(state.calibration, jnp.asarray(regularizer.lower_bound))
 
 
 def _in_units(calibration: Calibration, raw: Float[Array, "*H"]) -> Float[Array, "*H"]:

@@ -6,7 +6,8 @@ Each member e predicts the Gaussian ``N(mean_e, std_e^2)`` of the observation af
 
 that is, epistemic uncertainty in units of the predicted noise, so that no dimension has to be
 scaled by hand (in units of the observations, leg contacts outweighed the rest). It has no
-parameters, and costs one more pass of every member's network for every step of a rollout.
+parameters, and costs one more pass of every member's network for every step of a path that is
+penalised.
 
 Source: the spread of an ensemble's means, one of those that Lu et al. (2022), "Revisiting design
 choices in offline model-based reinforcement learning", compare; the units are ours.

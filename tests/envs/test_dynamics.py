@@ -31,6 +31,7 @@ def test_pendulums_equations_are_its_own(repeat):
         path = roll_out(
             lambda params, key, state, action: ensemble.step(None, params, key, state, action),
             None, keys, jnp.asarray(runner.observation), jnp.asarray(plan),
+            carry=ensemble.begin(None, None, jnp.asarray(runner.observation)),
         )  # fmt: skip
         for index, action in enumerate(plan):
             before = runner.return_

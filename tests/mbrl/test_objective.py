@@ -11,7 +11,7 @@ from analytic import two_members
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mbrl import Trajectory, make_objective, mean, mean_minus_std, ts_infinity
+from mbrl import BoundedScore, Trajectory, make_objective, mean, mean_minus_std, ts_infinity
 from mbrl.objective import discounted_return
 from mbrl.regularizers import calibrate
 
@@ -155,9 +155,9 @@ def test_no_score_is_above_the_bound_that_the_least_possible_penalty_gives(weigh
     )
     unused = jnp.zeros(1)
     score = objective(({}, {}), jnp.float32(weight), unused, least_penalty=least)
-    assert score.bounded
+    assert isinstance(score, BoundedScore)
     plan = score.roll_out(jax.random.key(0), unused, particles=2)
-    gap = float(plan.upper_bound - score.penalise(plan).score)
+    gap = float(score.upper_bound(plan) - score.penalise(plan).score)
     # Decisions are made 1.5 and 2 times.
     penalties = np.array([1.0 * extra, 0.5 * 2.0 * extra]), np.array([5.0 * extra, -2.0 * extra])
     total = np.mean([np.maximum(each, 0.0).sum() for each in penalties]) - 1.75

@@ -47,8 +47,9 @@ def test_plans_do_not_depend_on_the_number_of_devices(found, name, count):
     assert found["plans"][f"{name} on {count}"] < 1e-9
 
 
-def test_environments_can_be_divided_too(found):
-    assert found["environments"]["5 on 3"] < 1e-9
+@pytest.mark.parametrize("name", ["icem", "cem"])
+def test_environments_can_be_divided_too(found, name):
+    assert found["environments"][f"{name}, 5 on 3"] < 1e-9
 
 
 @pytest.mark.parametrize("number", [2, 3])

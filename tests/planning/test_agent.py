@@ -102,16 +102,30 @@ def test_planning_in_a_batch_agrees_with_planning_one_by_one(run):
 
 @pytest.mark.parametrize("weight", [0.03, 30.0])
 def test_plans_are_those_of_an_agent_that_penalises_every_candidate(run, weight, monkeypatch):
-    build = builders.build_regularizer
+    build, counts = builders.build_regularizer, []
+    for bound in (0.0, None):
+        penalised: list[int] = []
+
+        def counting(*given, bound=bound, penalised=penalised):
+            made = build(*given)
+
+            def penalty(scales, params, path):
+                jax.debug.callback(lambda _: penalised.append(1), path.rewards[0])
+                return made.penalty(scales, params, path)
+
+            return made._replace(penalty=penalty, lower_bound=bound)
+
+        monkeypatch.setattr(builders, "build_regularizer", counting)
+        one = replace(run, agent=builders.build_agent(run.config, run.spec))
+        for left, right in zip(
+            jax.tree.leaves(act(one, weight)), jax.tree.leaves(act(run, weight)), strict=True
+        ):
+            np.testing.assert_allclose(left, right, rtol=1e-4, atol=1e-5)
+        jax.effects_barrier()
+        counts.append(len(penalised))
     assert build(run.config.regularizer, run.spec).lower_bound == 0.0
-    monkeypatch.setattr(
-        builders, "build_regularizer", lambda *given: build(*given)._replace(lower_bound=None)
-    )
-    thorough = replace(run, agent=builders.build_agent(run.config, run.spec))
-    for left, right in zip(
-        jax.tree.leaves(act(thorough, weight)), jax.tree.leaves(act(run, weight)), strict=True
-    ):
-        np.testing.assert_allclose(left, right, rtol=1e-4, atol=1e-5)
+    assert 0 < counts[0] <= counts[1]
+    assert (counts[0] < counts[1]) == (weight < 1)
 
 
 @pytest.mark.slow

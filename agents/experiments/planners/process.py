@@ -8,8 +8,8 @@ from agents.experiments.peers import Peer, interpreter
 CEILING = "matrix_product"
 OURS = "ours"
 """This project without a penalty."""
-PENALISED = ("ours rnn-dae", "ours rnn-dae all")
-"""With the default denoising autoencoder, of as few candidates as can be and of all of them."""
+PENALISED = ("ours rnn-dae", "ours rnn-dae fewest")
+"""With the default denoising autoencoder, of all candidates and of as few as there can be."""
 PEERS: tuple[str, ...] = ("mbrl_lib", "pytorch_mppi")
 
 _SCRIPTS = Path(__file__).resolve().parent / "contenders"

@@ -1,6 +1,7 @@
 """Candidates that cannot be elites are not penalised, and elites are as if all had been."""
 
 from collections import Counter
+from dataclasses import replace
 from functools import partial
 
 import jax
@@ -9,17 +10,17 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from small.planners import MAKERS, planner_of
+from small.planners import MAKERS, A, H, planner_of
 
-from mbrl import BoundedScore, StepOutput, make_objective, mean, ts_infinity
+from mbrl import BoundedScore, ScoreFn, StepOutput, make_objective, mean, ts_infinity
 from mbrl.planners.base import evaluate_candidates
 
 N = 24
 number = st.floats(-10.0, 10.0, width=32)
-world = st.lists(st.tuples(number, st.floats(0.0, 5.0, width=32)), min_size=N, max_size=N)
+world = st.lists(st.tuples(number, st.floats(-1.0, 5.0, width=32)), min_size=N, max_size=N)
 
 
-def rewarded(returns, penalties, weight, lower_bound=None) -> BoundedScore:
+def rewarded(returns, penalties, weight, lower_bound=None) -> ScoreFn:
     """Plan n, whose only action is n, has one step, one return and one penalty."""
 
     def step(params, key, carry, action):
@@ -41,16 +42,16 @@ PLANS = jnp.arange(float(N)).reshape(N, 1, 1)
 
 @partial(jax.jit, static_argnames="best")
 def scores_of(returns, penalties, weight, *, best):
-    """Scores without a bound, and with the bound that penalties are at least 0."""
+    """Scores without a bound, and with the bound that penalties are at least -1."""
     return tuple(
         evaluate_candidates(
             rewarded(returns, penalties, weight, bound), jax.random.key(0), PLANS, 1, best=best
         )
-        for bound in (None, 0.0)
+        for bound in (None, -1.0)
     )
 
 
-@given(world, st.sampled_from([0.0, 0.01, 1.0, 100.0]), st.sampled_from([1, 6]))
+@given(world, st.sampled_from([0.0, 0.01, 1.0, 100.0]), st.sampled_from([1, 6, 7]))
 def test_the_best_scores_are_those_of_a_search_that_penalises_all(plans, weight, best):
     returns, penalties = np.array(plans, np.float32).T
     every, some = scores_of(returns, penalties, weight, best=best)
@@ -74,10 +75,21 @@ def test_what_is_not_finite_ranks_last_with_a_bound_as_without(plans, bad):
         assert jax.lax.top_k(some, 6)[0].tolist() == jax.lax.top_k(every, 6)[0].tolist()
 
 
+@pytest.mark.parametrize("bound", [-np.inf, np.nan, -1e38])
+def test_a_bound_that_says_nothing_leaves_nothing_out(bound):
+    returns, penalties = np.arange(N, dtype=np.float32), np.ones(N, np.float32)
+    score = rewarded(returns, penalties, 1e3, bound)
+    scores = evaluate_candidates(score, jax.random.key(0), PLANS, 1, best=6)
+    assert scores.tolist() == (returns - 1e3).tolist()
+
+
 @pytest.mark.parametrize(
     ("best", "weight", "penalised"),
-    [(6, 0.0, 8), (6, 0.15, 8), (6, 0.16, 16), (6, 0.5, 16), (6, 1e3, N), (1, 0.0, 3), (N, 0.0, N)],
-)
+    [
+        (6, 0.0, 8), (6, 0.15, 8), (6, 0.16, 16), (6, 0.5, 16), (6, 1e3, N),
+        (1, 0.0, 3), (7, 0.0, 9), (7, 1e3, N), (N, 0.0, N),
+    ],
+)  # fmt: skip
 def test_no_more_candidates_are_penalised_than_it_takes(best, weight, penalised):
     """Plan n has a return of -n and a penalty of 24 - n; for 6 elites 8 are penalised at once.
 
@@ -85,38 +97,45 @@ def test_no_more_candidates_are_penalised_than_it_takes(best, weight, penalised)
     """
     seen: Counter[int] = Counter()
     score = rewarded(-np.arange(N, dtype=np.float32), np.arange(N, 0.0, -1.0), weight, 0.0)
+    assert isinstance(score, BoundedScore)
 
     def penalise(plan):
         jax.debug.callback(lambda action: seen.update([int(action)]), plan.paths.actions[0, 0, 0])
         return score.penalise(plan)
 
-    counting = BoundedScore(score.roll_out, penalise, bounded=True)
-    evaluate_candidates(counting, jax.random.key(0), PLANS, 1, best=best)
+    evaluate_candidates(replace(score, penalise=penalise), jax.random.key(0), PLANS, 1, best=best)
     jax.effects_barrier()
     assert sorted(seen) == list(range(penalised))
-    assert set(seen.values()) == {1}
+    # Of batches of 9, the third penalises three plans once more.
+    assert sum(seen.values()) == (27 if (best, penalised) == (7, N) else penalised)
 
 
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("name", [name for name in MAKERS if name != "gradient"])
-@pytest.mark.parametrize("weight", [0.01, 3.0])
-def test_plans_are_those_of_a_search_that_penalises_all(name, weight):
-    planner = planner_of(name)
+@pytest.mark.parametrize(("weight", "suggestions"), [(0.01, 0), (0.3, 8), (3.0, 0)])
+def test_plans_are_those_of_a_search_that_penalises_all(name, weight, suggestions):
+    """Episodes may end, and the penalty is between -1, its bound, and less than what counts."""
+    planner = planner_of(name, suggestions=suggestions)
+    suggested = jax.random.uniform(jax.random.key(4), (suggestions, H, A)) if suggestions else None
 
     def step(params, noise, carry, action):
         moved = carry + params * jnp.sum(action) + 0.1 * jax.random.normal(noise, carry.shape)
         reward = -jnp.sum(jnp.square(moved - 1.0))
-        return moved, StepOutput(observation=moved, reward=reward, continue_prob=jnp.ones(()))
+        goes_on = jax.nn.sigmoid(2.0 - jnp.sum(moved))
+        return moved, StepOutput(observation=moved, reward=reward, continue_prob=goes_on)
 
     @partial(jax.jit, static_argnames="bounded")
     def plans(keys, *, bounded):
         objective = make_objective(
             partial(ts_infinity, step),
-            lambda _, path: jnp.sum(jnp.square(path.observations[1:]), axis=-1),
-            lower_bound=(lambda _: jnp.zeros(())) if bounded else None,
+            lambda _, path: jnp.sum(jnp.square(path.observations[1:]), axis=-1) - 1.0,
+            lower_bound=(lambda _: -jnp.ones(())) if bounded else None,
         )
-        score = objective((jnp.array([0.3, 0.5]), {}), jnp.asarray(weight), jnp.zeros(1))
-        return jax.vmap(lambda key: planner.plan(score, key, planner.init()))(keys)
+        score = objective(
+            (jnp.array([0.3, 0.5]), {}), jnp.asarray(weight), jnp.zeros(1),
+            survival_bonus=2.0, least_penalty=-1.5,
+        )  # fmt: skip
+        return jax.vmap(lambda key: planner.plan(score, key, planner.init(), suggested))(keys)
 
     keys = jax.random.split(jax.random.key(3), 5)
     some, every = plans(keys, bounded=True), plans(keys, bounded=False)

@@ -26,8 +26,8 @@ from mbrl.regularizers import (
     RegularizerState,
     as_trajectory,
     calibrate,
+    calibrated_bound,
     calibrated_penalty,
-    lowest_penalty,
 )
 
 each = pytest.mark.parametrize("name", REGULARIZERS)
@@ -128,7 +128,7 @@ def test_no_penalty_is_below_the_lower_bound(name, windows):
     unit = calibrate(raw, jnp.asarray(windows.mask))
     state = RegularizerState(params=params, scales=UNITS, calibration=unit)
     calibrated = jax.vmap(lambda path: calibrated_penalty(regularizer, state, path))(paths)
-    lowest = lowest_penalty(0.0, state)
+    lowest = calibrated_bound(regularizer, state)
     assert regularizer.lower_bound == 0.0
     assert float(jnp.min(raw)) >= 0.0
     assert float(jnp.min(calibrated)) >= float(lowest) - 1e-5

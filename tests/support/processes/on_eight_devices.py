@@ -15,24 +15,42 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import worlds
-from analytic import certain
 from tiny import tiny, traces_of
 
 from agents.envs import describe
 from agents.planning.builders import build_agent
-from mbrl import Search, gaussian, make_gradient, make_icem, spread
+from mbrl import (
+    Search,
+    StepOutput,
+    gaussian,
+    make_cem,
+    make_gradient,
+    make_icem,
+    make_objective,
+    spread,
+    ts_infinity,
+)
 
 H, A, START = 3, 2, 0.3
-AGENT: dict[str, Any] = {"regularizer": {"name": "gaussian"}}
-"""Its penalty compiles soonest, and is computed beside the returns as every other one is."""
+AGENT: dict[str, Any] = {"regularizer": {"name": "disagreement"}}
+"""Its penalty has a lower bound, so that candidates are penalised in a loop, and learns nothing."""
 PLANS = (("icem", 8), ("gradient", 8))
 ROWS = ((2, 8), (3, 1), (3, 13), (8, 8), (8, 13))
 
 
-def score(key, actions, *, particles):
-    """A noisy score that differs from plan to plan."""
-    noise = 0.3 * jax.random.normal(key, (particles, *actions.shape))
-    return certain(-jnp.mean(jnp.square(jnp.cumsum(actions, axis=0) + START + noise)))
+def step(params, key, place, action):
+    """A noisy walk that is to end at 0."""
+    place = place + params * action + 0.3 * jax.random.normal(key, place.shape)
+    reward, one = -jnp.mean(jnp.square(place)), jnp.ones(())
+    return place, StepOutput(observation=place, reward=reward, continue_prob=one)
+
+
+objective = make_objective(
+    partial(ts_infinity, step),
+    lambda _, path: jnp.sum(jnp.square(path.actions), axis=-1),
+    lower_bound=lambda _: jnp.zeros(()),
+)
+score = objective((jnp.array([0.9, 1.1]), {}), jnp.array(0.3), jnp.full(A, START))
 
 
 def difference(left: Any, right: Any) -> float:
@@ -40,7 +58,8 @@ def difference(left: Any, right: Any) -> float:
     pairs = list(zip(jax.tree.leaves(left), jax.tree.leaves(right), strict=True))
     if any(a.shape != b.shape or a.dtype != b.dtype for a, b in pairs):
         return float("nan")
-    return max(float(np.max(np.abs(1.0 * np.asarray(a) - 1.0 * np.asarray(b)))) for a, b in pairs)
+    gaps = (np.abs(1.0 * np.asarray(a) - 1.0 * np.asarray(b)) for a, b in pairs)
+    return max(float(np.max(gap, initial=0.0)) for gap in gaps)
 
 
 def planners(vmap):
@@ -49,6 +68,7 @@ def planners(vmap):
     # Rounds of 10 and 8, and 5 starts: numbers that divide by 2 at most.
     return {
         "icem": make_icem(proposal, search, elites=4, keep=0.5, decay=1.25),
+        "cem": make_cem(proposal, search, elites=4),  # it keeps nothing between decisions
         "gradient": make_gradient(
             proposal, starts=5, iterations=3, particles=2, final_particles=2, vmap=vmap
         ),
@@ -64,10 +84,10 @@ def plans(count: int, name: str):
     return first, *plan(jax.random.key(1), state)
 
 
-def environments(count: int, number: int):
+def environments(count: int, number: int, name: str):
     """The plans of several environments, whole environments divided."""
     over = spread(jax.devices()[:count])
-    planner = planners(jax.vmap)["icem"]
+    planner = planners(jax.vmap)[name]
     keys = jax.random.split(jax.random.key(1), number)
     states = jax.tree.map(lambda leaf: jnp.stack([leaf] * number), planner.init())
     plan_all = over.jit(lambda keys, states: over.vmap(partial(planner.plan, score))(keys, states))
@@ -103,19 +123,30 @@ def rows(count: int, total: int) -> dict[str, Any]:
 
     def function(left, right):
         jax.debug.callback(lambda _: computed.append(1), left["x"])
-        return {"sum": left["x"] + right, "outer": jnp.outer(right, right)}
+        return {
+            "sum": left["x"] + right,
+            "outer": jnp.outer(right, right),
+            "above": right > left["x"],
+            "none": jnp.zeros((0, 2)),
+        }
 
     left = {"x": np.arange(2.0 * total).reshape(total, 2)}
     right = np.arange(2.0 * total).reshape(total, 2) ** 2
     made = over.jit(lambda *rows: over.vmap(function)(*rows))(left, right)
     jax.effects_barrier()
-    expected = {"sum": left["x"] + right, "outer": np.einsum("ni,nj->nij", right, right)}
+    expected = {
+        "sum": left["x"] + right,
+        "outer": np.einsum("ni,nj->nij", right, right),
+        "above": right > left["x"],
+        "none": np.zeros((total, 0, 2)),
+    }
     return {"difference": difference(made, expected), "computed": len(computed)}
 
 
 def main() -> None:
     alone = {name: plans(1, name) for name in ("icem", "gradient")}
-    five, (three, _) = environments(1, 5), agents(1, 3)
+    five = {name: environments(1, 5, name) for name in ("icem", "cem")}
+    three, _ = agents(1, 3)
     two_devices = {number: agents(2, number) for number in (2, 3)}
     found = {
         "devices": jax.device_count(),
@@ -126,10 +157,8 @@ def main() -> None:
             for name, count in PLANS
         },
         "environments": {
-            f"{number} on {count}": difference(
-                environments(count, number), jax.tree.map(lambda leaf, n=number: leaf[:n], five)
-            )
-            for count, number in ((3, 5),)
+            f"{name}, 5 on 3": difference(environments(3, 5, name), alone)
+            for name, alone in five.items()
         },
         # Two environments are divided among two devices; of three, the candidates are.
         "agents": {

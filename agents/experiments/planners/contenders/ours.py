@@ -1,9 +1,8 @@
-"""Plans with this project: `contenders/ours.py WORKLOAD.npz [B] [rnn-dae [all]]`; see `protocol`.
+"""Plans with this project: `ours.py WORKLOAD.npz [B] [rnn-dae [fewest]]`; see `protocol`.
 
 With a number B, plans for as many environments in one call; the seconds are those of one of them.
-With `rnn-dae` the default denoising autoencoder penalises plans. It has learned nothing, and its
-penalty is 0, so that the search has to penalise the fewest candidates that it can; with `all` it
-penalises all of them, as it must where the penalty decides between most candidates.
+With `rnn-dae` the default denoising autoencoder penalises all candidates, a few at a time, as it
+must where the penalty decides between them; with `fewest`, only as many as there are at a time.
 The network is the library's own with the workload's weights; the plan is that of CEM, compiled as
 the agent compiles its plans, on as many devices as `agents.devices.prepare` makes.
 """
@@ -65,12 +64,14 @@ def build(workload: Workload, *arguments: str) -> Peer:
 
     sizes = (size, workload.action_size)
     penalised = "rnn-dae" in arguments
+    # It has learned nothing, and its penalty is 0: the second bound says all, the first nothing.
+    bound = 0.0 if "fewest" in arguments else -1e6
     regularizer = make_rnn_dae(*sizes) if penalised else make_none()
     penalty_params = regularizer.init(jax.random.key(0))
     objective = make_objective(
         partial(ts_infinity, step, draw=draw),
         lambda params, path: regularizer.penalty(normalizer.identity(sum(sizes)), params[1], path),
-        lower_bound=(lambda _: jnp.zeros(())) if penalised and "all" not in arguments else None,
+        lower_bound=(lambda _: jnp.float32(bound)) if penalised else None,
         risk=mean,
     )
     over, alone = spread(jax.devices()), spread(jax.devices()[:1])
