@@ -134,10 +134,11 @@ def make_objective(
                 roll_out(key, actions, particles=particles)
             )
 
+        least = lower_bound(params)
+
         def upper_bound(plan: RolledOut) -> Float[Array, ""]:
             made = jnp.sum(jax.vmap(survival)(plan.paths.continue_probs), axis=-1)
-            smallest = jnp.maximum(lower_bound(params) * jnp.mean(made), least_penalty)
-            return plan.unpenalised - weight * smallest
+            return plan.unpenalised - weight * jnp.maximum(least * jnp.mean(made), least_penalty)
 
         return BoundedScore(roll_out, upper_bound, penalise)
 
