@@ -50,8 +50,8 @@ def evaluate_candidates(
 ) -> Float[Array, " N"]:
     """Scores of candidates, which share the model's noise; non-finite ones rank last.
 
-    Candidates of a `BoundedScore` are penalised in the order of their bounds, a batch at a time,
-    until no bound of those left is above the K-th best score.
+    Of a `BoundedScore`, the candidates with the highest bounds are penalised first, and the others
+    only if one of their bounds is above the K-th best score.
 
     Args:
       score_fn: the objective.
@@ -61,10 +61,8 @@ def evaluate_candidates(
       best: K, in [1, N]: the K highest scores are right, and any other may be `-inf` instead.
       vmap: maps the evaluation over the candidates.
     """
-    total = len(candidates)
-    # A quarter more than the K, so that one batch often decides; and no more than eight batches.
-    batch = max(math.ceil(1.25 * best), math.ceil(total / 8))
-    if not isinstance(score_fn, BoundedScore) or batch >= total:
+    first = math.ceil(1.25 * best)  # a quarter more than the K, so that they often decide
+    if not isinstance(score_fn, BoundedScore) or first >= len(candidates):
         return finite_or_last(
             vmap(lambda actions: score_fn(key, actions, particles=particles).score)(candidates)
         )
@@ -74,21 +72,26 @@ def evaluate_candidates(
     bounds = jax.vmap(score_fn.upper_bound)(rolled_out)
     bounds = jnp.where(jnp.isnan(bounds), jnp.inf, bounds)  # a bound that says nothing
     bounds = jnp.where(jnp.isfinite(rolled_out.unpenalised), bounds, -jnp.inf)
-    bounds, order = jax.lax.top_k(bounds, total)
+    bounds, order = jax.lax.top_k(bounds, len(bounds))
+
+    def penalise(scores, chosen):
+        plans = jax.tree.map(lambda leaf: leaf[chosen], rolled_out)
+        penalised = vmap(lambda plan: score_fn.penalise(plan).score)(plans)
+        return scores.at[chosen].set(finite_or_last(penalised))
 
     def undecided(carry) -> Bool[Array, ""]:
-        done, scores = carry
-        return (done < total) & (jax.lax.top_k(scores, best)[0][-1] < bounds[done])
+        scores, done = carry
+        return (done < len(bounds)) & (jax.lax.top_k(scores, best)[0][-1] < bounds[done])
 
-    def penalise(carry):
-        done, scores = carry
-        # At the end the slice moves back, and penalises some once more.
-        chosen = jax.lax.dynamic_slice(order, (done,), (batch,))
-        some = jax.tree.map(lambda leaf: leaf[chosen], rolled_out)
-        penalised = vmap(lambda plan: score_fn.penalise(plan).score)(some)
-        return done + batch, scores.at[chosen].set(finite_or_last(penalised))
+    def penalise_others(carry):
+        scores, done = carry
+        # A slice of all that are left. Without the carry, XLA would compute it before the loop.
+        left = jax.lax.dynamic_slice(order, (done,), (len(order) - first,))
+        return penalise(scores, left), len(order)
 
-    return jax.lax.while_loop(undecided, penalise, (0, jnp.full_like(bounds, -jnp.inf)))[1]
+    scores = penalise(jnp.full_like(bounds, -jnp.inf), order[:first])
+    # A loop of at most one round, since `vmap` computes both branches of a condition.
+    return jax.lax.while_loop(undecided, penalise_others, (scores, first))[0]
 
 
 def select_finalist(

@@ -86,12 +86,12 @@ def test_a_bound_that_says_nothing_leaves_nothing_out(bound):
 @pytest.mark.parametrize(
     ("best", "weight", "penalised"),
     [
-        (6, 0.0, 8), (6, 0.15, 8), (6, 0.16, 16), (6, 0.5, 16), (6, 1e3, N),
-        (1, 0.0, 3), (7, 0.0, 9), (7, 1e3, N), (N, 0.0, N),
+        (6, 0.0, 8), (6, 0.15, 8), (6, 0.16, N), (6, 1e3, N),
+        (1, 0.0, 2), (7, 0.0, 9), (7, 1e3, N), (N, 0.0, N),
     ],
 )  # fmt: skip
 def test_no_more_candidates_are_penalised_than_it_takes(best, weight, penalised):
-    """Plan n has a return of -n and a penalty of 24 - n; for 6 elites 8 are penalised at once.
+    """Plan n has a return of -n and a penalty of 24 - n; for 6 elites 8 are penalised first.
 
     Plan 5, the sixth of the first 8, scores ``-5 - 19 weight``, and plan 8 cannot be above -8.
     """
@@ -105,9 +105,7 @@ def test_no_more_candidates_are_penalised_than_it_takes(best, weight, penalised)
 
     evaluate_candidates(replace(score, penalise=penalise), jax.random.key(0), PLANS, 1, best=best)
     jax.effects_barrier()
-    assert sorted(seen) == list(range(penalised))
-    # Of batches of 9, the third penalises three plans once more.
-    assert sum(seen.values()) == (27 if (best, penalised) == (7, N) else penalised)
+    assert seen == Counter(range(penalised))
 
 
 @pytest.mark.usefixtures("float64")

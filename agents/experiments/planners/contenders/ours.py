@@ -1,8 +1,8 @@
 """Plans with this project: `ours.py WORKLOAD.npz [B] [rnn-dae [fewest]]`; see `protocol`.
 
 With a number B, plans for as many environments in one call; the seconds are those of one of them.
-With `rnn-dae` the default denoising autoencoder penalises all candidates, a few at a time, as it
-must where the penalty decides between them; with `fewest`, only as many as there are at a time.
+With `rnn-dae` the default denoising autoencoder penalises all candidates, as it must where the
+penalty decides between them; with `fewest`, only those that the search penalises first.
 The network is the library's own with the workload's weights; the plan is that of CEM, compiled as
 the agent compiles its plans, on as many devices as `agents.devices.prepare` makes.
 """
