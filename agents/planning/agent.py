@@ -73,13 +73,11 @@ class PlanningAgent:
         self._horizon = learner.horizon
         self._propagate = PROPAGATIONS[propagation]
         self._paths = 1 if propagation == "expectation" else parts.ensemble.members
-        penalty = parts.regularizer
+        bounded = parts.regularizer.lower_bound is not None
         self._objective = make_objective(
             self._rollout,
             self._penalty,
-            lower_bound=None
-            if penalty.lower_bound is None
-            else lambda params: calibrated_bound(penalty, params[1]),
+            lower_bound=self._lowest_penalty if bounded else None,
             discount=discount,
             risk=risk,
         )
@@ -200,6 +198,10 @@ class PlanningAgent:
         model, regularizer = params
         path = self._parts.with_predictions(model, path)
         return calibrated_penalty(self._parts.regularizer, regularizer, path)
+
+    def _lowest_penalty(self, params) -> Float[Array, ""]:
+        """What no calibrated penalty of a decision is below."""
+        return calibrated_bound(self._parts.regularizer, params[1])
 
     def _suggest(self, params, policy: PolicyState | None, key, observation):
         """Plans of the cloned policy, `[E, H, A]`, and the penalty that is familiar enough."""

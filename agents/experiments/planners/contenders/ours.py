@@ -64,7 +64,7 @@ def build(workload: Workload, *arguments: str) -> Peer:
 
     sizes = (size, workload.action_size)
     penalised = "rnn-dae" in arguments
-    # It has learned nothing, and its penalty is 0: the second bound says all, the first nothing.
+    # It has learned nothing, and its penalty is 0: a bound of 0 is the penalty itself.
     bound = 0.0 if "fewest" in arguments else -1e6
     regularizer = make_rnn_dae(*sizes) if penalised else make_none()
     penalty_params = regularizer.init(jax.random.key(0))
