@@ -22,11 +22,11 @@ planner = mbrl.make_cem(mbrl.gaussian(horizon=15, action_size=1), search)
 
 
 @jax.jit
-def plan(key, state, memory):
+def make_plan(key, state, memory):
     """The plan from a state, by one model and without a regulariser."""
     score = objective((jnp.zeros(1), None), jnp.zeros(()), state)
     return planner.plan(score, key, memory)
 
 
-found, memory = plan(jax.random.key(0), jnp.array([1.0, 0.0]), planner.init())
-print(found.actions[0], found.planned_return)
+plan, memory = make_plan(jax.random.key(0), jnp.array([1.0, 0.0]), planner.init())
+print(plan.actions[0], plan.planned_return)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from small.planners import MAKERS, A, H, planner_of
+from small.planners import A, H, planner_of
 
 from mbrl import BoundedScore, ScoreFn, StepOutput, make_objective, mean, ts_infinity
 from mbrl.planners.base import evaluate_candidates
@@ -109,8 +109,13 @@ def test_no_more_candidates_are_penalised_than_it_takes(best, weight, penalised)
 
 
 @pytest.mark.usefixtures("float64")
-@pytest.mark.parametrize("name", [name for name in MAKERS if name != "gradient"])
-@pytest.mark.parametrize(("weight", "suggestions"), [(0.01, 0), (0.3, 8), (3.0, 0)])
+@pytest.mark.parametrize(
+    ("name", "weight", "suggestions"),
+    [
+        ("icem", 0.01, 0), ("icem", 0.3, 8), ("icem", 3.0, 0), ("cem", 0.3, 0), ("mppi", 0.3, 8),
+        ("random-shooting", 0.3, 0),
+    ],
+)  # fmt: skip
 def test_plans_are_those_of_a_search_that_penalises_all(name, weight, suggestions):
     """Episodes may end, and the penalty is between -1, its bound, and less than what counts."""
     planner = planner_of(name, suggestions=suggestions)
