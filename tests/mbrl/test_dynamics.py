@@ -16,14 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from members import one_step
 
-from mbrl import (
-    Ensemble,
-    Scales,
-    Transition,
-    make_ensemble,
-    roll_out,
-    ts_infinity,
-)
+from mbrl import Ensemble, Scales, Transition, make_ensemble, roll_out, ts_infinity
 from mbrl.dynamics import beta_nll, decayed
 from mbrl.normalizer import Normalizer
 
@@ -200,11 +193,13 @@ def test_the_reward_of_a_step_is_weighted_by_the_probability_of_termination():
     ensemble, logit = make_ensemble(2, 1, **SMALL), 0.8
     observation, action = jnp.array([2.0, -3.0]), jnp.array([0.5])
     params = set_by_hand(ensemble, logit)
-    _, output = one_step(ensemble)(units(), params, NO_NOISE, observation, action)
+    start = ensemble.begin(units(), params, observation)
+    carry, output = ensemble.step(units(), params, NO_NOISE, start, action)
     end = 1 / (1 + np.exp(-logit))
     assert output.continue_prob == pytest.approx(1 - end)
     assert output.reward == pytest.approx((1 - end) * -1.0 + end * 40.0)
     assert output.observation == pytest.approx([2.1, -2.9])  # the mean change
+    assert carry.observation.tolist() == output.observation.tolist()
 
 
 def test_analytic_rewards_and_terminations_replace_the_learned_ones():

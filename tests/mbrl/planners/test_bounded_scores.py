@@ -117,7 +117,7 @@ def test_no_more_candidates_are_penalised_than_it_takes(best, weight, penalised)
     ],
 )  # fmt: skip
 def test_plans_are_those_of_a_search_that_penalises_all(name, weight, suggestions):
-    """Episodes may end, and the penalty is between -1, its bound, and less than what counts."""
+    """Episodes may end, a decision's penalty is at least -1, and -1.5 in all is familiar enough."""
     planner = planner_of(name, suggestions=suggestions)
     suggested = jax.random.uniform(jax.random.key(4), (suggestions, H, A)) if suggestions else None
 
