@@ -20,7 +20,8 @@ OURS = (
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS",
     "JAX_PLATFORMS",
 )
-THREE = "--xla_force_host_platform_device_count=3 --xla_cpu_multi_thread_eigen=false"
+WIDE = "--xla_cpu_prefer_vector_width=512"
+THREE = f"{WIDE} --xla_force_host_platform_device_count=3 --xla_cpu_multi_thread_eigen=false"
 
 
 @pytest.fixture
@@ -43,10 +44,10 @@ def test_every_core_becomes_a_device_and_programs_are_kept(early, tmp_path):
     assert float(os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"]) < 1.0
 
 
-def test_one_core_is_left_as_it_is(early):
+def test_one_core_is_one_device(early):
     early.setattr(os, "sched_getaffinity", lambda pid: {4})
     prepare()
-    assert "XLA_FLAGS" not in os.environ
+    assert os.environ["XLA_FLAGS"] == WIDE
 
 
 @pytest.mark.parametrize("share", [1, 2])
@@ -71,9 +72,21 @@ def test_other_flags_stay_and_ours_are_added(early):
 
 
 @pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("--xla_force_host_platform_device_count=5", WIDE),
+        ("--xla_cpu_prefer_vector_width=128", THREE.removeprefix(WIDE).strip()),
+    ],
+)
+def test_a_flag_that_is_set_is_not_set_again(early, theirs, ours):
+    early.setenv("XLA_FLAGS", theirs)
+    prepare()
+    assert os.environ["XLA_FLAGS"] == f"{theirs} {ours}"
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("XLA_FLAGS", "--xla_force_host_platform_device_count=5"),
         ("JAX_COMPILATION_CACHE_DIR", "/mine"),
         ("JAX_COMPILATION_CACHE_DIR", ""),
         ("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "7"),
