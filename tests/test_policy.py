@@ -173,7 +173,7 @@ def test_it_says_what_it_takes(run):
 
 
 def test_a_directory_without_a_run_is_refused(tmp_path):
-    with pytest.raises(UserError, match=r"config\.yaml"):
+    with pytest.raises(UserError, match=r"holds no run \(no config\.yaml\); give the directory"):
         agents.load(tmp_path)
 
 

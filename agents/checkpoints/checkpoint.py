@@ -244,5 +244,5 @@ def _advice(directory: Path, step: int) -> str:
         return "no other is before it: restore the file from a copy, or train another run"
     return (
         f"the one before it is {older[0]}: restore the file from a copy, or go on from there with"
-        f" --resume RUN_DIR --from-step {older[0]}, which drops what came after"
+        f" train --resume RUN_DIR --from-step {older[0]}, which drops what came after"
     )

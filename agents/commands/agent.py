@@ -125,7 +125,7 @@ COMMANDS = (
         interrupted="nothing was saved",
     ),
     Command(
-        "Evaluate a saved run on fresh episodes",
+        "Evaluate a saved run again",
         EVALUATE,
         _evaluate,
         jax=True,

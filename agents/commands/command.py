@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from agents.commands.ending import ending_as_interrupts, failed, interrupted
+from agents.commands.ending import ending_as_interrupts, failed, interrupted, out_of_memory
 from agents.config.flags import CommandLine
 from agents.devices import prepare
 from agents.errors import UserError
@@ -37,7 +37,8 @@ class Command:
 def carry_out(command: Command, args: list[str]) -> int:
     """Carries out a command, and returns its exit status.
 
-    Bad input becomes one line on standard error and status 2; an interrupt, or the end of whoever
+    Bad input, and sizes that the memory does not hold, become one line on standard error and status
+    2; an interrupt, or the end of whoever
     reads the output, one line and status 130. Modules of the working directory can be named by the
     user, as in `--env.id my_module:MyEnv-v0`.
     """
@@ -55,4 +56,8 @@ def carry_out(command: Command, args: list[str]) -> int:
         return failed(error)
     except (KeyboardInterrupt, BrokenPipeError) as error:
         return interrupted(error, command.interrupted)
+    except Exception as error:
+        if (known := out_of_memory(error)) is None:
+            raise
+        return failed(known)
     return 0

@@ -27,6 +27,19 @@ def failed(error: UserError) -> int:
     return 2
 
 
+def out_of_memory(error: Exception) -> UserError | None:
+    """What to do where the memory did not suffice; None where an error is another one.
+
+    Python raises its own error; JAX raises one that every failure of its runtime shares.
+    """
+    if not isinstance(error, MemoryError) and not str(error).startswith("RESOURCE_EXHAUSTED"):
+        return None
+    return UserError(
+        f"the memory does not suffice ({one_line(error)}); a smaller --planner.population,"
+        " --planner.particles, --model.hidden or batch size needs less"
+    )
+
+
 def interrupted(error: BaseException, left: str) -> int:
     """Says that the command was interrupted, and what that leaves; returns 130.
 

@@ -14,7 +14,10 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 Count = Annotated[int, Field(ge=1)]
-"""Of steps or units, one of several."""
+"""Of steps, one of several."""
+
+Width = Annotated[int, Field(ge=1, le=8192)]
+"""Units of a layer, one of several."""
 
 _SIGNS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
 

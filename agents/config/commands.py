@@ -14,7 +14,7 @@ from pathlib import Path
 
 from agents.config.base import beyond_32_bits, flag, options
 from agents.config.flags import PROGRAM, Argument, CommandLine, Parsed, called, declared
-from agents.config.loading import CONFIG_FILE, load, load_run, override
+from agents.config.loading import CONFIG_FILE, load, load_run, override, refuse_no_run
 from agents.config.presets import PRESETS, listing
 from agents.config.schema import Config
 from agents.errors import UserError, shown
@@ -119,7 +119,7 @@ def train_line(example: str = "lunar-lander") -> CommandLine:
 
 EVALUATE = CommandLine(
     "evaluate",
-    "Evaluate a saved run on fresh episodes, planning with what it learned.",
+    "Evaluate a saved run, planning with what it learned, in episodes that it did not learn from.",
     _EVALUATE_ARGUMENTS,
 )
 REPORT = CommandLine(
@@ -274,13 +274,8 @@ def existing_run(name: str) -> Path:
     Raises:
       UserError: it holds none.
     """
-    path = Path(name)
-    # Unlike Path's, it takes a name that is too long and a directory that may not be searched.
-    if not name or not os.path.isfile(path / CONFIG_FILE):
-        raise UserError(
-            f"{shown(name)} holds no run (no {CONFIG_FILE}); give the directory of a saved run"
-        )
-    return path
+    refuse_no_run(name)
+    return Path(name)
 
 
 def _free_directory(name: str) -> Path:

@@ -4,6 +4,7 @@ The schema lives in `agents.config.schema`, the presets in `agents.config.preset
 """
 
 import functools
+import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_origin
@@ -60,9 +61,23 @@ def load_run(run_dir: Path) -> Config:
     """Reads the configuration that a run was started with.
 
     Raises:
-        UserError: the directory holds no readable configuration.
+        UserError: the directory holds no run, or no readable configuration.
     """
+    refuse_no_run(str(run_dir))
     return load_file(run_dir / CONFIG_FILE)
+
+
+def refuse_no_run(name: str) -> None:
+    """Refuses a directory without a run.
+
+    Raises:
+        UserError: it holds none, or is none.
+    """
+    # Unlike Path's, it takes a name that is too long and a directory that may not be searched.
+    if not name or not os.path.isfile(os.path.join(name, CONFIG_FILE)):
+        raise UserError(
+            f"{shown(name)} holds no run (no {CONFIG_FILE}); give the directory of a saved run"
+        )
 
 
 def load_file(file: Path) -> Config:

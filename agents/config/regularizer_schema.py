@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from agents.config.base import Count, Options, epochs_conflicts
+from agents.config.base import Options, Width, epochs_conflicts
 
 
 class RnnDaeConfig(Options):
@@ -22,7 +22,7 @@ class WindowDaeConfig(Options):
     """The feed-forward denoising autoencoder of a few successive decisions."""
 
     window: int = Field(default=2, ge=1, description="Successive observations it sees at once")
-    hidden: tuple[Count, ...] = Field(
+    hidden: tuple[Width, ...] = Field(
         default=(200, 200, 200), min_length=1, strict=False, description="Units a layer"
     )
     element: Literal["action-state", "state-action"] = Field(
@@ -37,7 +37,7 @@ class WindowDaeConfig(Options):
 class DeenConfig(Options):
     """The deep energy estimator of transitions."""
 
-    hidden: tuple[Count, ...] = Field(
+    hidden: tuple[Width, ...] = Field(
         default=(200, 200, 200), min_length=1, strict=False, description="Units a layer"
     )
 

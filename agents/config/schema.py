@@ -13,7 +13,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from agents.config.base import Count, Options, epochs_conflicts
+from agents.config.base import Count, Options, Width, epochs_conflicts
 from agents.config.planner_schema import PlannerConfig
 from agents.config.regularizer_schema import RegularizerConfig
 
@@ -48,16 +48,16 @@ class ModelConfig(Options):
     """The learned dynamics: a probabilistic ensemble."""
 
     members: int = Field(default=5, ge=1, description="Networks in the ensemble")
-    hidden: tuple[Count, ...] = Field(
+    hidden: tuple[Width, ...] = Field(
         default=(64, 64, 64), min_length=1, strict=False, description="Units a layer, dynamics"
     )
-    head_hidden: tuple[Count, ...] = Field(
+    head_hidden: tuple[Width, ...] = Field(
         default=(32, 32), min_length=1, strict=False, description="Units a layer, reward and ends"
     )
     potential: bool = Field(
         default=True, description="Reward as a change of potential, and a residual: for shaped ones"
     )
-    potential_hidden: tuple[Count, ...] = Field(
+    potential_hidden: tuple[Width, ...] = Field(
         default=(64, 64), min_length=1, strict=False, description="Units a layer, potential"
     )
     propagation: Literal["ts1", "tsinf", "expectation"] = Field(

@@ -13,7 +13,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter, SymmetricalLogLocator
 
 from agents.analysis.style import CYCLE, GREY, MARKERS, frame, write
 from agents.analysis.tables import Row, grouped
@@ -126,7 +126,8 @@ def trade_off(document: Document) -> Figure:
 def costs(document: Document) -> Figure:
     """Penalties of real windows, of plans and of noise, a panel a regulariser."""
     regularizers = grouped(document["costs"], "regularizer")
-    figure, panels = _panels(len(regularizers), "mean penalty per decision", "cumulative share")
+    label = "mean penalty per decision, logarithmic beyond 1"
+    figure, panels = _panels(len(regularizers), label, "cumulative share")
     for axes, (name, rows) in zip(panels, regularizers.items(), strict=True):
         for kind, colour in _KINDS.items():
             values = np.sort(
@@ -141,6 +142,10 @@ def costs(document: Document) -> Figure:
             shares = np.arange(1, len(values) + 1) / len(values)
             axes.step(values, shares, color=colour, label=kind)
         axes.set_xscale("symlog", linthresh=1.0)
+        decades = axes.get_xlim()[1] > 50
+        axes.xaxis.set_major_locator(
+            SymmetricalLogLocator(base=10, linthresh=1.0, subs=(1,) if decades else (1, 2, 5))
+        )
         axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axes.axvline(1.0, color=GREY, lw=1, ls=":")
         axes.set_ylim(0, 1.02)

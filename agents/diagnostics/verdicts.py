@@ -60,8 +60,9 @@ def _sentences(rows: Sequence[Row], own: float | None) -> Iterator[str]:
     if not any(is_clear(row, key) for row in named for key in _CHANGES):
         weights = " and ".join(f"{row['weight']:.3g}" for row in named)
         yield (
-            f"Inconclusive: {without['count']} plans a weight, and the intervals of the changes at"
-            f" weight {weights} all include 0; try --states {max(60, 4 * without['count'])}."
+            f"Inconclusive: with {without['count']} plans a weight, no change of planned or"
+            f" realised returns is proven at weight {weights};"
+            f" try --states {max(60, 4 * without['count'])}."
         )
         return
     for row in named:

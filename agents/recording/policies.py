@@ -55,7 +55,9 @@ def _heuristic(runner: EpisodeRunner) -> Act:
     module = importlib.import_module(type(runner.env.unwrapped).__module__)
     heuristic = getattr(module, "heuristic", None)
     if heuristic is None:
-        raise UserError(f"{shown(runner.spec.id)} has no heuristic; leave that policy out")
+        raise UserError(
+            f"{shown(runner.spec.id)} has no heuristic; give random, a run directory or a .zip"
+        )
 
     def act(runner: EpisodeRunner, rng: np.random.Generator) -> NDArray[np.float32]:
         with calling(runner.spec.id, "in its heuristic"):

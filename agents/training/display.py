@@ -126,6 +126,19 @@ class Display:
         else:
             self._live.console.print(Text(line))
 
+    def recall(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Takes up the last episodes of a run that is resumed.
+
+        Args:
+            rows: `episode`s of `metrics.jsonl`, oldest first.
+        """
+        for row in rows[-max(_ROWS, _RECENT) :]:
+            result = EpisodeResult.of_row(row)
+            self._episodes.append(
+                _Episode(row["env_steps"], row["episode"], result, self._penalty(result.penalty))
+            )
+        self._show()
+
     def episode(
         self,
         env_steps: int,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
 
 import numpy as np
 
@@ -58,6 +58,11 @@ class EpisodeResult:
     def row(self) -> dict[str, Any]:
         """The episode as it is written to `metrics.jsonl`."""
         return {name.removesuffix("_"): value for name, value in asdict(self).items()}
+
+    @classmethod
+    def of_row(cls, row: Mapping[str, Any]) -> Self:
+        """The episode of a row, which may have other columns, too."""
+        return cls(**{field.name: row.get(field.name.removesuffix("_")) for field in fields(cls)})
 
 
 def result_of(

@@ -16,12 +16,14 @@ from pathlib import Path
 import jax
 
 from agents import data
+from agents.analysis.jsonl import read_rows
+from agents.analysis.tables import of_kind
 from agents.checkpoints import checkpoint, saved
 from agents.config import CONFIG_FILE, NO_ENVIRONMENT, Config, dump, load_run
 from agents.config.commands import refuse_taken
 from agents.directories import locked, make_numbered, writable, write_whole
 from agents.errors import EnvironmentFaultError, UserError, shown
-from agents.logs.log import START, RunLog
+from agents.logs.log import METRICS, START, RunLog
 from agents.logs.wandb_run import WandbRun, refuse_missing
 from agents.training import loop
 from agents.training.callbacks import Callback, LiveDisplay, MetricsLog, Saving, Stopwatch
@@ -70,6 +72,7 @@ class Session:
           EnvironmentFaultError: the environment failed; a checkpoint was written.
           UserError: a fit failed, or a file cannot be written.
         """
+        self._warn_of_random_actions_only()
         self._warn_of_endless_episodes()
         # A fit to a whole data set may take minutes; an interrupt loses nothing but that.
         deferred = nullcontext(lambda: False) if self.run.config.data else _deferred_interrupt()
@@ -83,6 +86,16 @@ class Session:
             except EnvironmentFaultError:
                 saving.save(self.run)
                 raise
+
+    def _warn_of_random_actions_only(self) -> None:
+        """Says so where the run ends before anything is learned."""
+        config = self.run.config
+        if not config.data and not self.run.done and config.random_steps >= config.env_steps:
+            self.display.note(
+                f"nothing will be learned: of {config.env_steps:,} steps the first"
+                f" {config.random_steps:,} are random; give more --env-steps, or fewer"
+                " --random-steps"
+            )
 
     def _warn_of_endless_episodes(self) -> None:
         """Says so where nothing but the environment itself ends an episode."""
@@ -175,6 +188,8 @@ def resume(
             write_whole(run_dir / CONFIG_FILE, dump(config))
             for note in (_about(config, run_dir), *notes):
                 show.note(note)
+            if position is not START:
+                show.recall(of_kind(read_rows(run_dir / METRICS), "episode"))
             if position is START:
                 run.save(run_dir, log.position())
             yield Session(run, run_dir, log, show)
@@ -212,7 +227,7 @@ def _advice(checkpoints: Path, step: int, log: RunLog) -> str:
             if not log.lost(checkpoint.read(checkpoints, earlier).arrays["log_position"]):
                 return (
                     "restore the file from a copy, or go on from an earlier checkpoint with"
-                    f" --resume RUN_DIR --from-step {earlier}, which drops what came after"
+                    f" train --resume RUN_DIR --from-step {earlier}, which drops what came after"
                 )
     return "no earlier checkpoint fits it: restore the file from a copy, or train another run"
 

@@ -97,7 +97,7 @@ def test_an_older_checkpoint_is_pointed_out(tmp_path):
     with pytest.raises(UserError) as info:
         checkpoint.read(tmp_path)
     assert "the one before it is 2: " in one_line(info)
-    assert "--resume RUN_DIR --from-step 2, which drops what came after" in one_line(info)
+    assert "train --resume RUN_DIR --from-step 2, which drops what came after" in one_line(info)
     assert restore(tmp_path, {"x": 1}, 2) == ({"x": 2}, {})
     checkpoint.drop_after(tmp_path, 2)
     assert files(tmp_path) == ["1.npz", "2.npz"]

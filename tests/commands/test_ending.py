@@ -7,6 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 from running import ROOT, default_signals
 
@@ -55,6 +58,16 @@ def test_a_signal_that_is_ignored_stays_ignored(monkeypatch):
         assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("ask", [np.zeros, lambda size: jnp.zeros(size, np.int8), bytearray])
+def test_more_than_the_memory_holds_is_one_line(ask, capsys):
+    """The errors of NumPy, JAX and Python, raised by asking for a mebibyte of gibibytes."""
+    assert carry_out(command(lambda args: jax.block_until_ready(ask(2**50))), []) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: the memory does not suffice")
+    assert error.count("\n") == 1
+    assert "--planner.population" in error
 
 
 def test_a_defect_keeps_its_traceback():

@@ -46,8 +46,8 @@ def test_where_none_does_it_names_the_smallest_bias_and_the_runs_own_weight():
 def test_intervals_that_all_include_0_are_inconclusive():
     text = verdict(WITHOUT, row(0.5, 9.0, spread=20.0), row(2.0, 4.0, 3.0, spread=20.0))
     assert text.endswith(
-        "Inconclusive: 6 plans a weight, and the intervals of the changes at weight 0.5 and 2 all"
-        " include 0; try --states 60."
+        "Inconclusive: with 6 plans a weight, no change of planned or realised returns is proven at"
+        " weight 0.5 and 2; try --states 60."
     )
 
 

@@ -73,6 +73,21 @@ def play(show: Display, clock: list[float]) -> None:
     show.progress(400, "filming")
 
 
+def test_a_resumed_run_goes_on_with_the_mean_of_its_last_episodes():
+    """Rows of other columns, and more of them than count."""
+    results = [result(float(n), 100, "terminated", 1.0, 2.0, 0.3) for n in range(15)]
+    rows = [
+        {"env_steps": 100 * n, "episode": n, "gap": None, **each.row()}
+        for n, each in enumerate(results)
+    ]
+    out = io.StringIO()
+    with Display(5_000, "lunar-lander, seed 0", start=1_400, file=out) as show:
+        show.recall(rows[:-1])
+        show.episode(1_500, 14, EpisodeResult.of_row(rows[-1]), None)
+    assert "return 14.0, mean of last 10 9.50," in out.getvalue()
+    assert out.getvalue().count("episode") == 1
+
+
 def test_plain_lines(clock):
     out = io.StringIO()
     with Display(1_000, "lunar-lander, seed 0", horizon=2, file=out) as show:

@@ -167,6 +167,16 @@ def test_an_environment_that_fails_in_the_evaluation_leaves_the_trained_run(tmp_
     assert (tmp_path / SUMMARY).exists()
 
 
+@pytest.mark.parametrize("random_steps", [19, 20])
+def test_a_run_that_ends_before_it_learns_is_warned_of_at_the_start(tmp_path, capsys, random_steps):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("agents.training.loop.train", lambda run, callbacks: None)
+        patch.setattr("agents.reporting.conclude.conclude", lambda opened: None)
+        train(tiny(env_steps=20, random_steps=random_steps), tmp_path)
+    said = "nothing will be learned: of 20 steps the first" in capsys.readouterr().out
+    assert said == (random_steps == 20)
+
+
 @pytest.mark.parametrize("limit", [None, 15])
 def test_episodes_that_need_not_end_are_warned_of_at_the_start(tmp_path, capsys, limit):
     kwargs = {} if limit is None else {"max_episode_steps": limit}
