@@ -62,7 +62,9 @@ class EpisodeResult:
     @classmethod
     def of_row(cls, row: Mapping[str, Any]) -> Self:
         """The episode of a row, which may have other columns, too."""
-        return cls(**{field.name: row.get(field.name.removesuffix("_")) for field in fields(cls)})
+        names = [field.name for field in fields(cls)]
+        values: dict[str, Any] = {name: row.get(name.removesuffix("_")) for name in names}
+        return cls(**values)
 
 
 def result_of(
