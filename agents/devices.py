@@ -59,7 +59,7 @@ def prepare(share: int | None = None) -> None:
     if share is not None:
         os.environ.setdefault("PJRT_NPROC", str(share))  # JAX makes a thread a core otherwise
     if "vector_width" not in given:
-        # All that AVX-512 has: XLA would use half of it, and plans take a sixth longer (measured).
+        # All that AVX-512 has: XLA would use half of it, and plans took a fifth longer (measured).
         ours.append("--xla_cpu_prefer_vector_width=512")
     if "device_count" not in given and (count > 1 or share is not None):
         ours.append(f"--xla_force_host_platform_device_count={count}")
