@@ -38,9 +38,8 @@ def carry_out(command: Command, args: list[str]) -> int:
     """Carries out a command, and returns its exit status.
 
     Bad input, and sizes that the memory does not hold, become one line on standard error and status
-    2; an interrupt, or the end of whoever
-    reads the output, one line and status 130. Modules of the working directory can be named by the
-    user, as in `--env.id my_module:MyEnv-v0`.
+    2; an interrupt, or the end of whoever reads the output, one line and status 130. Modules of the
+    working directory can be named by the user, as in `--env.id my_module:MyEnv-v0`.
     """
     sys.path.append(os.getcwd())
     try:

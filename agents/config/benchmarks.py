@@ -11,9 +11,8 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from agents.config.base import Count, OptionPath, Options
-from agents.config.commands import existing_run
 from agents.config.flags import Argument, CommandLine, declared
-from agents.config.loading import override
+from agents.config.loading import override, refuse_no_run
 from agents.config.regularizer_schema import RegularizerName, RnnDaeConfig
 from agents.config.schema import EnvConfig
 from agents.errors import UserError, shown
@@ -191,7 +190,7 @@ class Benchmark(CommandLine):
             out = out.replace("RUN_DIR", words[0])
         options = override(self.defaults, parsed.given(type(self.defaults)))
         for run_dir in found.get("run_dirs", ()):
-            existing_run(str(run_dir))
+            refuse_no_run(str(run_dir))
         return options, found, Path(parsed.values.get(("out",), out))
 
 

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from agents.config.commands import existing_run
 from agents.config.flags import Argument, CommandLine, declared
+from agents.config.loading import refuse_no_run
 from agents.errors import UserError, shown
 
 RANDOM = "random"
@@ -64,7 +64,7 @@ def parse_compare(args: Sequence[str]) -> CompareCommand:
     name, groups = parse_words(parsed.positionals)
     for run_dirs in groups.values():
         for run_dir in run_dirs:
-            existing_run(str(run_dir))
+            refuse_no_run(str(run_dir))
     return CompareCommand(name, groups, Path(parsed.values.get(("out",), _OUT)))
 
 

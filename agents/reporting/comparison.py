@@ -5,7 +5,6 @@ keeps a row of its own, and a label's row over seeds is a mean and a range.
 """
 
 import itertools
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from agents.analysis.jsonl import read_rows
 from agents.analysis.tables import Row, of_kind, write_csv, writing
-from agents.config import CONFIG_FILE, Config, load_run
+from agents.config import Config, load_run
 from agents.config.comparison_command import RANDOM
 from agents.errors import UserError, shown
 from agents.logs.log import METRICS, SUMMARY
@@ -112,8 +111,6 @@ def gather(groups: Mapping[str, Sequence[Path]]) -> list[FinishedRun]:
 
 def _read_run(label: str, run_dir: Path) -> FinishedRun:
     where, file = shown(str(run_dir)), run_dir / SUMMARY
-    if not os.path.isfile(run_dir / CONFIG_FILE):  # unlike Path's, it bears any name
-        raise UserError(f"{where} holds no run (no {CONFIG_FILE}); give directories of runs")
     config = load_run(run_dir)
     if config.data:
         raise UserError(f"{where} learned from data and did not act; give runs that did")

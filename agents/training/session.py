@@ -188,10 +188,10 @@ def resume(
             write_whole(run_dir / CONFIG_FILE, dump(config))
             for note in (_about(config, run_dir), *notes):
                 show.note(note)
-            if position is not START:
-                show.recall(of_kind(read_rows(run_dir / METRICS), "episode"))
             if position is START:
                 run.save(run_dir, log.position())
+            else:
+                show.recall(of_kind(read_rows(run_dir / METRICS), "episode"))
             yield Session(run, run_dir, log, show)
 
 

@@ -33,6 +33,7 @@ BAD_TRAIN = {
     "quick --planner.population 2147483648": ["population: 2147483648", "at most 2147483647"],
     "quick --regularizer.weight 1e300": ["--regularizer.weight: 1e+300", "at most 3.4e+38"],
     "quick --planner.discount 1e-40": ["--planner.discount: 1e-40", "at least 1.2e-38"],
+    "quick --milestones 8 2147483648": ["--milestones: [8, 2147483648]", "at most 2147483647"],
     "quick --model.hidden 8 8193": ["--model.hidden: 8193 is not", "integers from 1 to 8192"],
     "quick --planner.discount=-.": ["--planner.discount: '-.'", "number > 0"],
     "quick --planner.discount <<": ["--planner.discount: '<<'", "number > 0"],
